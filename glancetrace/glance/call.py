@@ -1,0 +1,80 @@
+"""An API call: one request to Keystone, Glance, Swift or the registry, seen on one or several hops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from glancetrace.http.exchange import BodyHasher, HttpExchange
+from glancetrace.net.run import Endpoint
+
+__all__ = ["ApiCall", "Hop"]
+
+
+@dataclass(slots=True)
+class Hop:
+    """One leg of a call: who asked whom, and when (`ts`, `dur` ns; `dur` None without a response)."""
+
+    client: Endpoint
+    server: Endpoint
+    connection_id: int
+    ts: int
+    dur: int | None
+    first_frame: int
+    last_frame: int
+    window: tuple[int, int | None] = (0, None)
+    """[end of the request's head (of its body where the body is JSON), first byte of the response or None], ns."""
+
+
+@dataclass(slots=True, eq=False)
+class ApiCall:
+    """One call. The fields up to `hops` are those of the result document (see `schema`); the rest is evidence.
+
+    `id` and `parent_id` are given once all calls are known. `token` is the secret that stands in the request and is
+    used to join validations with calls; it never leaves the process. `request_json`, `response_json` are parsed bodies
+    (None when there is none, or it is not JSON or not complete).
+    """
+
+    service: str
+    method: str
+    target: str
+    route: str | None
+    route_prefix: str
+    operation: str
+    status_code: int | None
+    request_id: str | None
+    ts: int
+    first_frame: int
+    last_frame: int
+    client: Endpoint
+    server: Endpoint
+    connection_id: int
+    exchange: HttpExchange | None = None
+    id: int = 0
+    parent_id: int | None = None
+    image_id: str | None = None
+    request_end_ts: int | None = None
+    response_ts: int | None = None
+    dur: int | None = None
+    request_body_bytes: int = 0
+    response_body_bytes: int = 0
+    tls: bool = False
+    complete: bool = False
+    source: str = "capture"
+    request_frame: int | None = None
+    response_frame: int | None = None
+    hops: list[Hop] = field(default_factory=list)
+    path_ids: dict[str, str] = field(default_factory=dict)
+    """Template parameter -> value, percent-decoded: {"image_id": ..., "member_id": ...}."""
+    query: dict[str, str] = field(default_factory=dict)
+    image_name: str | None = None
+    token: str | None = None
+    subject_token: str | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    roles: tuple[str, ...] = ()
+    request_json: Any = None
+    response_json: Any = None
+    upload_hasher: BodyHasher | None = None
+    """Hashes of the image data that passed in this call, and None when there were none or not all were seen."""
+    upload_complete: bool = False

@@ -1,0 +1,217 @@
+"""Everything that can be wrong with a capture, in one registry.
+
+A decoder that has to skip, guess or give up counts an issue of a named kind and goes on. Kinds are listed in `KINDS`,
+each with what it means for the result and what the user can do about it; a kind that is not listed cannot be counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "SEVERITIES", "Issue", "IssueKind", "IssueLog"]
+
+SEVERITIES = ("info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class IssueKind:
+    """One thing that can be wrong: `severity` is info, warning or error; `meaning` and `remedy` are for people."""
+
+    kind: str
+    severity: str
+    meaning: str
+    remedy: str
+
+
+KINDS: dict[str, IssueKind] = {
+    kind.kind: kind
+    for kind in (
+        IssueKind(
+            "capture-cut-short",
+            "warning",
+            "the file ends in the middle of a packet; everything before it was read",
+            "stop tcpdump with Ctrl-C (SIGINT) and use -U, or copy the file again",
+        ),
+        IssueKind(
+            "capture-damaged",
+            "error",
+            "a packet header in the file makes no sense; reading went on at the next header that does, or stopped there",
+            "copy the file again in binary mode, or record again",
+        ),
+        IssueKind(
+            "capture-block-unknown",
+            "info",
+            "pcapng blocks of a type that is not known were skipped",
+            "nothing: they carry no packets",
+        ),
+        IssueKind(
+            "link-type-unsupported",
+            "warning",
+            "packets of a link type that is not decoded were ignored",
+            "record on an Ethernet, loopback or 'any' interface",
+        ),
+        IssueKind(
+            "packet-truncated",
+            "warning",
+            "packets are shorter in the capture than on the wire (snaplen); the rest of their bytes is missing",
+            "record with tcpdump -s0",
+        ),
+        IssueKind(
+            "packet-malformed",
+            "warning",
+            "packets whose headers contradict themselves were left out",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "fragment-incomplete",
+            "warning",
+            "IP fragments whose datagram is not complete in the capture were left out",
+            "record without a port filter, which hides all fragments but the first",
+        ),
+        IssueKind(
+            "time-backwards",
+            "info",
+            "packets stand in the file before others that are older; streams were put in order by sequence number",
+            "nothing: durations of a few microseconds may come out as zero",
+        ),
+        IssueKind(
+            "tcp-gap",
+            "warning",
+            "bytes of a TCP stream are not in the capture, though the receiver acknowledged them",
+            "record with a larger buffer (tcpdump -B 65536) and look for 'dropped by kernel'",
+        ),
+        IssueKind(
+            "tcp-overlap-differs",
+            "warning",
+            "the same bytes of a TCP stream were sent twice with different content; the first copy was used",
+            "see the frame in Wireshark: a broken sender, or two connections mixed by a reused port",
+        ),
+        IssueKind(
+            "tcp-buffer-exceeded",
+            "warning",
+            "too many bytes waited for a missing packet; the missing bytes were given up",
+            "record with a larger buffer (tcpdump -B 65536)",
+        ),
+        IssueKind(
+            "protocol-unknown",
+            "info",
+            "a connection on a port of interest speaks none of the protocols that are decoded",
+            "name the port's protocol with --port, or leave the port out of the capture",
+        ),
+        IssueKind(
+            "tls-not-decrypted",
+            "warning",
+            "a connection is encrypted; its calls are not visible",
+            "set SSLKEYLOGFILE for the client, or capture the plain hop behind the proxy (9292, 5000)",
+        ),
+        IssueKind(
+            "http-malformed",
+            "warning",
+            "bytes that are no HTTP message were skipped up to the next message",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "http-head-too-large",
+            "warning",
+            "an HTTP head is longer than any server accepts; it was skipped",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "http-body-incomplete",
+            "warning",
+            "an HTTP body ended before its announced length",
+            "look at the end of the connection: an aborted transfer, or lost packets",
+        ),
+        IssueKind(
+            "http-response-unmatched",
+            "info",
+            "a response whose request is not in the capture",
+            "start the capture before the calls",
+        ),
+        IssueKind(
+            "http-content-undecodable",
+            "warning",
+            "a compressed body could not be decompressed, or is larger than the bound",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "mysql-malformed",
+            "warning",
+            "bytes that are no MySQL packet were skipped up to the next command",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "mysql-resynchronised",
+            "info",
+            "a MySQL session was joined in the middle, or after missing bytes; commands before that are not known",
+            "start the capture before the service, or ignore: new commands decode fully",
+        ),
+        IssueKind(
+            "mysql-response-missing",
+            "warning",
+            "a MySQL command whose response is not in the capture: its outcome is not known",
+            "record with a larger buffer (tcpdump -B 65536)",
+        ),
+        IssueKind(
+            "mysql-statement-unknown",
+            "warning",
+            "a prepared statement was executed whose text is not in the capture",
+            "start the capture before the service",
+        ),
+        IssueKind(
+            "mysql-compression-undecodable",
+            "warning",
+            "a compressed MySQL packet could not be decompressed",
+            "see the frame in Wireshark",
+        ),
+        IssueKind(
+            "sql-unparsed",
+            "info",
+            "a statement that the SQL parser does not understand; only its first word is known",
+            "nothing, unless it changes images",
+        ),
+        IssueKind(
+            "json-body-unparsed",
+            "info",
+            "a JSON body is cut short, too large or broken; what it says is not known",
+            "nothing, unless the call is in question",
+        ),
+    )
+}
+
+
+@dataclass(slots=True)
+class Issue:
+    """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None."""
+
+    kind: str
+    count: int
+    first_frame: int | None
+    connection_id: int | None
+
+
+class IssueLog:
+    """Counts issues per kind and connection and remembers the first frame of each."""
+
+    __slots__ = ("_issues",)
+
+    def __init__(self) -> None:
+        self._issues: dict[tuple[str, int | None], Issue] = {}
+
+    def count(self, kind: str, *, frame: int | None = None, connection_id: int | None = None, times: int = 1) -> None:
+        """Add `times` to the issue `kind`; an unknown kind is a programming error (KeyError)."""
+        key = (KINDS[kind].kind, connection_id)
+        issue = self._issues.get(key)
+        if issue is None:
+            self._issues[key] = Issue(kind, times, frame, connection_id)
+            return
+        issue.count += times
+        if frame is not None and (issue.first_frame is None or frame < issue.first_frame):
+            issue.first_frame = frame
+
+    def rows(self) -> list[Issue]:
+        """All issues, by severity (errors first), then kind, connection."""
+        order = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
+        return sorted(
+            self._issues.values(), key=lambda i: (order[KINDS[i.kind].severity], i.kind, i.connection_id or 0)
+        )
