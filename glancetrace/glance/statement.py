@@ -1,0 +1,65 @@
+"""A database statement as the rest of the program sees it: the command on the wire, what its text says, and what
+became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from glancetrace.mysql.command import MysqlCommand
+from glancetrace.net.run import Connection, Endpoint
+from glancetrace.sql.statement import Statement
+
+__all__ = ["SqlStatement", "StatementHop"]
+
+
+@dataclass(slots=True)
+class StatementHop:
+    """One leg of a statement that was seen on both sides of a MySQL proxy; `ts`, `dur` in ns."""
+
+    client: Endpoint
+    server: Endpoint
+    connection_id: int
+    ts: int
+    dur: int | None
+    first_frame: int
+    last_frame: int
+
+
+@dataclass(slots=True, eq=False)
+class SqlStatement:
+    """One command on a MySQL connection.
+
+    Attributes:
+        command: the decoded command; parsed: its text taken apart, None for commands without text.
+        connection: where it ran (the outermost leg behind a proxy).
+        service: "glance", "keystone" or "other". schema: default schema when it ran, None if unknown.
+        kind: "request", "ping", "setup", "health", "background" or "unattributed"; final after attribution.
+        unit_id: unit of work (one checkout of the connection), numbered over the whole capture from 1.
+        outcome: "committed", "rolled_back" or "unknown"; commit_ts (ns, the server's OK), commit_frame (the COMMIT's
+            frame, or the statement's own under autocommit).
+        image_ids: images that the text names.
+    """
+
+    command: MysqlCommand
+    parsed: Statement | None
+    connection: Connection
+    service: str
+    kind: str
+    schema: str | None = None
+    id: int = 0
+    unit_id: int | None = None
+    outcome: str = "unknown"
+    commit_ts: int | None = None
+    commit_frame: int | None = None
+    image_ids: tuple[str, ...] = ()
+    hops: list[StatementHop] = field(default_factory=list)
+
+    @property
+    def operation(self) -> str:
+        """SELECT, UPDATE, COMMIT ...; the command's name for commands without text."""
+        return self.parsed.shape.operation if self.parsed is not None else self.command.command.removeprefix("COM_")
+
+    @property
+    def end_ts(self) -> int:
+        """Last byte seen of the statement, ns."""
+        return self.command.response_end_ts or self.command.request_end_ts

@@ -1,0 +1,194 @@
+"""The one result object: `Trace` holds everything that was found in a capture.
+
+Its tables hold plain rows (dataclasses of the parts that made them), in the order of their ids. `glancetrace.document`
+turns them into the result document; the properties of `Trace` give the same tables as DataFrames, made when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from glancetrace.correlate.link import Link
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.issues import Issue
+from glancetrace.mysql.command import MysqlSession
+from glancetrace.net.run import Connection
+from glancetrace.redact import Redactor
+from glancetrace.timeline.image import ImageStory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Accounting", "CaptureSummary", "CapturedFile", "ConnectionRow", "Finding", "Tables", "Trace"]
+
+
+@dataclass(slots=True)
+class CapturedFile:
+    """One input file: its name, the frame number of its first packet (1-based, over the whole input), its packets."""
+
+    name: str
+    first_frame: int
+    packets: int
+
+
+@dataclass(slots=True)
+class Accounting:
+    """Where every packet and every byte of the TCP streams went; the sums balance.
+
+    packets = packets_decoded + packets_ignored + packets_malformed;
+    stream_bytes = stream_bytes_decoded + stream_bytes_skipped + stream_bytes_missing.
+    """
+
+    packets_decoded: int = 0
+    packets_ignored: int = 0
+    packets_malformed: int = 0
+    stream_bytes: int = 0
+    stream_bytes_decoded: int = 0
+    stream_bytes_skipped: int = 0
+    stream_bytes_missing: int = 0
+    ignored_reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class CaptureSummary:
+    """What was read: `bytes` of the capture (uncompressed), times in ns (None without packets), LINKTYPE_ values."""
+
+    files: list[CapturedFile]
+    packets: int
+    bytes: int
+    first_ts: int | None
+    last_ts: int | None
+    link_types: list[int]
+    connections: int
+    accounting: Accounting
+
+
+@dataclass(slots=True)
+class ConnectionRow:
+    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections."""
+
+    connection: Connection
+    protocol: str
+    session: MysqlSession | None = None
+    tls: dict[str, object] | None = None
+
+
+@dataclass(slots=True)
+class Finding:
+    """Something a person should know: `rule` names it (see `glancetrace.check.rules`), `frames` prove it."""
+
+    rule: str
+    severity: str
+    message: str
+    ts: int
+    image_id: str | None = None
+    call_id: int | None = None
+    statement_id: int | None = None
+    frames: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tables:
+    """Plain rows, each table in the order of its ids (times, then frames)."""
+
+    connections: list[ConnectionRow] = field(default_factory=list)
+    calls: list[ApiCall] = field(default_factory=list)
+    statements: list[SqlStatement] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    images: list[ImageStory] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+
+class Trace:
+    """Everything that was found in a capture.
+
+    Attributes:
+        capture: what was read. tables: plain rows. redactor: hides secrets in whatever is shown of them.
+    """
+
+    def __init__(self, capture: CaptureSummary, tables: Tables, redactor: Redactor) -> None:
+        self.capture = capture
+        self.tables = tables
+        self.redactor = redactor
+
+    def statements_of(self, call_id: int) -> Iterator[SqlStatement]:
+        """Statements attributed to a call, in order."""
+        for position in self._statements_by_call.get(call_id, ()):
+            yield self.tables.statements[position]
+
+    @cached_property
+    def _statements_by_call(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for link in self.tables.links:
+            found.setdefault(link.call_id, []).append(link.statement_id - 1)
+        return found
+
+    @cached_property
+    def link_of(self) -> dict[int, Link]:
+        """Statement id -> its link."""
+        return {link.statement_id: link for link in self.tables.links}
+
+    def frame(self, table: str) -> pd.DataFrame:
+        """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        from glancetrace.frames import build_frame  # noqa: PLC0415 - pandas takes half a second to import
+
+        return build_frame(self, table)
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """API calls."""
+        return self.frame("api_calls")
+
+    @cached_property
+    def statements(self) -> pd.DataFrame:
+        """SQL statements."""
+        return self.frame("statements")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Statement -> call."""
+        return self.frame("links")
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """Images."""
+        return self.frame("images")
+
+    @cached_property
+    def transitions(self) -> pd.DataFrame:
+        """Status changes of all images."""
+        return self.frame("transitions")
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """Time of each image in each status."""
+        return self.frame("intervals")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """What else happened to images."""
+        return self.frame("events")
+
+    @cached_property
+    def connections(self) -> pd.DataFrame:
+        """Connections of interest."""
+        return self.frame("connections")
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """Findings."""
+        return self.frame("findings")
+
+    @cached_property
+    def issues(self) -> pd.DataFrame:
+        """What is wrong with the capture."""
+        return self.frame("issues")
