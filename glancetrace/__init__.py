@@ -1,0 +1,33 @@
+"""glancetrace: what happened to my images, answered from a packet capture.
+
+    import glancetrace as gt
+    trace = gt.analyze("capture.pcap")
+    trace.images
+
+Names are imported when they are first used, so that `import glancetrace` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glancetrace import errors
+    from glancetrace.pipeline import Options, analyze
+    from glancetrace.trace import Trace
+
+__all__ = ["Options", "Trace", "__version__", "analyze", "errors"]
+
+__version__ = "0.1.0"
+
+_HOMES = {"analyze": "glancetrace.pipeline", "Options": "glancetrace.pipeline", "Trace": "glancetrace.trace"}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - keeps the package's import free
+
+    if name == "errors":
+        return import_module("glancetrace.errors")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'glancetrace' has no attribute {name!r}")
