@@ -1,0 +1,96 @@
+"""Cuts a connection's statements into units of work: one checkout of the connection from its pool to its return.
+
+A unit never holds statements of two requests. Its end is the pool's reset on return, a ROLLBACK; its start often a
+ping. What lies between depends on the era of the service: one SELECT and a ROLLBACK (Glance up to 26), statements,
+COMMIT and ROLLBACK (27 to 30), statements and two ROLLBACKs (from 31 on). Rules that hold for all three: a ping begins
+a unit, the last of consecutive COMMITs and ROLLBACKs ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from glancetrace.glance.statement import SqlStatement
+
+__all__ = ["Era", "UnitOfWork", "cut_units", "detect_era"]
+
+Era = int
+"""1: Glance up to 26 (2023.1), 2: 27 to 30, 3: from 31 on; 0: not enough seen."""
+
+_ENDS = frozenset({"COMMIT", "ROLLBACK"})
+
+
+@dataclass(slots=True, eq=False)
+class UnitOfWork:
+    """Consecutive statements of one connection.
+
+    `setup`: it holds only connection set-up, and belongs to whoever uses the connection next (`next_unit`).
+    """
+
+    statements: list[SqlStatement] = field(default_factory=list)
+    setup: bool = False
+    next_unit: UnitOfWork | None = None
+
+    @property
+    def work(self) -> list[SqlStatement]:
+        """Statements without pings and set-up."""
+        return [s for s in self.statements if s.kind == "request"]
+
+    @property
+    def ts(self) -> int:
+        """First byte of the first statement that is no ping, ns."""
+        for statement in self.statements:
+            if statement.kind != "ping":
+                return statement.command.ts
+        return self.statements[0].command.ts
+
+    @property
+    def end_ts(self) -> int:
+        """Last byte of the last statement, ns."""
+        return self.statements[-1].end_ts
+
+
+def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
+    """Units of one connection's statements, given in order."""
+    units: list[UnitOfWork] = []
+    unit = UnitOfWork()
+    ended = False
+    for statement in statements:
+        ends = statement.operation in _ENDS
+        rolled_back = ended and not ends
+        if unit.statements and (statement.kind == "ping" or rolled_back):
+            units.append(unit)
+            unit = UnitOfWork()
+        unit.statements.append(statement)
+        # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
+        ended = statement.operation == "ROLLBACK" or (ended and ends)
+    if unit.statements:
+        units.append(unit)
+    following: UnitOfWork | None = None
+    for unit in reversed(units):
+        unit.setup = all(s.kind in ("setup", "ping") or s.operation in _ENDS for s in unit.statements)
+        unit.next_unit = following
+        following = unit
+    return units
+
+
+def detect_era(units: Iterable[UnitOfWork]) -> Era:
+    """Era of the service that made these units, by the shape that most of its reads have."""
+    votes = [0, 0, 0, 0]
+    for unit in units:
+        if unit.setup:
+            continue
+        operations = [s.operation for s in unit.work]
+        reads = [o for o in operations if o not in _ENDS]
+        if not reads or any(o != "SELECT" for o in reads):
+            continue
+        ending = operations[len(reads) :]
+        if ending == ["ROLLBACK"]:
+            votes[1] += 1
+        elif ending == ["COMMIT", "ROLLBACK"]:
+            votes[2] += 1
+        elif ending == ["ROLLBACK", "ROLLBACK"]:
+            votes[3] += 1
+    best = max(votes)
+    return votes.index(best) if best else 0
