@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 __all__ = ["Truth", "parse_time", "perfect_document", "read_truth", "render_time", "request_path", "status_changes"]
 
@@ -32,29 +32,23 @@ class Truth:
 
 def read_truth(folder: Path) -> Truth:
     """All truth of one samples folder; what has no file is empty."""
-    final_file = _open(folder / "final_db.json")
-    final = json.load(final_file) if final_file else {}
     return Truth(
         calls=[row for row in _read_rows(folder / "api.jsonl") if row.get("kind") == "api"],
         commands=[row for row in _read_rows(folder / "sql.jsonl") if row.get("kind") == "sql"],
         row_changes=sorted(_read_rows(folder / "db_timeline.jsonl"), key=lambda row: int(row["id"])),
-        final=final,
+        final=json.loads(_read_text(folder / "final_db.json") or "{}"),
     )
 
 
-def _open(path: Path) -> IO[str] | None:
+def _read_text(path: Path) -> str:
     packed = path.with_name(path.name + ".gz")
-    if path.exists():
-        return path.open(encoding="utf-8")
-    return gzip.open(packed, "rt", encoding="utf-8") if packed.exists() else None
+    if packed.exists():
+        return gzip.decompress(packed.read_bytes()).decode()
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _read_rows(path: Path) -> list[Row]:
-    file = _open(path)
-    if file is None:
-        return []
-    with file:
-        return [json.loads(line) for line in file if line.strip()]
+    return [json.loads(line) for line in _read_text(path).split("\n") if line.strip()]
 
 
 def request_path(url: str) -> str:
