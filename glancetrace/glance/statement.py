@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from glancetrace.glance.database import RowChange
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection, Endpoint
 from glancetrace.sql.statement import Statement
@@ -37,7 +38,7 @@ class SqlStatement:
         unit_id: unit of work (one checkout of the connection), numbered over the whole capture from 1.
         outcome: "committed", "rolled_back" or "unknown"; commit_ts (ns, the server's OK), commit_frame (the COMMIT's
             frame, or the statement's own under autocommit).
-        image_ids: images that the text names.
+        image_ids: images that the text names. changes: rows that it writes, as its text says.
     """
 
     command: MysqlCommand
@@ -52,6 +53,7 @@ class SqlStatement:
     commit_ts: int | None = None
     commit_frame: int | None = None
     image_ids: tuple[str, ...] = ()
+    changes: tuple[RowChange, ...] = ()
     hops: list[StatementHop] = field(default_factory=list)
 
     @property

@@ -1,0 +1,208 @@
+"""Attributes units of work to calls: ids as evidence and contradiction, then containment in time.
+
+A unit belongs to one call. Candidates are calls whose innermost leg was between the end of its request and the first
+byte of its response while the unit ran; a candidate that contradicts the unit (another image, a write that the
+operation cannot make) is out, with the reason. One left is certain when an id supports it, or when nothing else was
+open; of several the one with the most evidence, then the one begun last, is inferred. Nobody left: work that goes on
+after a response is tied to its call by task and image ids; the rest stays without a parent.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from glancetrace.correlate.facts import CallFacts, UnitFacts, call_facts, contradiction, unit_facts
+from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, Link
+from glancetrace.correlate.units import UnitOfWork
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+
+__all__ = ["attribute"]
+
+_CONNECT = 2_000_000_000
+"""ns within which a new connection is used by whoever opened it."""
+
+_MAX_REJECTED = 8
+"""Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
+
+
+@dataclass(slots=True)
+class _Choice:
+    """The call chosen for a unit, and why."""
+
+    call: CallFacts
+    link_class: str
+    score: float
+    evidence: tuple[str, ...]
+    relation: str = "in_request"
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
+    """Links of all statements that a call ran; also settles `kind` of the others.
+
+    Args:
+        calls: all calls with ids, hops folded, in order of time.
+        units_by_service: service -> its units of work.
+    """
+    links: list[Link] = []
+    project_of = {
+        call.subject_token: call.project_id for call in calls if call.subject_token and call.project_id is not None
+    }
+    for service, units in units_by_service.items():
+        facts = [call_facts(call, project_of) for call in calls if call.service == service]
+        if service == "glance":
+            facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
+        links += _attribute_service(facts, units)
+    links.sort(key=lambda link: link.statement_id)
+    return links
+
+
+def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
+    calls.sort(key=lambda facts: (facts.start, facts.call.id))
+    facts = sorted((unit_facts(unit) for unit in units), key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    choices: dict[int, _Choice] = {}
+    going_on = _GoingOn()
+    active: list[CallFacts] = []
+    position = 0
+    for unit in facts:
+        while position < len(calls) and calls[position].start <= unit.start + CLOCK_SLACK:
+            active.append(calls[position])
+            position += 1
+        still_open = []
+        for call in active:
+            if call.end + CLOCK_SLACK >= unit.start:
+                still_open.append(call)
+            elif call.sql.goes_on:
+                going_on.add(call)
+        active = still_open
+        if unit.unit.setup:
+            continue
+        choice = _choose(unit, active) or going_on.choose(unit)
+        if choice is not None:
+            choices[id(unit.unit)] = choice
+            going_on.learn(choice.call, unit)
+    return [link for unit in facts for link in _links(unit.unit, choices, bool(calls))]
+
+
+def _choose(unit: UnitFacts, active: list[CallFacts]) -> _Choice | None:
+    """The best of the calls that were open while the unit ran."""
+    left: list[CallFacts] = []
+    rejected: list[tuple[int, str]] = []
+    for call in reversed(active):
+        if call.end + CLOCK_SLACK < unit.end:
+            reason: str | None = "its response came first"
+        else:
+            reason = contradiction(call, unit)
+        if reason is None:
+            left.append(call)
+        elif len(rejected) < _MAX_REJECTED:
+            rejected.append((call.call.id, reason))
+    if not left:
+        return None
+    ranked = sorted(left, key=lambda call: (-len(_support(call, unit)), -call.start))
+    best = ranked[0]
+    support = _support(best, unit)
+    equals = sum(len(_support(call, unit)) == len(support) for call in ranked)
+    if len(left) == 1:
+        return _Choice(best, CERTAIN, 1.0, (*support, "only call left"), rejected=rejected)
+    return _Choice(best, INFERRED, round(1 / equals, 3), (*support, f"nearest of {len(left)}"), rejected=rejected)
+
+
+def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
+    """What speaks for a call, rarest first."""
+    support = []
+    if unit.images & call.images:
+        support.append("image id")
+    if unit.writes:
+        support.append("writes what the operation writes")
+    if unit.guarded_to:
+        support.append(f"sets {', '.join(sorted(unit.guarded_to))}")
+    if unit.inserts_image and call.created:
+        support.append("creates the image")
+    if unit.reads_list and call.call.operation == "image-list":
+        support.append("lists images")
+    return support
+
+
+class _GoingOn:
+    """Calls whose work goes on after their response, by the ids that tie it to them."""
+
+    def __init__(self) -> None:
+        self._by_image: dict[str, CallFacts] = {}
+        self._by_task: dict[str, CallFacts] = {}
+        self._by_request_id: dict[str, CallFacts] = {}
+
+    def add(self, call: CallFacts) -> None:
+        """A call was answered whose operation may go on."""
+        if call.failed and call.call.status_code is not None:
+            return
+        for image_id in call.images:
+            self._by_image[image_id] = call
+        if call.call.request_id:
+            self._by_request_id[call.call.request_id] = call
+
+    def learn(self, call: CallFacts, unit: UnitFacts) -> None:
+        """Tasks that a call's unit created carry its later work."""
+        if call.sql.goes_on:
+            for task in unit.tasks:
+                self._by_task[task] = call
+
+    def choose(self, unit: UnitFacts) -> _Choice | None:
+        """The answered call that this unit is later work of."""
+        for keys, index, link_class, evidence in (
+            (unit.request_ids, self._by_request_id, EXACT, "request id of the task"),
+            (unit.tasks, self._by_task, EXACT, "task id"),
+            (unit.images, self._by_image, INFERRED, "image id, after the response"),
+        ):
+            found = {id(index[key]): index[key] for key in sorted(keys) if key in index}
+            if len(found) == 1:
+                call = next(iter(found.values()))
+                return _Choice(call, link_class, 1.0 if link_class == EXACT else 0.9, (evidence,), relation="async")
+        return None
+
+
+def _links(unit: UnitOfWork, choices: dict[int, _Choice], calls_known: bool) -> Iterable[Link]:
+    """Links of a unit's statements; set-up goes to whoever used the new connection next."""
+    choice = choices.get(id(unit))
+    if unit.setup and unit.next_unit is not None and unit.next_unit.ts - unit.end_ts < _CONNECT:
+        choice = _next_choice(unit, choices)
+    for statement in unit.statements:
+        if statement.kind in ("ping", "health"):
+            continue
+        if choice is None:
+            _leave_alone(statement, calls_known)
+        elif statement.kind != "setup":
+            yield Link(
+                statement_id=statement.id,
+                call_id=choice.call.call.id,
+                link_class=choice.link_class,
+                relation=choice.relation,
+                score=choice.score,
+                evidence=choice.evidence if not unit.setup else ("opened the connection", *choice.evidence),
+                rejected=choice.rejected,
+            )
+
+
+def _next_choice(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | None:
+    """Choice of the first unit after `unit` that is more than set-up."""
+    following = unit.next_unit
+    while following is not None and following.setup:
+        following = following.next_unit
+    return choices.get(id(following)) if following is not None else None
+
+
+def _leave_alone(statement: SqlStatement, calls_known: bool) -> None:
+    if statement.kind == "request":
+        statement.kind = "background" if calls_known else "unattributed"
+
+
+def by_service(units: Iterable[tuple[str, UnitOfWork]]) -> dict[str, list[UnitOfWork]]:
+    """Units grouped by service."""
+    grouped: dict[str, list[UnitOfWork]] = defaultdict(list)
+    for service, unit in units:
+        grouped[service].append(unit)
+    return grouped
