@@ -1,0 +1,139 @@
+"""Bytes of one input, in large pieces: a file or standard input.
+
+A reader asks for `carry + more`: the bytes that it could not use yet, followed by new ones, as one buffer. For a plain
+file that is one positioned read without a copy; for a pipe it is a concatenation. Decompressed input
+(`glancetrace.capture.compressed`) has the same interface.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import Protocol
+
+from glancetrace.errors import InputError
+
+__all__ = ["ByteSource", "RawSource", "open_source"]
+
+
+class ByteSource(Protocol):
+    """Where a format reader gets its bytes from.
+
+    Attributes:
+        name: as the user gave it.
+        ended: the last bytes were handed out.
+        cut_short: the input ended in the middle of a compressed stream.
+        damaged: a compressed stream could not be decompressed any further.
+    """
+
+    name: str
+    ended: bool
+    cut_short: bool
+    damaged: bool
+
+    def read_on(self, carry: bytes, size: int) -> bytes:
+        """`carry` (the end of what was read before) and up to `size` bytes that follow; fewer only at the end."""
+        ...
+
+    def bytes_read(self) -> int:
+        """Bytes taken from the input so far, as they lie on disk."""
+        ...
+
+    def close(self) -> None:
+        """Give the file back."""
+        ...
+
+
+class RawSource:
+    """A file descriptor, read as it is."""
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        self.name = name
+        self.descriptor = descriptor
+        self.is_file = stat.S_ISREG(status.st_mode)
+        self.size = status.st_size if self.is_file else None
+        self.ended = False
+        self.cut_short = False
+        self.damaged = False
+        # A descriptor that was handed over (standard input) may stand anywhere in its file.
+        self._start = os.lseek(descriptor, 0, os.SEEK_CUR) if self.is_file else 0
+        self._position = self._start
+        self._ahead = b""
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which will be read again; fewer only at the end."""
+        if self.is_file:
+            return os.pread(self.descriptor, size, self._position)
+        self._ahead = self._fill(self._ahead, size - len(self._ahead))
+        return self._ahead[:size]
+
+    def read_on(self, carry: bytes, size: int) -> bytes:
+        """See `ByteSource`; a device that fails is an `InputError`."""
+        wanted = len(carry) + size
+        try:
+            data = self._read_file(carry, wanted) if self.is_file else self._read_pipe(carry, size)
+        except OSError as error:
+            where = f"{self.name}: offset {self._position}"
+            raise InputError(f"cannot be read: {error.strerror}", where=where, action="copy the file again") from None
+        self._position += len(data) - len(carry)
+        self.ended = len(data) < wanted
+        return data
+
+    def _read_file(self, carry: bytes, wanted: int) -> bytes:
+        start = self._position - len(carry)
+        data = os.pread(self.descriptor, wanted, start)
+        if len(data) < len(carry):  # the file shrank under us
+            return carry
+        while 0 < len(data) < wanted:  # some file systems return less than asked for before the end
+            more = os.pread(self.descriptor, wanted - len(data), start + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def _read_pipe(self, carry: bytes, size: int) -> bytes:
+        ahead = self._ahead[:size]
+        self._ahead = self._ahead[size:]
+        return self._fill(carry + ahead, size - len(ahead))
+
+    def _fill(self, start: bytes, size: int) -> bytes:
+        """`start` and `size` bytes from a pipe, which gives them in small pieces."""
+        pieces = [start]
+        while size > 0:
+            piece = os.read(self.descriptor, size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces) if len(pieces) > 1 else start
+
+    def bytes_read(self) -> int:
+        """See `ByteSource`."""
+        return self._position - self._start
+
+    def close(self) -> None:
+        """See `ByteSource`."""
+        if self.name != "-":
+            os.close(self.descriptor)
+
+
+def open_source(path: str) -> RawSource:
+    """Open a file, or standard input for "-"; `InputError` says why it cannot be."""
+    if path == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise InputError("standard input is a terminal", action="pipe a capture into it: tcpdump -w - | ...")
+        return RawSource(path, sys.stdin.fileno())
+    try:
+        if os.path.isdir(path):
+            raise InputError("is a directory", where=path, action="name the files in it: directory/*.pcap")
+        return RawSource(path, os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)))
+    except FileNotFoundError:
+        raise InputError("no such file", where=path, action="check the name") from None
+    except PermissionError:
+        raise InputError("no permission to read it", where=path, action="check its owner and mode") from None
+    except OSError as error:
+        raise InputError(error.strerror or "cannot be opened", where=path, action="check the file") from None
+    except ValueError:
+        raise InputError("not a possible file name", where=repr(path), action="check the name") from None
