@@ -70,10 +70,14 @@ class Shape:
 
 @dataclass(slots=True)
 class Statement:
-    """A shape with the literals of one execution, in the order of the text."""
+    """A shape with the literals of one execution, in the order of the text.
+
+    `comment` is the text of the statement's comments, which are no part of the shape (they may carry request ids).
+    """
 
     shape: Shape
     literals: tuple[Literal, ...]
+    comment: str = ""
 
     def assigned(self, row: int = 0) -> dict[str, Literal]:
         """Column -> value that the statement writes (expressions are left out)."""
