@@ -1,0 +1,94 @@
+"""Tells each image's story: status changes, the time in each status, and what else happened to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glancetrace.correlate.link import Link
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.timeline.chain import Chain, build_chain
+from glancetrace.timeline.events import call_events, lookup_events, write_events
+from glancetrace.timeline.evidence import ImageEvidence, collect_evidence
+from glancetrace.timeline.image import ImageStory, StatusInterval
+
+__all__ = ["tell_stories"]
+
+_UPLOADS = frozenset({"image-upload", "image-stage", "image-create"})
+_FIELDS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "owner")
+
+
+def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: dict[int, Link]) -> list[ImageStory]:
+    """Stories of all images, in the order in which they appear in the capture."""
+    evidence_by_id = collect_evidence(statements, calls, link_of)
+    stories = [_tell(evidence) for evidence in evidence_by_id.values() if evidence.is_image]
+    lookup_events(stories, calls)
+    for story in stories:
+        story.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
+    stories.sort(key=lambda story: (story.first_ts, story.first_frame, story.id))
+    return stories
+
+
+def _tell(evidence: ImageEvidence) -> ImageStory:
+    chain = build_chain(evidence)
+    story = ImageStory(
+        id=evidence.id,
+        status=chain.status,
+        transitions=chain.transitions,
+        intervals=_intervals(chain),
+        existed_before=not (chain.transitions and chain.transitions[0].from_status is None),
+        first_status_certainty=chain.certainty or (chain.transitions[0].certainty if chain.transitions else None),
+        call_ids=[call.id for call in evidence.calls],
+    )
+    seen = [(w.statement.command.ts, w.statement.command.first_frame) for w in evidence.writes]
+    seen += [(r.statement.command.ts, r.statement.command.first_frame) for r in evidence.reads]
+    seen += [(c.ts, c.first_frame) for c in evidence.calls] + [(v.call.ts, v.call.first_frame) for v in evidence.views]
+    story.first_ts, story.first_frame = min(seen)
+    _fill_fields(story, evidence)
+    _fill_wire(story, evidence.calls)
+    story.events = write_events(evidence) + call_events(evidence.calls)
+    return story
+
+
+def _intervals(chain: Chain) -> list[StatusInterval]:
+    """Time in each status; the last one is open."""
+    starts = [] if chain.first_status is None else [(chain.first_status, chain.first_ts)]
+    starts += [(t.to_status, t.ts) for t in chain.transitions]
+    ends = [ts for _, ts in starts[1:]]
+    intervals = [StatusInterval(status, ts, max(0, end - ts)) for (status, ts), end in zip(starts, ends, strict=False)]
+    if starts:
+        intervals.append(StatusInterval(*starts[-1], None))
+    return intervals
+
+
+def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
+    """Last known values of the image's own fields."""
+    told: list[tuple[int, int, dict[str, Any]]] = [
+        (w.ts, w.statement.id, w.change.values)
+        for w in evidence.writes
+        if w.change.table == "images" and w.statement.outcome == "committed" and w.statement.command.affected_rows != 0
+    ]
+    told += [(r.ts, r.statement.id, r.values) for r in evidence.reads]
+    told += [(v.ts, 0, v.values) for v in evidence.views]
+    told.sort(key=lambda item: item[:2])
+    for _ts, _order, values in told:
+        for name in _FIELDS:
+            value = values.get(name)
+            if value is not None:
+                setattr(story, name, value)
+    if story.name is None:
+        story.name = next((call.image_name for call in evidence.calls if call.image_name), None)
+
+
+def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
+    """Hashes of the data as it passed: of the last upload that succeeded, else of the last one tried."""
+    uploads = [c for c in calls if c.operation in _UPLOADS and c.exchange is not None and c.request_body_bytes]
+    uploads = [c for c in uploads if c.operation != "image-create" or c.upload_hasher is not None]
+    if not uploads:
+        return
+    succeeded = [c for c in uploads if c.status_code is not None and 200 <= c.status_code < 300]
+    upload = (succeeded or uploads)[-1]
+    story.wire_bytes = upload.request_body_bytes
+    story.wire_complete = upload.upload_complete
+    if upload.upload_hasher is not None:
+        story.wire_checksum = upload.upload_hasher.hexdigests()
