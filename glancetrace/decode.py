@@ -1,0 +1,255 @@
+"""Stage A: captures become exchanges, commands and connections.
+
+Reading, indexing, reassembly and decoding, connection by connection. What comes out are plain rows in no particular
+order across connections; `glancetrace.pipeline` orders them, gives them ids and makes sense of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, open_captures
+from glancetrace.capture.index import PacketIndex
+from glancetrace.errors import UsageError
+from glancetrace.glance.calls import make_body_policy
+from glancetrace.glance.database import wanted_columns
+from glancetrace.glance.routes import DEFAULT_PORTS
+from glancetrace.http.decoder import HttpDecoder, looks_like_http
+from glancetrace.http.exchange import HttpExchange
+from glancetrace.http.hashing import HashPool
+from glancetrace.issues import IssueLog
+from glancetrace.mysql.command import MysqlCommand
+from glancetrace.mysql.decoder import DefinitionCache, MysqlDecoder, looks_like_mysql
+from glancetrace.net.run import FROM_CLIENT, Connection, Run
+from glancetrace.net.tcp import TcpReassembler
+from glancetrace.net.verdict import Verdict
+from glancetrace.trace import Accounting, ConnectionRow
+
+__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "decode"]
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+DEFAULT_HASHES = ("md5", "sha512")
+
+_TLS_RECORD = frozenset((content_type, 3) for content_type in (20, 21, 22, 23))
+"""First two bytes of a TLS record: content type and major version (RFC 8446, section 5.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to read a capture.
+
+    Attributes:
+        ports: server port -> service (keystone, glance, registry, swift, mysql, http).
+        hashes: names of further hashes of image data, beside md5 and sha512.
+        reveal: show secrets.
+        progress: called with bytes read so far and bytes in all (None when not known).
+        block_size: bytes of capture that are read at a time; the result does not depend on it.
+    """
+
+    ports: Mapping[int, str] = field(default_factory=lambda: dict(DEFAULT_PORTS))
+    hashes: tuple[str, ...] = ()
+    reveal: bool = False
+    progress: Callable[[int, int | None], None] | None = None
+    block_size: int = BLOCK_SIZE
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What stage A gives: rows of all connections, and what became of every packet and byte."""
+
+    reader: CaptureReader
+    issues: IssueLog
+    accounting: Accounting
+    exchanges: list[tuple[HttpExchange, Connection]]
+    commands: list[tuple[MysqlCommand, Connection]]
+    connections: list[ConnectionRow]
+    connection_count: int
+
+
+class _ConnectionDecoder:
+    """Finds out what a connection speaks and hands its runs to the decoder for that."""
+
+    def __init__(self, stage: _Stage, connection: Connection) -> None:
+        self._stage = stage
+        self._connection = connection
+        self.row = ConnectionRow(connection, "unknown")
+        self._service = stage.options.ports.get(connection.server[1])
+        self._prefixes = [b"", b""]
+        self._decoder: HttpDecoder | MysqlDecoder | None = None
+        self.feed: Callable[[Run], None] = self._first_feed
+
+    def _first_feed(self, run: Run) -> None:
+        if not run.data:
+            return
+        protocol = self._protocol(run)
+        self.row.protocol = protocol
+        stage = self._stage
+        connection = self._connection
+        if protocol == "http":
+            self._decoder = HttpDecoder(connection, stage.http_sink(connection), stage.issues, stage.body_policy)
+        elif protocol == "mysql":
+            decoder = MysqlDecoder(
+                connection, stage.mysql_sink(connection), stage.issues, wanted_columns, stage.definitions
+            )
+            self._decoder, self.row.session = decoder, decoder.session
+        else:
+            kind = "tls-not-decrypted" if protocol == "tls" else "protocol-unknown"
+            stage.issues.count(kind, frame=run.frames[0], connection_id=connection.id)
+            self.feed = _ignore
+            if protocol == "tls":
+                self.row.tls = _TLS_UNKNOWN
+            return
+        self.feed = self._decoder.feed
+        self._decoder.feed(run)
+
+    def _protocol(self, run: Run) -> str:
+        data = run.data
+        if len(data) >= 2 and (data[0], data[1]) in _TLS_RECORD and self._service != "mysql":
+            return "tls"
+        if self._service is not None:
+            return "mysql" if self._service == "mysql" else "http"
+        client, server = (data[:64], b"") if run.direction == FROM_CLIENT else (b"", data[:64])
+        if looks_like_http(client, server):
+            return "http"
+        return "mysql" if looks_like_mysql(client, server) is not False else "unknown"
+
+    def close(self, ts: int, frame: int, how: str) -> None:
+        """The connection ends."""
+        if self._decoder is not None:
+            self._decoder.close(ts, frame, how)
+
+
+_TLS_UNKNOWN: dict[str, object] = {
+    "version": None,
+    "suite": None,
+    "sni": None,
+    "alpn": None,
+    "decrypted": False,
+    "reason": "no secrets given",
+}
+
+
+def _ignore(run: Run) -> None:
+    """Nobody decodes this connection."""
+
+
+class _Stage:
+    """State that the connections of one capture share."""
+
+    def __init__(self, options: Options, issues: IssueLog, hash_pool: HashPool) -> None:
+        self.options = options
+        self.issues = issues
+        self.definitions = DefinitionCache()
+        self.exchanges: list[tuple[HttpExchange, Connection]] = []
+        self.commands: list[tuple[MysqlCommand, Connection]] = []
+        self.rows: dict[int, ConnectionRow] = {}
+        algorithms = tuple(dict.fromkeys((*DEFAULT_HASHES, *options.hashes)))
+        self.body_policy = make_body_policy(lambda: hash_pool.new(algorithms))
+
+    def consumer(self, connection: Connection) -> _ConnectionDecoder:
+        decoder = _ConnectionDecoder(self, connection)
+        self.rows[id(connection)] = decoder.row
+        return decoder
+
+    def http_sink(self, connection: Connection) -> Callable[[HttpExchange], None]:
+        exchanges = self.exchanges
+        return lambda exchange: exchanges.append((exchange, connection))
+
+    def mysql_sink(self, connection: Connection) -> Callable[[MysqlCommand], None]:
+        commands = self.commands
+        return lambda command: commands.append((command, connection))
+
+
+def _judge(connection: Connection, client: bytes, server: bytes) -> Verdict:
+    """Is a connection on an unnamed port HTTP or MySQL?"""
+    as_http = looks_like_http(client, server)
+    if as_http:
+        return Verdict.WANT
+    if looks_like_http(server, client):
+        return Verdict.WANT_SWAPPED
+    as_mysql = looks_like_mysql(client, server)
+    if as_mysql:
+        return Verdict.WANT
+    if looks_like_mysql(server, client):
+        return Verdict.WANT_SWAPPED
+    return Verdict.MORE if as_http is None or as_mysql is None else Verdict.SKIP
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Rows hold no cycles, so the cyclic collector would only walk over ever more of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _as_list(paths: Paths) -> list[str]:
+    if isinstance(paths, str | os.PathLike):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def decode(paths: Paths, options: Options | None = None) -> Decoded:
+    """Read captures and decode what is in them.
+
+    Args:
+        paths: file names, globs, "-" for standard input.
+        options: see `Options`.
+
+    Raises:
+        InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
+    """
+    options = options or Options()
+    names = _as_list(paths)
+    if not names:
+        raise UsageError("no capture given", action="name a file, or - for standard input")
+    issues = IssueLog()
+    reader = open_captures(names, issues, block_size=options.block_size)
+    with _no_collection(), HashPool() as pool:
+        stage = _Stage(options, issues, pool)
+        reassembler = TcpReassembler(
+            stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge
+        )
+        accounting = _read(reader, reassembler, issues, options)
+        # Digests are asked for while the pool's threads are still there.
+        for exchange, _connection in stage.exchanges:
+            for body in (exchange.request_body, exchange.response_body):
+                if body.hasher is not None:
+                    body.hasher.hexdigests()
+    totals = reassembler.accounting
+    accounting.stream_bytes = totals.stream_bytes
+    accounting.stream_bytes_decoded = totals.stream_bytes_decoded
+    accounting.stream_bytes_skipped = totals.stream_bytes_skipped
+    accounting.stream_bytes_missing = totals.stream_bytes_missing
+    rows = [stage.rows[id(c)] for c in reassembler.connections if id(c) in stage.rows]
+    return Decoded(
+        reader, issues, accounting, stage.exchanges, stage.commands, rows, reassembler.connection_count
+    )
+
+
+def _read(reader: CaptureReader, reassembler: TcpReassembler, issues: IssueLog, options: Options) -> Accounting:
+    """Push every block through index and reassembler."""
+    accounting = Accounting()
+    index = PacketIndex(issues)
+    for block in reader:
+        segments = index.index(block)
+        for reason, count in segments.ignored.items():
+            accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count
+        accounting.packets_malformed += segments.malformed
+        reassembler.push(segments)
+        if options.progress is not None:
+            options.progress(reader.bytes_read, reader.bytes_total)
+    index.finish()
+    reassembler.finish()
+    accounting.packets_ignored = sum(accounting.ignored_reasons.values())
+    accounting.packets_decoded = reader.packets - accounting.packets_ignored - accounting.packets_malformed
+    return accounting

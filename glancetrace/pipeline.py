@@ -1,0 +1,217 @@
+"""From captures to a `Trace`: the stages, in their order.
+
+Stage A (`glancetrace.decode`) reads and decodes. Stage B works over its rows: every entry of `STAGES` takes the draft
+of the result one step further and uses only what stages before it have filled in.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from glancetrace.check.findings import find
+from glancetrace.correlate.attribute import attribute
+from glancetrace.correlate.hops import fold_hops
+from glancetrace.correlate.link import Link
+from glancetrace.correlate.nesting import nest_calls
+from glancetrace.correlate.outcome import settle_connection
+from glancetrace.correlate.proxy import fold_proxied
+from glancetrace.correlate.units import UnitOfWork, cut_units
+from glancetrace.decode import Decoded, Options, Paths, decode
+from glancetrace.glance.calls import call_from_exchange
+from glancetrace.glance.database import image_ids, kind_of_statement, row_changes, service_of
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.mysql.command import MysqlCommand
+from glancetrace.net.run import Connection
+from glancetrace.redact import Redactor
+from glancetrace.sql.parser import StatementParser
+from glancetrace.timeline.story import tell_stories
+from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
+
+__all__ = ["STAGES", "Options", "analyze"]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The result in the making."""
+
+    decoded: Decoded
+    options: Options
+    capture: CaptureSummary
+    tables: Tables = field(default_factory=Tables)
+    by_connection: dict[int, list[SqlStatement]] = field(default_factory=dict)
+    units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
+
+
+def analyze(paths: Paths, options: Options | None = None) -> Trace:
+    """Read captures and say what happened in them.
+
+    Args:
+        paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
+        options: see `Options`.
+
+    Raises:
+        InputError: a capture cannot be read. UsageError: the call itself is wrong.
+    """
+    options = options or Options()
+    decoded = decode(paths, options)
+    draft = _Draft(decoded, options, _summary(decoded))
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for stage in STAGES:
+            stage(draft)
+    finally:
+        if collecting:
+            gc.enable()
+    return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
+
+
+def _summary(decoded: Decoded) -> CaptureSummary:
+    reader = decoded.reader
+    return CaptureSummary(
+        files=[CapturedFile(f.name, f.first_frame, f.packets) for f in reader.files],
+        packets=reader.packets,
+        bytes=reader.bytes,
+        first_ts=reader.first_ts,
+        last_ts=reader.last_ts,
+        link_types=sorted(reader.link_types),
+        connections=decoded.connection_count,
+        accounting=decoded.accounting,
+    )
+
+
+def _key(draft: _Draft) -> bytes:
+    """Key of the redaction: the same for a capture and for its pieces together."""
+    capture = draft.capture
+    parts = [capture.packets, capture.first_ts, capture.last_ts]
+    parts += [c.connection.first_ts for c in draft.decoded.connections[:64]]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=32).digest()
+
+
+def _take_connections(draft: _Draft) -> None:
+    """Connections of interest, in the order of their first packets."""
+    draft.tables.connections = sorted(draft.decoded.connections, key=lambda row: row.connection.id)
+
+
+def _take_calls(draft: _Draft) -> None:
+    """Exchanges become calls; the hops of a call become one; ids follow the order of first bytes."""
+    ports = draft.options.ports
+    issues = draft.decoded.issues
+    calls = []
+    for exchange, connection in draft.decoded.exchanges:
+        call = call_from_exchange(exchange, connection, ports, issues)
+        if call is not None:
+            calls.append(call)
+    calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id))
+    draft.tables.calls = fold_hops(calls)
+    for number, call in enumerate(draft.tables.calls, 1):
+        call.id = number
+    nest_calls(draft.tables.calls)
+
+
+def _take_statements(draft: _Draft) -> None:
+    """Commands become statements: text taken apart, service and kind told; legs of a proxy become one."""
+    parser = StatementParser()
+    grouped: dict[int, list[tuple[MysqlCommand, Connection]]] = defaultdict(list)
+    for command, connection in draft.decoded.commands:
+        grouped[connection.id].append((command, connection))
+    by_connection: dict[int, list[SqlStatement]] = {}
+    for key, rows in grouped.items():
+        by_connection[key] = [_statement(command, connection, parser) for command, connection in rows]
+        _settle_service(by_connection[key])
+        settle_connection(by_connection[key], closed=bool(rows[0][1].closed))
+    draft.by_connection = fold_proxied(by_connection)
+    statements = [s for rows in draft.by_connection.values() for s in rows]
+    statements.sort(key=lambda s: (s.command.ts, s.command.first_frame, s.command.session.connection_id, s.command.ordinal))
+    for number, statement in enumerate(statements, 1):
+        statement.id = number
+    draft.tables.statements = statements
+    unparsed = [s for s in statements if s.parsed is not None and not s.parsed.shape.parsed]
+    for statement in unparsed:
+        draft.decoded.issues.count("sql-unparsed", frame=statement.command.first_frame)
+
+
+def _statement(command: MysqlCommand, connection: Connection, parser: StatementParser) -> SqlStatement:
+    has_text = command.sql is not None and command.command in _TEXT_COMMANDS
+    parsed = parser.parse(command.sql, command.params) if has_text and command.sql is not None else None
+    statement = SqlStatement(command, parsed, connection, "other", "request", schema=command.schema)
+    statement.kind = kind_of_statement(command.command, parsed, command.session.user)
+    return statement
+
+
+_TEXT_COMMANDS = frozenset({"COM_QUERY", "COM_STMT_EXECUTE", "COM_STMT_PREPARE", "COM_STMT_BULK_EXECUTE"})
+_RUNS = _TEXT_COMMANDS - {"COM_STMT_PREPARE"}
+
+
+def _settle_service(statements: list[SqlStatement]) -> None:
+    """Whose connection it is: by schema or user, else by the tables that its statements name."""
+    votes: dict[str, int] = defaultdict(int)
+    told: list[str | None] = []
+    for statement in statements:
+        session = statement.command.session
+        shape = statement.parsed.shape if statement.parsed is not None else None
+        service = service_of(shape, session.user, statement.schema)
+        told.append(service)
+        if service is not None:
+            votes[service] += 1
+    default = max(sorted(votes), key=lambda service: votes[service]) if votes else "other"
+    for statement, service in zip(statements, told, strict=True):
+        statement.service = service or default
+        if statement.service == "glance" and statement.parsed is not None:
+            statement.image_ids = image_ids(statement.parsed)
+            if statement.command.command in _RUNS:
+                statement.changes = row_changes(statement.parsed)
+
+
+def _cut_units(draft: _Draft) -> None:
+    """Units of work, numbered over the whole capture in order of time."""
+    units: list[tuple[str, UnitOfWork]] = []
+    for statements in draft.by_connection.values():
+        for unit in cut_units(statements):
+            units.append((unit.statements[0].service, unit))
+    units.sort(key=lambda item: item[1].statements[0].id)
+    grouped: dict[str, list[UnitOfWork]] = defaultdict(list)
+    for number, (service, unit) in enumerate(units, 1):
+        grouped[service].append(unit)
+        for statement in unit.statements:
+            statement.unit_id = number
+    draft.units = dict(grouped)
+
+
+def _attribute(draft: _Draft) -> None:
+    """Which call ran which statement; services other than Glance and Keystone are left alone."""
+    own = {service: units for service, units in draft.units.items() if service != "other"}
+    draft.tables.links = attribute(draft.tables.calls, own)
+    for unit in draft.units.get("other", ()):
+        for statement in unit.statements:
+            if statement.kind == "request":
+                statement.kind = "background"
+
+
+def _tell(draft: _Draft) -> None:
+    """The story of every image."""
+    link_of: dict[int, Link] = {link.statement_id: link for link in draft.tables.links}
+    statements = [s for s in draft.tables.statements if s.service == "glance"]
+    draft.tables.images = tell_stories(statements, draft.tables.calls, link_of)
+
+
+def _check(draft: _Draft) -> None:
+    """What a person should know, and what is wrong with the capture."""
+    draft.tables.findings = find(draft.tables, draft.capture)
+    draft.tables.issues = draft.decoded.issues.rows()
+
+
+STAGES: tuple[Callable[[_Draft], None], ...] = (
+    _take_connections,
+    _take_calls,
+    _take_statements,
+    _cut_units,
+    _attribute,
+    _tell,
+    _check,
+)
+"""Stage B, in order."""
