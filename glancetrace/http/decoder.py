@@ -12,14 +12,14 @@ from collections.abc import Callable
 from glancetrace.http.body import BodyReader, CloseReader, open_body
 from glancetrace.http.exchange import BodyPolicy, Head, HttpExchange
 from glancetrace.http.framing import Framing, FramingKind, request_framing, response_framing
-from glancetrace.http.head import may_start_request
+from glancetrace.http.head import looks_like_http, may_start_request
 from glancetrace.http.pairing import OpenExchange, Pairing
 from glancetrace.http.reader import HeadReader
 from glancetrace.http.span import Span
 from glancetrace.issues import IssueLog
 from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection, Run
 
-__all__ = ["HttpDecoder"]
+__all__ = ["HttpDecoder", "looks_like_http"]
 
 _ENDS = {"fin": "closed", "rst": "reset", "end": "capture-end", "reused": "closed"}
 

@@ -33,7 +33,7 @@ class BodyPlan:
 class Head:
     """Start line and headers of a message. `method` and `target` are empty in a response, `status_code` 0 in a request.
 
-    Header names are lower case, values stripped, in the order of the wire; text is latin-1 with control characters kept.
+    Header names are lower case, values stripped, in wire order; text is latin-1 with control characters kept.
     """
 
     method: str = ""
@@ -90,8 +90,9 @@ class HttpExchange:
     `response_ts` is the first byte of the final response (interim ones are in `interim`), `response_end_ts` and
     `response_frame` the last byte. What was not seen is None; `response` is None when there was none, `request` has an
     empty method when only the response was seen. `first_frame` and `last_frame` bound everything seen of the exchange.
-    `complete`: both messages were seen to their end, no byte missing. `end` says how the exchange ended when it is not
-    complete: "reset", "closed", "gap", "capture-end", else "".
+    `complete`: both messages were seen to their end, no byte missing, and belong together. `end` says how the exchange
+    ended when it is not complete: "reset", "closed", "gap", "malformed" (framing that makes no sense), "capture-end",
+    else "".
     """
 
     connection_id: int

@@ -192,7 +192,7 @@ class HashPool:
             worker.wait()
 
     def note_collected(self, hasher: _PooledHasher, length: int) -> None:
-        """A hasher has collected `length` more bytes; when all have too many, those that began first hand theirs over."""
+        """A hasher has collected `length` more bytes; when it is too much, those that began first hand theirs over."""
         self._collecting[hasher] = None
         self._collected += length
         while self._collected > _COLLECTED:
