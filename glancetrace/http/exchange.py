@@ -12,7 +12,12 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class BodyHasher(Protocol):
-    """Takes a body as it passes; digests are asked for once the capture is read."""
+    """Takes a body as it passes; digests are asked for once the capture is read.
+
+    `unbroken`: no CR, LF or NUL byte was in it so far; those are what `curl -d @FILE` strips.
+    """
+
+    unbroken: bool
 
     def update(self, data: bytes) -> None:
         """Add the next bytes."""

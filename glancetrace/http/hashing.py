@@ -97,6 +97,7 @@ class _PooledHasher:
         self._states: dict[str, _Hash] = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         self._collected = bytearray()
         self._dispatched = False
+        self.unbroken = True
 
     def update(self, data: bytes) -> None:
         """Add the next bytes."""

@@ -1,0 +1,117 @@
+"""What the rules look things up in: the tables of a result with their cross references, made once per result."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+
+from glancetrace.check.rules import RULES
+from glancetrace.correlate.link import Link
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.timeline.image import ImageStory
+from glancetrace.trace import CaptureSummary, Finding, Tables
+
+__all__ = ["UPLOADS", "Evidence", "call_text", "found", "image_text", "is_upload"]
+
+UPLOADS = frozenset({"image-upload", "image-stage"})
+"""Operations whose request body is always image data; v1 also takes data with a create or an update."""
+
+_MAX_FRAMES = 20
+
+
+def found(
+    rule: str,
+    message: str,
+    ts: int,
+    *,
+    image_id: str | None = None,
+    call_id: int | None = None,
+    statement_id: int | None = None,
+    frames: Iterable[int | None] = (),
+) -> Finding:
+    """A finding of `rule` (KeyError if there is no such rule); at most 20 frames, ascending."""
+    proof = sorted({frame for frame in frames if frame})[:_MAX_FRAMES]
+    return Finding(RULES[rule].name, RULES[rule].severity, message, ts, image_id, call_id, statement_id, proof)
+
+
+def image_text(image: ImageStory) -> str:
+    """How messages name an image."""
+    return f"{image.name} ({image.id})" if image.name else image.id
+
+
+def call_text(call: ApiCall) -> str:
+    """How messages name a call."""
+    return f"{call.operation} (call {call.id})"
+
+
+class Evidence:
+    """Tables, capture and what belongs to what."""
+
+    def __init__(self, tables: Tables, capture: CaptureSummary) -> None:
+        self.tables = tables
+        self.capture = capture
+        self.end_ts = capture.last_ts or 0
+
+    @cached_property
+    def calls(self) -> dict[int, ApiCall]:
+        """Call id -> call."""
+        return {call.id: call for call in self.tables.calls}
+
+    @cached_property
+    def images(self) -> dict[str, ImageStory]:
+        """Image id -> image."""
+        return {image.id: image for image in self.tables.images}
+
+    @cached_property
+    def statements(self) -> dict[int, SqlStatement]:
+        """Statement id -> statement."""
+        return {statement.id: statement for statement in self.tables.statements}
+
+    @cached_property
+    def link_of(self) -> dict[int, Link]:
+        """Statement id -> its link."""
+        return {link.statement_id: link for link in self.tables.links}
+
+    @cached_property
+    def _by_call(self) -> dict[int, list[SqlStatement]]:
+        groups: dict[int, list[SqlStatement]] = defaultdict(list)
+        for link in self.tables.links:
+            if link.relation == "in_request":
+                groups[link.call_id].append(self.statements[link.statement_id])
+        return groups
+
+    def statements_of(self, call_id: int) -> list[SqlStatement]:
+        """Statements that a call ran before its response, in order."""
+        return self._by_call.get(call_id, [])
+
+    @cached_property
+    def children(self) -> dict[int, list[ApiCall]]:
+        """Call id -> calls made in its course."""
+        groups: dict[int, list[ApiCall]] = defaultdict(list)
+        for call in self.tables.calls:
+            if call.parent_id is not None:
+                groups[call.parent_id].append(call)
+        return groups
+
+    @cached_property
+    def uploads(self) -> dict[str, list[ApiCall]]:
+        """Image id -> calls that carried image data to Glance, in order."""
+        groups: dict[str, list[ApiCall]] = defaultdict(list)
+        for call in self.tables.calls:
+            if call.service == "glance" and call.image_id and is_upload(call):
+                groups[call.image_id].append(call)
+        return groups
+
+    @cached_property
+    def lossy(self) -> bool:
+        """Bytes that matter are missing from the capture."""
+        if self.capture.accounting.stream_bytes_missing:
+            return True
+        return any(any(row.connection.bytes_missing) for row in self.tables.connections)
+
+
+def is_upload(call: ApiCall) -> bool:
+    """The call's request body is image data."""
+    return call.operation in UPLOADS or call.upload_hasher is not None

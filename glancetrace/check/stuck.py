@@ -1,0 +1,128 @@
+"""Images left half-way, status changes that Glance does not allow, and claims that are less than certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from glancetrace.check.evidence import Evidence, found, image_text
+from glancetrace.check.wording import byte_text, count_text, duration_text
+from glancetrace.glance.call import ApiCall
+from glancetrace.timeline.image import OBSERVED, ImageStory
+from glancetrace.trace import Finding
+
+__all__ = ["find_illegal", "find_missing_bytes", "find_stuck", "find_uncertain"]
+
+_HALF_WAY = frozenset({"saving", "uploading", "importing"})
+
+_STILL_WORKING = 5_000_000_000
+"""ns: an import whose last statement is younger than this at the end of the capture counts as running."""
+
+
+def find_stuck(evidence: Evidence) -> Iterator[Finding]:
+    """Images that are saving, uploading or importing when the capture ends."""
+    for image in evidence.tables.images:
+        if image.status not in _HALF_WAY or not image.intervals:
+            continue
+        since = image.intervals[-1].ts
+        lasted = duration_text(max(0, evidence.end_ts - since))
+        transition = image.transitions[-1] if image.transitions else None
+        frames = [transition.frame, transition.commit_frame] if transition else [image.first_frame]
+        running = _running_upload(evidence, image)
+        if running is not None:
+            body = running.exchange.request_body if running.exchange else None
+            message = (
+                f"{image_text(image)} is {image.status} for {lasted} at the end of the capture; its upload is still "
+                f"running, {byte_text(body.byte_count if body else running.request_body_bytes)} so far"
+            )
+            yield found(
+                "upload-running",
+                message,
+                since,
+                image_id=image.id,
+                call_id=running.id,
+                frames=[*frames, running.last_frame],
+            )
+            continue
+        if image.status == "importing" and evidence.end_ts - _last_sign(evidence, image) < _STILL_WORKING:
+            message = f"{image_text(image)} is importing for {lasted} at the end of the capture, and work on it goes on"
+            yield found("upload-running", message, since, image_id=image.id, frames=frames)
+            continue
+        message = f"{image_text(image)} is still {image.status} at the end of the capture, {lasted} after it began"
+        yield found(
+            "image-stuck",
+            message,
+            since,
+            image_id=image.id,
+            call_id=transition.call_id if transition else None,
+            statement_id=transition.statement_id if transition else None,
+            frames=frames,
+        )
+
+
+def _running_upload(evidence: Evidence, image: ImageStory) -> ApiCall | None:
+    for call in evidence.uploads.get(image.id, ()):
+        if call.status_code is None and call.exchange is not None and call.exchange.end == "capture-end":
+            return call
+    return None
+
+
+def _last_sign(evidence: Evidence, image: ImageStory) -> int:
+    """Time of the last statement about an image, ns."""
+    return max((s.end_ts for s in evidence.tables.statements if image.id in s.image_ids), default=0)
+
+
+def find_illegal(evidence: Evidence) -> Iterator[Finding]:
+    """Status changes that are not in Glance's table."""
+    for image in evidence.tables.images:
+        for transition in image.transitions:
+            if transition.legal:
+                continue
+            sure = "" if transition.certainty == OBSERVED else f" ({transition.certainty})"
+            yield found(
+                "status-illegal",
+                f"{image_text(image)} went from {transition.from_status or 'nothing'} to {transition.to_status}{sure}",
+                transition.ts,
+                image_id=image.id,
+                call_id=transition.call_id,
+                statement_id=transition.statement_id,
+                frames=[transition.frame, transition.commit_frame],
+            )
+
+
+def find_uncertain(evidence: Evidence) -> Iterator[Finding]:
+    """Status changes that are not observed: per image where packets are lost, else one finding for all."""
+    uncertain = [(image, [t for t in image.transitions if t.certainty != OBSERVED]) for image in evidence.tables.images]
+    uncertain = [(image, transitions) for image, transitions in uncertain if transitions]
+    if not uncertain:
+        return
+    if evidence.lossy:
+        for image, transitions in uncertain:
+            changes = ", ".join(f"{t.from_status or 'nothing'} to {t.to_status} ({t.certainty})" for t in transitions)
+            frames = [frame for t in transitions for frame in (t.frame, t.commit_frame)]
+            message = f"packets are missing, so these status changes of {image_text(image)} are not certain: {changes}"
+            yield found("claim-uncertain", message, transitions[0].ts, image_id=image.id, frames=frames)
+        return
+    total = sum(len(transitions) for _, transitions in uncertain)
+    first = min((t for _, transitions in uncertain for t in transitions), key=lambda t: t.ts)
+    message = (
+        f"{count_text(total, 'status change')} of {count_text(len(uncertain), 'image')} "
+        f"{'is' if total == 1 else 'are'} not observed in committed statements but inferred"
+    )
+    frames = [t.frame for _, transitions in uncertain for t in transitions]
+    yield found("claim-inferred", message, first.ts, frames=frames)
+
+
+def find_missing_bytes(evidence: Evidence) -> Iterator[Finding]:
+    """Connections that lost bytes, in one finding."""
+    rows = [row for row in evidence.tables.connections if any(row.connection.bytes_missing)]
+    if not rows:
+        return
+    missing = sum(sum(row.connection.bytes_missing) for row in rows)
+    protocols = sorted({row.protocol for row in rows})
+    issues = [issue for issue in evidence.tables.issues if issue.kind == "tcp-gap"]
+    yield found(
+        "capture-incomplete",
+        f"{byte_text(missing)} of {count_text(len(rows), 'connection')} ({', '.join(protocols)}) are missing",
+        min(row.connection.first_ts for row in rows),
+        frames=[issue.first_frame for issue in issues] or [row.connection.first_frame for row in rows],
+    )

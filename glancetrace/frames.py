@@ -1,0 +1,79 @@
+"""Tables of a trace as DataFrames.
+
+Columns, their order and their types follow `glancetrace.schema`: times are UTC with nanoseconds, durations timedeltas,
+columns with few possible values categoricals, everything that may be unknown has a nullable type. The index is `id`
+where a table has one. An empty table has the same columns and types as a full one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from glancetrace.document import BUILDERS, RowBuilder
+from glancetrace.schema import TABLES, Column
+
+if TYPE_CHECKING:
+    from glancetrace.trace import Trace
+
+__all__ = ["build_frame"]
+
+_NOT_A_TIME = np.iinfo(np.int64).min
+
+
+def _integers(values: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array([_NOT_A_TIME if value is None else value for value in values], dtype=np.int64)
+
+
+def _times(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(pd.DatetimeIndex(_integers(values).view("M8[ns]"), tz="UTC"))
+
+
+def _durations(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(pd.TimedeltaIndex(_integers(values).view("m8[ns]")))
+
+
+def _objects(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(values, dtype="object")
+
+
+_SERIES: dict[str, Callable[[list[Any]], pd.Series[Any]]] = {
+    "int": lambda values: pd.Series(values, dtype="Int64"),
+    "str": lambda values: pd.Series(values, dtype="string"),
+    "endpoint": lambda values: pd.Series(values, dtype="string"),
+    "bool": lambda values: pd.Series(values, dtype="boolean"),
+    "float": lambda values: pd.Series(values, dtype="Float64"),
+    "ts": _times,
+    "dur": _durations,
+    "list": _objects,
+    "object": _objects,
+}
+
+
+def _series(column: Column, values: list[Any]) -> pd.Series[Any]:
+    if column.values:
+        # A value that the schema does not list is kept, as a further category.
+        others = sorted({value for value in values if value is not None}.difference(column.values))
+        return pd.Series(pd.Categorical(values, categories=[*column.values, *others]))
+    return _SERIES[column.type](values)
+
+
+def build_frame(trace: Trace, table: str) -> pd.DataFrame:
+    """A table of `glancetrace.schema.TABLES` as a DataFrame.
+
+    Args:
+        trace: the result. table: name of the table.
+
+    Returns:
+        One row per row of the table, in its order; secrets are replaced as in every other output.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    columns = TABLES[table]
+    rows = list(BUILDERS[table](RowBuilder(trace, raw_times=True)))
+    frame = pd.DataFrame({c.name: _series(c, [row[c.name] for row in rows]) for c in columns})
+    return frame.set_index("id") if columns[0].name == "id" else frame
