@@ -1,0 +1,6 @@
+"""`python -m glancetrace`."""
+
+from glancetrace.cli import main
+
+if __name__ == "__main__":
+    main()

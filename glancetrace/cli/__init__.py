@@ -1,0 +1,87 @@
+"""The command line: `glancetrace COMMAND ...`.
+
+Thin: options in, calls to the parts below, text out. What a run costs before its command starts is this package and
+click: everything else is imported inside the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from glancetrace import __version__
+from glancetrace.cli.analyze import analyze
+from glancetrace.cli.layout import SectionedGroup
+from glancetrace.errors import GlancetraceError
+
+__all__ = ["cli", "main"]
+
+_INTERRUPTED = 130
+_READER_GONE = 141
+"""What a shell reports for a program that SIGPIPE ended."""
+
+_USAGE = 2
+
+
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 a comparison or check found something, 2 wrong usage, 3 unreadable input.",
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Says what happened to the Glance images, from a packet capture of an OpenStack controller.
+
+    Start with: glancetrace analyze capture.pcap
+    """
+
+
+cli.add_section("What happened", [analyze])
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code (see DESIGN: 0, 2, 3; 130 for Ctrl-C)."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    sys.exit(_run(args))
+
+
+def _run(args: Sequence[str] | None) -> int:
+    from glancetrace.output.target import ReaderGone
+
+    try:
+        result = cli.main(args, prog_name="glancetrace", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except GlancetraceError as error:
+        _complain(str(error))
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return _USAGE
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "glancetrace"
+        _complain(f"{error.format_message().rstrip('.')}; see '{command} --help'")
+        return _USAGE
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return _USAGE
+    except click.Abort:  # click has ended the line already
+        return _INTERRUPTED
+    except (ReaderGone, BrokenPipeError):
+        # What is still buffered would be complained about when Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
+    except OSError as error:
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return GlancetraceError.exit_code
+
+
+def _complain(message: str) -> None:
+    from glancetrace.output.clean import clean
+
+    line = f"glancetrace: {clean(message)}\n"
+    sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))

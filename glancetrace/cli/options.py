@@ -1,0 +1,203 @@
+"""Options that several commands share, and what they become."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glancetrace.cli.layout import SectionedOption
+from glancetrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from glancetrace.output.page import Page
+    from glancetrace.output.target import Target
+    from glancetrace.redact import Redactor
+    from glancetrace.trace import CaptureSummary, Trace
+
+__all__ = ["Reading", "Showing", "captures", "format_option", "option", "say", "takes_reading", "takes_showing"]
+
+Callback = Callable[..., Any]
+
+SERVICES = ("glance", "keystone", "mysql", "registry", "swift")
+
+captures = click.argument("paths", metavar="CAPTURE...", nargs=-1, required=True)
+"""Captures: paths, globs, - for standard input."""
+
+
+def option(*names: str, section: str = "Options", **settings: Any) -> Callable[[Callback], Callback]:
+    """A click option under a heading of the help."""
+    return click.option(*names, cls=SectionedOption, section=section, **settings)
+
+
+def format_option(*formats: str) -> Callable[[Callback], Callback]:
+    """`--format`, the first one being the default."""
+    return option(
+        "-f",
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        section="Output",
+        help="What to write.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress."""
+
+    ports: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    reveal: bool = False
+    progress: bool = True
+
+    def port_map(self) -> dict[int, str]:
+        """Port -> service: the defaults, and what was asked for.
+
+        Raises:
+            UsageError: an entry is not `service=port`.
+        """
+        from glancetrace.glance.routes import DEFAULT_PORTS
+
+        ports = dict(DEFAULT_PORTS)
+        for entry in self.ports:
+            service, _, number = entry.partition("=")
+            if service not in SERVICES or not number.isascii() or not number.isdigit() or not 0 < int(number) < 65536:
+                raise UsageError(
+                    f"--port {entry!r} is not service=port",
+                    action=f"services: {', '.join(SERVICES)}; --port glance=9292",
+                )
+            ports[int(number)] = service
+        return ports
+
+    def analyze(self, paths: Sequence[str]) -> Trace:
+        """The trace of captures, with a progress bar where somebody waits."""
+        from glancetrace.output.progress import ProgressBar
+        from glancetrace.pipeline import Options, analyze
+
+        with ProgressBar(enabled=self.progress) as bar:
+            options = Options(
+                ports=self.port_map(),
+                hashes=self.hashes,
+                reveal=self.reveal,
+                progress=bar if bar.enabled else None,
+            )
+            return analyze(list(paths), options)
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How results are shown."""
+
+    output: str | None = None
+    color: str = "auto"
+    zone: str = "UTC"
+    relative: bool = False
+    wide: bool = False
+
+    def page(self, capture: CaptureSummary, redactor: Redactor, target: Target) -> Page:
+        """The page that text reports are printed on."""
+        from glancetrace.output.clock import Clock, parse_zone
+        from glancetrace.output.page import Page
+        from glancetrace.output.paint import Painter
+        from glancetrace.output.places import Places
+
+        return Page(
+            painter=Painter(color=self._wants_color(target)),
+            clock=Clock(capture.first_ts, capture.last_ts, zone=parse_zone(self.zone), relative=self.relative),
+            places=Places(capture.files),
+            redactor=redactor,
+            width=None if self.wide else target.width,
+        )
+
+    def _wants_color(self, target: Target) -> bool:
+        """https://no-color.org: a non-empty NO_COLOR turns the automatic colours off."""
+        if self.color != "auto":
+            return self.color == "always"
+        return target.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def target(self, paths: Sequence[str]) -> Target:
+        """Where the output goes."""
+        from glancetrace.output.clock import parse_zone
+        from glancetrace.output.target import Target
+
+        parse_zone(self.zone)  # a wrong name is told before an hour of reading
+        return Target(self.output, paths)
+
+
+_READING = (
+    option(
+        "--port",
+        "ports",
+        multiple=True,
+        metavar="SERVICE=PORT",
+        section="Reading",
+        help=f"What is spoken on a port ({', '.join(SERVICES)}); may be repeated.",
+    ),
+    option(
+        "--hash",
+        "hashes",
+        multiple=True,
+        metavar="NAME",
+        section="Reading",
+        help="Hash uploads with this algorithm too (sha256, ...); may be repeated.",
+    ),
+    option("--no-progress", is_flag=True, section="Reading", help="No progress bar."),
+    option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output."),
+)
+
+_SHOWING = (
+    option("-o", "--output", metavar="FILE", section="Output", help="Write to a file instead of standard output."),
+    option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        section="Output",
+        help="Colours; auto heeds NO_COLOR.",
+    ),
+    option("--tz", "zone", default="UTC", show_default=True, metavar="ZONE", section="Output",
+           help="Time zone of text output: an IANA name, local or UTC."),
+    option("--relative", is_flag=True, section="Output", help="Times relative to the start of the capture."),
+    option("--wide", is_flag=True, section="Output", help="Do not fit text to the terminal's width."),
+)  # fmt: skip
+
+
+def _with_options(command: Callback, options: Sequence[Callable[[Callback], Callback]]) -> Callback:
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+def takes_reading(command: Callback) -> Callback:
+    """Gives a command the reading options, as one `reading`."""
+
+    @functools.wraps(command)
+    def collected(
+        *, ports: tuple[str, ...], hashes: tuple[str, ...], no_progress: bool, reveal: bool, **rest: Any
+    ) -> Any:
+        return command(reading=Reading(ports, hashes, reveal, not no_progress), **rest)
+
+    return _with_options(collected, _READING)
+
+
+def takes_showing(command: Callback) -> Callback:
+    """Gives a command the output options, as one `showing`."""
+
+    @functools.wraps(command)
+    def collected(*, output: str | None, color: str, zone: str, relative: bool, wide: bool, **rest: Any) -> Any:
+        return command(showing=Showing(output, color, zone, relative, wide), **rest)
+
+    return _with_options(collected, _SHOWING)
+
+
+def say(message: str) -> None:
+    """A remark on standard error: nothing that a pipe would read."""
+    sys.stderr.write(f"{message}\n")

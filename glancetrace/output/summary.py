@@ -1,0 +1,171 @@
+"""The rows of the `analyze` report: plain data, computed from a `Trace`, rendered elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from glancetrace.glance.call import ApiCall
+from glancetrace.issues import KINDS, SEVERITIES
+from glancetrace.timeline.image import ImageStory
+from glancetrace.trace import Finding, Trace
+
+__all__ = [
+    "STATUS_ORDER",
+    "AttributionRow",
+    "ImageRow",
+    "IssueRow",
+    "OperationRow",
+    "count_attribution",
+    "quantile",
+    "rank_findings",
+    "summarise_images",
+    "summarise_issues",
+    "summarise_operations",
+]
+
+STATUS_ORDER = (
+    "queued", "saving", "uploading", "importing", "active", "deactivated", "killed", "pending_delete", "deleted",
+)  # fmt: skip
+"""Statuses in the order of an image's life."""
+
+_SERVICES = ("glance", "registry", "keystone", "swift")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """Calls of one operation: `errors` answered with 4xx or 5xx, `unanswered` without a response; p50, p95 in ns (None
+    without a duration); `statements_per_call` attributed statements, on average."""
+
+    service: str
+    operation: str
+    calls: int
+    errors: int
+    unanswered: int
+    p50: int | None
+    p95: int | None
+    statements_per_call: float
+
+
+@dataclass(slots=True)
+class ImageRow:
+    """An image: `times` status -> ns spent in it, `open_status` the one that the capture ends in."""
+
+    id: str
+    name: str | None
+    status: str | None
+    size: int | None
+    first_ts: int
+    times: dict[str, int] = field(default_factory=dict)
+    open_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """An issue over the whole capture: `connections` that have it."""
+
+    kind: str
+    severity: str
+    count: int
+    connections: int
+    first_frame: int | None
+    meaning: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionRow:
+    """Statements of a service by kind; `linked` of them are attributed to a call."""
+
+    service: str
+    statements: int
+    linked: int
+    kinds: dict[str, int]
+
+
+def quantile(values: Sequence[int], share: float) -> int | None:
+    """The value that `share` of the ascending `values` do not exceed (nearest rank); None without values."""
+    if not values:
+        return None
+    return values[max(0, -int(-share * len(values) // 1) - 1)]
+
+
+def summarise_operations(trace: Trace) -> list[OperationRow]:
+    """Calls by operation, services in the order Glance, registry, Keystone, Swift, then by first call."""
+    groups: dict[tuple[str, str], list[ApiCall]] = {}
+    for call in trace.tables.calls:
+        groups.setdefault((call.service, call.operation), []).append(call)
+    linked: dict[int, int] = {}
+    for link in trace.tables.links:
+        linked[link.call_id] = linked.get(link.call_id, 0) + 1
+    rows = []
+    for (service, operation), calls in groups.items():
+        durations = sorted(call.dur for call in calls if call.dur is not None)
+        rows.append(
+            OperationRow(
+                service=service,
+                operation=operation,
+                calls=len(calls),
+                errors=sum(1 for call in calls if (call.status_code or 0) >= 400),
+                unanswered=sum(1 for call in calls if call.status_code is None),
+                p50=quantile(durations, 0.5),
+                p95=quantile(durations, 0.95),
+                statements_per_call=sum(linked.get(call.id, 0) for call in calls) / len(calls),
+            )
+        )
+    rank = {service: index for index, service in enumerate(_SERVICES)}
+    return sorted(rows, key=lambda row: rank.get(row.service, len(rank)))
+
+
+def summarise_image(image: ImageStory, last_ts: int | None) -> ImageRow:
+    """One image; an open interval is counted up to `last_ts`."""
+    row = ImageRow(image.id, image.name, image.status, image.size, image.first_ts)
+    for interval in image.intervals:
+        dur = interval.dur
+        if dur is None:
+            dur = max(0, (last_ts or interval.ts) - interval.ts)
+            row.open_status = interval.status
+        row.times[interval.status] = row.times.get(interval.status, 0) + dur
+    return row
+
+
+def summarise_images(trace: Trace) -> list[ImageRow]:
+    """All images, in the order of the trace."""
+    return [summarise_image(image, trace.capture.last_ts) for image in trace.tables.images]
+
+
+def count_attribution(trace: Trace) -> list[AttributionRow]:
+    """Statements by service, those of most statements first."""
+    linked = {link.statement_id for link in trace.tables.links}
+    counts: dict[str, list[int]] = {}
+    kinds: dict[str, dict[str, int]] = {}
+    for statement in trace.tables.statements:
+        row = counts.setdefault(statement.service, [0, 0])
+        row[0] += 1
+        row[1] += statement.id in linked
+        of_service = kinds.setdefault(statement.service, {})
+        of_service[statement.kind] = of_service.get(statement.kind, 0) + 1
+    rows = [AttributionRow(service, n, m, dict(sorted(kinds[service].items()))) for service, (n, m) in counts.items()]
+    return sorted(rows, key=lambda row: (row.service != "glance", -row.statements, row.service))
+
+
+def rank_findings(trace: Trace) -> list[Finding]:
+    """Findings, the worst first, then by time."""
+    return sorted(trace.tables.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.ts, f.rule))
+
+
+def summarise_issues(trace: Trace) -> list[IssueRow]:
+    """Issues by kind, the worst first."""
+    counts: dict[str, list[int]] = {}
+    frames: dict[str, int] = {}
+    for issue in trace.tables.issues:
+        row = counts.setdefault(issue.kind, [0, 0])
+        row[0] += issue.count
+        row[1] += issue.connection_id is not None
+        if issue.first_frame is not None:
+            frames[issue.kind] = min(frames.get(issue.kind, issue.first_frame), issue.first_frame)
+    rows = [
+        IssueRow(name, KINDS[name].severity, n, m, frames.get(name), KINDS[name].meaning, KINDS[name].remedy)
+        for name, (n, m) in counts.items()
+    ]
+    return sorted(rows, key=lambda row: (-SEVERITIES.index(row.severity), row.kind))

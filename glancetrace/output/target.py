@@ -1,0 +1,125 @@
+"""Where output goes: standard output or a file that appears only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from glancetrace.errors import UsageError
+from glancetrace.output.clean import escape_json_controls
+from glancetrace.output.page import NARROWEST
+
+__all__ = ["ReaderGone", "Target"]
+
+_BATCH = 1 << 16
+
+
+class ReaderGone(Exception):
+    """Nobody reads standard output any more (`| head`): there is nothing left to do, and nothing to complain about."""
+
+
+def _refuse_inputs(path: str, inputs: Sequence[str]) -> None:
+    for name in inputs:
+        if os.path.exists(path) and os.path.exists(name) and os.path.samefile(path, name):
+            raise UsageError("is the capture itself", where=path, action="choose another name for the output")
+
+
+class Target:
+    """Takes bytes; a context manager.
+
+    Args:
+        path: file to write, None or "-" for standard output. A regular file is written beside its place under another
+            name and moved there at the end, so that nobody ever sees half of it; what went wrong leaves nothing behind.
+        inputs: paths that must not be overwritten.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | None, inputs: Sequence[str] = ()) -> None:
+        self._path = None if path in (None, "-") else os.path.realpath(path or "")
+        self._part: str | None = None
+        self._shown = path or "-"
+        if self._path is None:
+            sys.stdout.flush()
+            self._stream: BinaryIO = sys.stdout.buffer
+            self.is_terminal = sys.stdout.isatty()
+            self._encoding = sys.stdout.encoding or "utf-8"
+            return
+        _refuse_inputs(self._path, inputs)
+        self.is_terminal = False
+        self._encoding = "utf-8"
+        try:
+            self._stream = self._open(self._path)
+        except OSError as error:
+            raise UsageError(
+                f"cannot be written: {error.strerror}", where=self._shown, action="choose another file for -o"
+            ) from None
+
+    def _open(self, path: str) -> BinaryIO:
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            return open(path, "wb")  # a device or a pipe; of a folder this is the error message
+        self._part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
+        return open(self._part, "wb")
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal; what COLUMNS says elsewhere; None when nothing says so."""
+        if self.is_terminal:
+            return max(NARROWEST, shutil.get_terminal_size().columns)
+        columns = os.environ.get("COLUMNS", "")
+        return max(NARROWEST, int(columns)) if columns.isascii() and columns.isdigit() else None
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`."""
+        try:
+            self._stream.write(data)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+    def write_json(self, data: bytes) -> None:
+        """Write a JSON text; on a terminal its control characters are escaped."""
+        if self.is_terminal:
+            data = escape_json_controls(data.decode()).encode()
+        self.write(data)
+
+    def write_lines(self, lines: Iterable[str]) -> None:
+        """Write lines; characters that the terminal's encoding lacks become question marks."""
+        batch: list[str] = []
+        size = 0
+        for line in lines:
+            batch.append(line)
+            size += len(line)
+            if size > _BATCH or self.is_terminal:
+                self._write_batch(batch)
+                batch, size = [], 0
+        if batch:
+            self._write_batch(batch)
+
+    def _write_batch(self, lines: list[str]) -> None:
+        self.write(("\n".join(lines) + "\n").encode(self._encoding, "replace"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._path is None:
+                self._stream.flush()
+                return
+            self._stream.close()
+            if self._part is not None and kind is None:
+                os.replace(self._part, self._path)
+                self._part = None
+        except BrokenPipeError:
+            raise ReaderGone from None
+        finally:
+            if self._part is not None and os.path.exists(self._part):
+                os.unlink(self._part)

@@ -1,0 +1,249 @@
+"""The `analyze` report as text: the capture, calls, images, a timeline, findings, issues."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from glancetrace.output.bars import draw_axis, lay_out_bar
+from glancetrace.output.clean import clean
+from glancetrace.output.page import Page, short_id
+from glancetrace.output.paint import Styled, severity_style, status_fill, status_style
+from glancetrace.output.summary import (
+    STATUS_ORDER,
+    ImageRow,
+    count_attribution,
+    rank_findings,
+    summarise_images,
+    summarise_issues,
+    summarise_operations,
+)
+from glancetrace.output.table import Cell, Column, cell_width, fit, render_table
+from glancetrace.output.units import format_bytes, format_count, format_duration, plural
+from glancetrace.timeline.image import ImageStory
+from glancetrace.trace import Trace
+
+__all__ = ["render_report"]
+
+_LINK_TYPES = {0: "NULL", 1: "Ethernet", 12: "RAW", 101: "RAW", 108: "LOOP", 113: "SLL", 228: "IPv4", 229: "IPv6",
+               276: "SLL2"}  # fmt: skip
+_NAMED_FILES = 3
+_WITH_TIMES = 20
+_FINDINGS_PER_RULE = 8
+
+
+def _paragraph(text: str, page: Page, first: str, rest: str) -> Iterator[str]:
+    """Text wrapped to the page, `first` before its first line, `rest` before the others."""
+    yield from textwrap.wrap(
+        text,
+        page.drawing_width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _title(page: Page, text: str, note: str = "") -> str:
+    return page.painter.paint(text, "title") + (f"  {page.painter.paint(note, 'dim')}" if note else "")
+
+
+def name_link_types(link_types: list[int]) -> str:
+    """`Ethernet`, `Ethernet and SLL`, `link type 147`."""
+    return " and ".join(_LINK_TYPES.get(number, f"link type {number}") for number in link_types)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _capture(trace: Trace, page: Page) -> Iterator[str]:
+    capture, accounting = trace.capture, trace.capture.accounting
+    names = [clean(file.name) for file in capture.files[:_NAMED_FILES]]
+    if len(capture.files) > _NAMED_FILES:
+        names.append(f"and {len(capture.files) - _NAMED_FILES} more")
+    yield _title(page, "Capture", fit(", ".join(names), page.drawing_width - 9))
+    line = f"{plural(capture.packets, 'packet')}, {format_bytes(capture.bytes)}"
+    if capture.link_types:
+        line += f", {name_link_types(capture.link_types)}"
+    yield f"  {line}"
+    if capture.first_ts is None or capture.last_ts is None:
+        return
+    yield f"  from {page.clock.date(capture.first_ts)}, {format_duration(capture.last_ts - capture.first_ts)} long"
+    protocols: dict[str, int] = {}
+    for row in trace.tables.connections:
+        protocols[row.protocol] = protocols.get(row.protocol, 0) + 1
+    connections = plural(capture.connections, "connection")
+    yield f"  {connections}{': ' if protocols else ''}{_counted(protocols)}"
+    packets = f"packets: {accounting.packets_decoded:,} decoded"
+    if accounting.packets_ignored:
+        packets += f", {accounting.packets_ignored:,} ignored ({_counted(accounting.ignored_reasons)})"
+    if accounting.packets_malformed:
+        packets += f", {accounting.packets_malformed:,} malformed"
+    yield from _paragraph(packets, page, "  ", "    ")
+    streams = f"streams: {format_bytes(accounting.stream_bytes)}"
+    for what, count in (("skipped", accounting.stream_bytes_skipped), ("missing", accounting.stream_bytes_missing)):
+        streams += f", {format_bytes(count) if count else 'none'} {what}"
+    yield from _paragraph(streams, page, "  ", "    ")
+    for attribution in count_attribution(trace):
+        text = f"SQL: {plural(attribution.statements, 'statement')} of {clean(attribution.service)}"
+        yield from _paragraph(f"{text} ({_counted(attribution.kinds)}), {attribution.linked:,} attributed", page,
+                              "  ", "    ")  # fmt: skip
+
+
+def _operations(trace: Trace, page: Page) -> Iterator[str]:
+    rows = summarise_operations(trace)
+    calls = sum(row.calls for row in rows)
+    yield _title(page, "API calls", "" if calls else "none: is the port right? (--port glance=9292)")
+    if not rows:
+        return
+    columns = [
+        Column("service", importance=4),
+        Column("operation"),
+        Column("calls", right=True),
+        Column("errors", right=True),
+        Column("unanswered", right=True, importance=3),
+        Column("p50", right=True, importance=6),
+        Column("p95", right=True, importance=7),
+        Column("SQL/call", right=True, importance=5),
+    ]
+    cells: list[list[Cell]] = [
+        [
+            row.service,
+            clean(row.operation),
+            format_count(row.calls),
+            Styled(format_count(row.errors), "bad" if row.errors else "dim"),
+            Styled(format_count(row.unanswered), "bad" if row.unanswered else "dim"),
+            format_duration(row.p50),
+            format_duration(row.p95),
+            f"{row.statements_per_call:.1f}",
+        ]
+        for row in rows
+    ]
+    if not any(row.unanswered for row in rows):
+        del columns[4]
+        for line in cells:
+            del line[4]
+    yield from render_table(columns, cells, page.painter, width=page.width)
+
+
+def _image_row(row: ImageRow, statuses: list[str], page: Page) -> list[Cell]:
+    times: list[Cell] = []
+    for status in statuses:
+        if status not in row.times:
+            times.append("")
+        elif status == row.open_status:
+            times.append(Styled(f"{format_duration(row.times[status])}+", status_style(status)))
+        else:
+            times.append(Styled(format_duration(row.times[status]), status_style(status)))
+    return [
+        page.text(row.name) if row.name is not None else Styled("-", "dim"),
+        page.image_id(row.id),
+        Styled(clean(row.status or "unknown"), status_style(row.status)),
+        format_bytes(row.size),
+        *times,
+    ]
+
+
+def _images(trace: Trace, page: Page) -> Iterator[str]:
+    rows = summarise_images(trace)
+    yield _title(page, "Images", "time in each status; + is still going on" if rows else "none")
+    if not rows:
+        return
+    seen = {status for row in rows for status in row.times}
+    statuses = [status for status in STATUS_ORDER if status in seen] + sorted(seen.difference(STATUS_ORDER))
+    columns = [
+        Column("name", shrinks_to=10),
+        Column("id"),
+        Column("status"),
+        Column("size", right=True, importance=3),
+        *(Column(clean(status), right=True, importance=4 if status in ("deleted", "active") else 6)
+          for status in statuses),
+    ]  # fmt: skip
+    yield from render_table(columns, [_image_row(row, statuses, page) for row in rows], page.painter, width=page.width)
+
+
+def _story_line(image: ImageStory, page: Page) -> str:
+    """`queued 1.2 s → saving 3.4 s → active`."""
+    parts = []
+    for interval in image.intervals:
+        status = clean(interval.status)
+        parts.append(status if interval.dur is None else f"{status} {format_duration(interval.dur)}")
+    since = f"{page.clock.show(image.intervals[0].ts)} " if image.intervals else ""
+    return since + " → ".join(parts)
+
+
+def _timeline(trace: Trace, page: Page) -> Iterator[str]:
+    images = [image for image in trace.tables.images if image.intervals]
+    first_ts, last_ts = trace.capture.first_ts, trace.capture.last_ts
+    if not images or first_ts is None or last_ts is None:
+        return
+    names = [page.text(image.name or short_id(image.id)) for image in images]
+    room = page.drawing_width - 2
+    label_width = min(max(map(cell_width, names)), 24, room // 4)
+    width = room - label_width - 2
+    span = last_ts - first_ts
+    yield _title(page, "Timeline", f"{format_duration(span)} from {page.clock.show(first_ts)}")
+    quarters = 4 if width >= 60 else 2
+    labels, ticks = draw_axis([format_duration(span * n // quarters) if n else "0" for n in range(quarters + 1)], width)
+    margin = " " * (label_width + 4)
+    yield page.painter.paint(f"{margin}{labels}", "dim")
+    yield page.painter.paint(f"{margin}{ticks}", "dim")
+    seen: dict[str, None] = {}
+    for image, name in zip(images, names, strict=True):
+        bar, cursor = "", 0
+        for status, start, length in lay_out_bar(image.intervals, first_ts, last_ts, width):
+            bar += " " * (start - cursor) + page.painter.paint(status_fill(status) * length, status_style(status))
+            cursor = start + length
+            seen[status] = None
+        label = fit(name, label_width)
+        yield f"  {label}{' ' * (label_width - cell_width(label))}  {bar}"
+        if len(images) <= _WITH_TIMES:
+            yield page.painter.paint(f"{margin}{fit(_story_line(image, page), width)}", "dim")
+    order = [status for status in STATUS_ORDER if status in seen] + sorted(set(seen).difference(STATUS_ORDER))
+    legend = [f"{page.painter.paint(status_fill(s), status_style(s))} {clean(s)}" for s in order]
+    yield f"{margin}{'  '.join(legend)}"
+
+
+def _findings(trace: Trace, page: Page) -> Iterator[str]:
+    findings = rank_findings(trace)
+    yield _title(page, "Findings", "" if findings else "none")
+    shown: dict[str, int] = {}
+    for finding in findings:
+        shown[finding.rule] = shown.get(finding.rule, 0) + 1
+        if shown[finding.rule] > _FINDINGS_PER_RULE:
+            continue
+        head = f"{finding.severity} {finding.rule}"
+        where = f" ({'frame' if len(finding.frames) == 1 else 'frames'} {page.places.several(finding.frames)})"
+        lines = list(_paragraph(f"{head}: {page.text(finding.message)}{where if finding.frames else ''}", page,
+                                "  ", "    "))  # fmt: skip
+        lines[0] = lines[0].replace(head, page.painter.paint(head, severity_style(finding.severity)), 1)
+        yield from lines
+    for rule, count in shown.items():
+        if count > _FINDINGS_PER_RULE:
+            yield f"  and {count - _FINDINGS_PER_RULE:,} more of {rule} (all: --format csv --table findings)"
+
+
+def _issues(trace: Trace, page: Page) -> Iterator[str]:
+    rows = summarise_issues(trace)
+    if not rows:
+        return
+    yield _title(page, "Issues with the capture")
+    for row in rows:
+        head = f"{row.severity} {row.kind}"
+        where = f" on {plural(row.connections, 'connection')}" if row.connections else ""
+        frame = f", first in frame {page.places.frame(row.first_frame)}" if row.first_frame is not None else ""
+        count = "once" if row.count == 1 else f"{row.count:,} times"
+        lines = list(_paragraph(f"{head}: {count}{where}{frame}: {row.meaning}", page, "  ", "    "))
+        lines[0] = lines[0].replace(head, page.painter.paint(head, severity_style(row.severity)), 1)
+        yield from lines
+        yield from (page.painter.paint(line, "dim") for line in _paragraph(row.remedy, page, "    to do: ", "    "))
+
+
+def render_report(trace: Trace, page: Page) -> Iterator[str]:
+    """Lines of the report."""
+    for index, section in enumerate((_capture, _operations, _images, _timeline, _findings, _issues)):
+        lines = list(section(trace, page))
+        if lines and index:
+            yield ""
+        yield from lines
