@@ -149,10 +149,20 @@ class PacketIndex:
             frame = block.first_frame + int(found.row[truncated[0]])
             self._issues.count("packet-truncated", frame=frame, times=len(truncated))
         return SegmentBlock(
-            data,
-            found.row + block.first_frame,
-            block.ts[found.row],
-            *(getattr(found, f.name) for f in fields(_Segments)[1:]),
+            data=data,
+            frame=found.row + block.first_frame,
+            ts=block.ts[found.row],
+            src=found.src,
+            dst=found.dst,
+            version=found.version,
+            sport=found.sport,
+            dport=found.dport,
+            seq=found.seq,
+            ack=found.ack,
+            flags=found.flags,
+            payload=found.payload,
+            payload_len=found.payload_len,
+            wire_len=found.wire_len,
             ignored=tally.ignored,
             malformed=tally.malformed,
         )

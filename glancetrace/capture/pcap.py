@@ -21,9 +21,9 @@ from glancetrace.capture.resync import RecordShape, find_record
 from glancetrace.capture.source import ByteSource
 from glancetrace.errors import InputError
 
-__all__ = ["MAGICS", "PcapReader"]
+__all__ = ["PCAP_MAGICS", "PcapReader"]
 
-MAGICS: dict[bytes, tuple[str, int, int]] = {
+PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000, 16),
     b"\xa1\xb2\xc3\xd4": (">", 1000, 16),
     b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
@@ -41,42 +41,53 @@ _SECOND = 1_000_000_000
 
 @dataclass(slots=True)
 class _Records:
-    """Records that lie completely in a buffer, and where the walk stopped; `damaged`: at a header that is none."""
+    """Fields of the records that lie completely in a buffer."""
 
     start: Int64Array
-    stop: int
-    damaged: bool
+    seconds: Int64Array
+    fraction: Int64Array
+    captured: Int64Array
+    original: Int64Array
+
+    def first(self, count: int) -> _Records:
+        """The first `count` records."""
+        return _Records(
+            self.start[:count],
+            self.seconds[:count],
+            self.fraction[:count],
+            self.captured[:count],
+            self.original[:count],
+        )
 
 
 class PcapReader:
     """Reads one pcap file; iterate once for its packets, numbered from 1.
 
+    `data` is the start of the input, already read from `source`.
+
     Attributes:
-        link_types: LINKTYPE_ values in the order of their first packet.
-        secrets, names: empty; other formats have them.
+        secrets, names: empty; the newer format has them.
         problems: (issue kind, packets before it).
+        packet_count: packets so far.
         base: offset in the (decompressed) input of `data[0]` of the block handed out last.
-        starts, ends: int64[n], first and behind the last byte of each record in that block's `data`.
-        preamble: the bytes that a file with the next packets must begin with.
+        starts, ends: int64[n], first byte of each record in that block's `data`, and the one behind its last.
+        preamble: the bytes that a file with the packets of that block must begin with.
     """
 
     format = "pcap"
 
-    def __init__(self, source: ByteSource, block_size: int) -> None:
+    def __init__(self, source: ByteSource, data: bytes, block_size: int) -> None:
         self._source = source
         self._block_size = block_size
-        self._data = source.read_on(b"", max(block_size, 64))
-        header = self._data[:_FILE_HEADER_LEN]
-        order, self._unit, self._header_len = MAGICS[header[:4]]
-        if len(header) < _FILE_HEADER_LEN:
-            raise InputError("ends inside the file header", where=source.name, action="copy the file again")
-        self._order = order
-        snaplen, network = struct.unpack_from(order + "II", header, 16)
+        self._data = data
+        if len(data) < _FILE_HEADER_LEN:
+            raise InputError("ends inside the file header", where=source.name, action="copy or record it again")
+        self._order, self._unit, self._header_len = PCAP_MAGICS[data[:4]]
+        snaplen, network = struct.unpack_from(self._order + "II", data, 16)
         # The upper bits hold the length of the frame check sequence.
         self._link_type = int(network & 0x03FFFFFF)
         self._longest = max(_LONGEST_PACKET, min(snaplen, _LONGEST_SNAPLEN))
-        self.preamble = header
-        self.link_types = [self._link_type]
+        self.preamble = data[:_FILE_HEADER_LEN]
         self.secrets: list[tuple[int, bytes]] = []
         self.names: dict[str, str] = {}
         self.problems: list[tuple[str, int]] = []
@@ -85,24 +96,29 @@ class PcapReader:
         self.starts = self.ends = np.empty(0, np.int64)
         self._last_ts: int | None = None
 
+    @property
+    def byte_count(self) -> int:
+        """Bytes of the capture, decompressed, that were read."""
+        return self.base + len(self._data)
+
     def __iter__(self) -> Iterator[PacketBlock]:
         position = _FILE_HEADER_LEN
         while True:
-            records = self._walk(position)
+            records, stop, damaged = self._walk(position)
             if len(records.start):
-                yield self._block(records.start)
-            position = records.stop
-            if records.damaged:
+                yield self._block(records)
+            position = stop
+            if damaged:
                 self.problems.append(("capture-damaged", self.packet_count))
                 position = self._resynchronise(position)
             elif self._source.ended:
                 break
             else:
                 position = self._read_on(position)
-        if position < len(self._data) or self._source.cut_short:
-            self.problems.append(("capture-cut-short", self.packet_count))
         if self._source.damaged:
             self.problems.append(("capture-damaged", self.packet_count))
+        elif position < len(self._data) or self._source.cut_short:
+            self.problems.append(("capture-cut-short", self.packet_count))
 
     def _read_on(self, position: int) -> int:
         """Keep the data from `position` on and read more behind it; the same place in the new buffer."""
@@ -110,60 +126,59 @@ class PcapReader:
         self._data = self._source.read_on(self._data[position:], self._block_size)
         return 0
 
-    def _walk(self, position: int) -> _Records:
+    def _walk(self, position: int) -> tuple[_Records, int, bool]:
+        """Complete records from `position` on; where they stop; and whether at a header that is none."""
         data = self._data
         start: list[int] = []
         append = start.append
         header_len = self._header_len
-        captured_len = struct.Struct(self._order + "I").unpack_from
-        last_header = len(data) - header_len
-        end = len(data)
-        while position <= last_header:
-            append(position)
-            position += header_len + captured_len(data, position + 8)[0]
+        captured_len = struct.Struct(f"{self._order}8xI{header_len - 12}x").unpack_from
+        try:
+            while True:
+                append(position)
+                position += header_len + captured_len(data, position)[0]
+        except struct.error:  # the buffer ends in a header, or before it
+            start.pop()
+        columns = Columns(data, self._order)
         starts = np.array(start, np.int64)
-        if not len(starts):
-            return _Records(starts, position, False)
-        bad = ~self._plausible(starts)
-        if bad.any():
-            first_bad = int(np.argmax(bad))
-            return _Records(starts[:first_bad], int(starts[first_bad]), True)
-        if position > end:
-            return _Records(starts[:-1], start[-1], False)
-        return _Records(starts, position, False)
+        records = _Records(
+            starts, columns.u32(starts), columns.u32(starts + 4), columns.u32(starts + 8), columns.u32(starts + 12)
+        )
+        good = self._plausible(records)
+        if good < len(start):
+            return records.first(good), start[good], True
+        if position > len(data) and start:
+            return records.first(good - 1), start[-1], False
+        return records, position, False
 
-    def _plausible(self, start: Int64Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Whether each header can be one. All zeros is a hole in the file, not a packet."""
-        columns = Columns(self._data, self._order)
-        captured = columns.u32(start + 8)
-        fraction = columns.u32(start + 4)
-        hole = (captured == 0) & (fraction == 0) & (columns.u32(start + 12) == 0) & (columns.u32(start) == 0)
-        ok: np.ndarray[tuple[int], np.dtype[np.bool_]] = (captured <= self._longest) & (fraction < _SECOND) & ~hole
-        return ok
+    def _plausible(self, records: _Records) -> int:
+        """How many records come before the first whose header cannot be one."""
+        bad = (records.captured > self._longest) | (records.fraction >= _SECOND)
+        # All zeros is a hole in the file, not a packet.
+        bad |= (records.captured | records.fraction | records.seconds | records.original) == 0
+        return int(np.argmax(bad)) if bad.any() else len(bad)
 
-    def _block(self, start: Int64Array) -> PacketBlock:
-        columns = Columns(self._data, self._order)
-        captured = columns.u32(start + 8)
-        offset = start + self._header_len
-        self.starts = start
-        self.ends = offset + captured
-        ts = columns.u32(start) * _SECOND + columns.u32(start + 4) * self._unit
-        first_frame = self.packet_count + 1
-        self.packet_count += len(start)
+    def _block(self, records: _Records) -> PacketBlock:
+        count = len(records.start)
+        offset = records.start + self._header_len
+        ts = records.seconds * _SECOND + records.fraction * self._unit
+        self.starts = records.start
+        self.ends = offset + records.captured
         self._last_ts = int(ts[-1])
+        self.packet_count += count
         return PacketBlock(
             data=self._data,
-            first_frame=first_frame,
+            first_frame=self.packet_count - count + 1,
             offset=offset,
-            cap_len=captured,
-            orig_len=columns.u32(start + 12),
+            cap_len=records.captured,
+            orig_len=records.original,
             ts=ts,
-            link_type=np.full(len(start), self._link_type, np.int64),
+            link_type=np.full(count, self._link_type, np.int64),
         )
 
     def _resynchronise(self, position: int) -> int:
         """Look for the next record behind a damaged header; the end of the data if there is none."""
-        shape = RecordShape(self._order, self._unit, self._header_len, self._longest)
+        shape = RecordShape(self._order, self._unit, self._header_len, _LONGEST_PACKET)
         position += 1
         while True:
             while len(self._data) - position < shape.window and not self._source.ended:

@@ -160,7 +160,7 @@ class RarePackets:
             )
 
     def add_ipv6(self, row: int, ip: int, end: int, length: int) -> None:
-        """A packet with extension headers: header at `ip`, captured up to `end`, `length` bytes follow it on the wire."""
+        """A packet with extension headers: at `ip`, captured up to `end`; `length` bytes on the wire."""
         block, found = self._current()
         start = ip + 40
         data = block.data[start:end]

@@ -25,10 +25,12 @@ class SegmentBlock:
         frame, ts: int64[n]. A reassembled IP datagram has those of its last fragment.
         src, dst: uint64[n, 2], addresses: IPv4 as (0, address), IPv6 as its two big-endian halves.
         version: uint8[n], 4 or 6.
-        sport, dport, seq, ack: int64[n]; flags: uint8[n], the low 8 bits of the TCP flags (FIN 1, SYN 2, RST 4, ACK 16).
+        sport, dport, seq, ack: int64[n].
+        flags: uint8[n], the low 8 bits of the TCP flags (FIN 1, SYN 2, RST 4, ACK 16).
         payload: int64[n], first payload byte in `data`.
         payload_len: int64[n], captured payload bytes. wire_len: int64[n], payload bytes on the wire.
-        ignored: packets left out, by reason ("not-ip", "udp", "arp", ...); malformed: packets that contradict themselves.
+        ignored: packets left out, by reason ("not-ip", "udp", "arp", ...).
+        malformed: packets that contradict themselves.
     """
 
     data: bytes

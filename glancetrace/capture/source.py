@@ -23,14 +23,20 @@ class ByteSource(Protocol):
     Attributes:
         name: as the user gave it.
         ended: the last bytes were handed out.
-        cut_short: the input ended in the middle of a compressed stream.
-        damaged: a compressed stream could not be decompressed any further.
     """
 
     name: str
     ended: bool
-    cut_short: bool
-    damaged: bool
+
+    @property
+    def cut_short(self) -> bool:
+        """The input ended in the middle of a compressed stream."""
+        ...
+
+    @property
+    def damaged(self) -> bool:
+        """A compressed stream could not be decompressed any further."""
+        ...
 
     def read_on(self, carry: bytes, size: int) -> bytes:
         """`carry` (the end of what was read before) and up to `size` bytes that follow; fewer only at the end."""
