@@ -1,0 +1,53 @@
+"""Which service listens where, until the user says otherwise with `--port`.
+
+13000, 13292, ... are the public ports of TripleO's HAProxy, the others the services' own defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from glancetrace.errors import UsageError
+
+__all__ = ["DEFAULT_PORTS", "FOREIGN_PORTS", "SERVICES", "read_ports"]
+
+SERVICES = ("keystone", "glance", "registry", "swift", "mysql")
+"""Names that `--port NAME=PORT` takes."""
+
+DEFAULT_PORTS: Mapping[int, str] = {
+    13000: "keystone",
+    5000: "keystone",
+    35357: "keystone",
+    13292: "glance",
+    9292: "glance",
+    9191: "registry",
+    13808: "swift",
+    8080: "swift",
+    3306: "mysql",
+}
+"""Port -> service; all but mysql speak HTTP."""
+
+FOREIGN_PORTS = frozenset(
+    {
+        8774, 13774, 8775, 8776, 13776, 9696, 13696, 8778, 13778, 6385, 13385, 5050, 13050, 8004, 13004, 8000, 13005,
+        9876, 13876, 8786, 13786, 9311, 13311, 8041, 13041, 8042, 13042, 9001,
+    }
+)  # fmt: skip
+"""Ports of other OpenStack services; some of their paths look like Glance's (Nova's /v2.1/images)."""
+
+
+def read_ports(options: Iterable[str]) -> dict[int, str]:
+    """`DEFAULT_PORTS` with the user's `NAME=PORT` options added.
+
+    Raises:
+        UsageError: an option has another form, or names an unknown service.
+    """
+    ports = dict(DEFAULT_PORTS)
+    for option in options:
+        name, _, number = option.partition("=")
+        if name not in SERVICES or not (number.isascii() and number.isdigit()) or not 0 < int(number[:6]) < 65536:
+            raise UsageError(
+                f"--port {option!r} is not understood", action=f"write NAME=PORT, NAME one of {', '.join(SERVICES)}"
+            )
+        ports[int(number)] = name
+    return ports
