@@ -1,0 +1,110 @@
+"""Which packets of a block belong to the same pair of endpoints.
+
+A flow is an unordered pair of endpoints. Each endpoint is mixed into 64 bits; the sum of both names the flow, the order
+of both names the side that sent a packet, so no address is ever compared packet by packet. One stable sort then puts
+the packets of a flow together in capture order. That two flows share a name is all but impossible unless somebody
+builds them for it, so the columns of every group are compared in whole, and a block where they differ is grouped by
+the exact columns instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glancetrace.capture.blocks import Int64Array
+from glancetrace.capture.segments import SegmentBlock
+
+__all__ = ["FlowGroups", "FlowKey", "group_flows"]
+
+FlowKey = tuple[int, int, int, int, int, int, int]
+"""IP version, then address (two halves) and port of side 0, then of side 1."""
+
+_Uint64Array = npt.NDArray[np.uint64]
+_BoolArray = npt.NDArray[np.bool_]
+
+# Odd 64-bit constants of the SplitMix64 generator (Steele, Lea, Flood 2014) and its finaliser.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_SHIFT_1 = np.uint64(30)
+_SHIFT_2 = np.uint64(27)
+_SHIFT_3 = np.uint64(31)
+
+
+@dataclass(slots=True)
+class FlowGroups:
+    """The packets of a block, flow by flow.
+
+    Attributes:
+        rows: int64[n], rows of the block by flow, within a flow in capture order.
+        starts: int64[flows], where each flow begins in `rows`.
+        side: int64[n], side (0 or 1) that sent the packet, by row of the block.
+        keys: exact endpoints of each flow.
+    """
+
+    rows: Int64Array
+    starts: Int64Array
+    side: Int64Array
+    keys: list[FlowKey]
+
+
+def _mix_endpoint(address: _Uint64Array, port: Int64Array, version: npt.NDArray[np.uint8]) -> _Uint64Array:
+    value: _Uint64Array = (address[:, 0] * _MIX_1 + address[:, 1] + _GOLDEN) * _MIX_2
+    value ^= value >> _SHIFT_3
+    value += (port << 4 | version).astype(np.uint64) * _GOLDEN
+    value = (value ^ (value >> _SHIFT_1)) * _MIX_1
+    value = (value ^ (value >> _SHIFT_2)) * _MIX_2
+    value ^= value >> _SHIFT_3
+    return value
+
+
+def _is_swapped(block: SegmentBlock, source: _Uint64Array, target: _Uint64Array) -> _BoolArray:
+    """Whether the sender is side 1: the endpoint with the greater mix, or the greater endpoint where both are equal."""
+    swapped: _BoolArray = source > target
+    for row in np.flatnonzero(source == target).tolist():
+        sender = (*block.src[row].tolist(), int(block.sport[row]))
+        receiver = (*block.dst[row].tolist(), int(block.dport[row]))
+        swapped[row] = sender > receiver
+    return swapped
+
+
+def _exact_columns(block: SegmentBlock, swapped: _BoolArray) -> npt.NDArray[np.uint64]:
+    """uint64[n, 7] in the order of `FlowKey`."""
+    columns = np.empty((len(block), 7), np.uint64)
+    columns[:, 0] = block.version
+    for at, one, other in (
+        (1, block.src[:, 0], block.dst[:, 0]),
+        (2, block.src[:, 1], block.dst[:, 1]),
+        (3, block.sport, block.dport),
+    ):
+        columns[:, at] = np.where(swapped, other, one)
+        columns[:, at + 3] = np.where(swapped, one, other)
+    return columns
+
+
+def group_flows(block: SegmentBlock) -> FlowGroups:
+    """Group the packets of a block that is not empty."""
+    source = _mix_endpoint(block.src, block.sport, block.version)
+    target = _mix_endpoint(block.dst, block.dport, block.version)
+    swapped = _is_swapped(block, source, target)
+    exact = _exact_columns(block, swapped)
+    name = source + target
+    rows = np.argsort(name, kind="stable")
+    by_flow = name[rows]
+    begins = np.empty(len(rows), bool)
+    begins[0] = True
+    np.not_equal(by_flow[1:], by_flow[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
+    sorted_exact = exact[rows]
+    group = np.cumsum(begins) - 1
+    if not np.array_equal(sorted_exact, sorted_exact[starts][group]):
+        _, inverse = np.unique(exact, axis=0, return_inverse=True)
+        number = inverse.reshape(-1)
+        rows = np.argsort(number, kind="stable")
+        starts = np.flatnonzero(np.diff(number[rows], prepend=-1))
+        sorted_exact = exact[rows]
+    keys = [tuple(key) for key in sorted_exact[starts].tolist()]
+    return FlowGroups(rows, starts, swapped.astype(np.int64), keys)

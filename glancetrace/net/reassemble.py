@@ -1,0 +1,293 @@
+"""TCP: packet blocks into runs of contiguous bytes, per connection (RFC 9293).
+
+Flows that are in perfect order in a block, nearly all of them, are cut into runs by numpy; see `glancetrace.net.clean`.
+The others go packet by packet; see `glancetrace.net.reorder`. Which way a flow takes changes nothing in what comes out,
+and neither does the way the packets are cut into blocks.
+
+House rules: checksums are not looked at (offload leaves them empty). Connections are numbered by their first packet.
+A connection on a port of a known server is wanted at once; any other is judged once by its first bytes, and when nobody
+wants it, its packets are left out with one mask per block.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glancetrace.capture.blocks import Int64Array
+from glancetrace.capture.segments import SegmentBlock
+from glancetrace.issues import IssueLog
+from glancetrace.net.accounting import TcpAccounting
+from glancetrace.net.clean import FlowTable, check_flows
+from glancetrace.net.cut import cut_runs
+from glancetrace.net.flow import JUDGED, UNKNOWN, UNWANTED, Flow, Sink, endpoint_of
+from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
+from glancetrace.net.reorder import ACK, RST, SEQUENCE_BASE, SYN, Reordering
+from glancetrace.net.run import Connection, Run
+from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
+
+__all__ = ["TcpReassembler"]
+
+_MASK = SEQUENCE_BASE - 1
+
+
+class TcpReassembler:
+    """Takes the TCP packets of a capture and feeds each connection's runs to its consumer.
+
+    Args:
+        make_consumer: asked for a consumer once per wanted connection.
+        issues: where gaps and contradictions are counted.
+        server_ports: ports of known servers.
+        judge: decides about connections on other ports; None: nobody wants them.
+        fast: False takes every packet one by one (for tests: the result is the same).
+
+    Attributes:
+        accounting: where the bytes went; it balances after `finish`.
+    """
+
+    def __init__(
+        self,
+        make_consumer: ConsumerFactory,
+        issues: IssueLog,
+        *,
+        server_ports: frozenset[int] = frozenset(),
+        judge: Judge | None = None,
+        fast: bool = True,
+    ) -> None:
+        self.accounting = TcpAccounting()
+        self._sink = Sink(make_consumer, issues, self.accounting)
+        self._server_ports = server_ports
+        self._judge = judge
+        self._fast = fast
+        self._flows: dict[FlowKey, Flow] = {}
+        self._unsettled: dict[Flow, None] = {}
+        self._clock = 0
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Connections that are or were wanted, in order of their first packet."""
+        return sorted(self._sink.connections, key=lambda connection: connection.id)
+
+    def push(self, block: SegmentBlock) -> None:
+        """Take the next block of packets."""
+        if not len(block):
+            return
+        self.accounting.packets += len(block)
+        self.accounting.payload_bytes += int(block.payload_len.sum())
+        clock = np.maximum.accumulate(np.maximum(block.ts, self._clock))
+        groups = self._leave_out_unwanted(block, group_flows(block))
+        if groups.keys:
+            known = [self._flows.get(key) for key in groups.keys]
+            table = check_flows(block, groups, known)
+            if not self._fast:
+                table.clean[:] = False
+            flows = self._push_packets(block, groups, known, table, clock)
+            self._push_clean(block, groups, flows, table)
+        self._clock = int(clock[-1])
+        for flow in list(self._unsettled):
+            self._settle(flow, self._clock)
+
+    def finish(self) -> None:
+        """The capture is over: give up what is missing and close all connections."""
+        for flow in self._flows.values():
+            if not flow.closed:
+                self._end(flow, flow.connection.last_ts, flow.last_frame, "end")
+
+    def _leave_out_unwanted(self, block: SegmentBlock, groups: FlowGroups) -> FlowGroups:
+        """Drop the packets of flows that nobody wants, unless one of them opens a new connection."""
+        flows = [self._flows.get(key) for key in groups.keys]
+        unwanted = np.array([flow is not None and flow.wanted == UNWANTED for flow in flows])
+        if not unwanted.any():
+            return groups
+        opens = (block.flags[groups.rows] & (SYN | ACK)) == SYN
+        unwanted &= ~np.logical_or.reduceat(opens, groups.starts)
+        sizes = np.diff(groups.starts, append=len(groups.rows))
+        drop = np.repeat(unwanted, sizes)
+        self.accounting.skipped_packets += int(drop.sum())
+        self.accounting.skipped_bytes += int(block.payload_len[groups.rows[drop]].sum())
+        kept = sizes[~unwanted]
+        keys = [key for key, out in zip(groups.keys, unwanted.tolist(), strict=True) if not out]
+        return FlowGroups(groups.rows[~drop], np.cumsum(kept) - kept, groups.side, keys)
+
+    def _open(self, block: SegmentBlock, row: int, key: FlowKey, side: int) -> Flow:
+        """A new connection between two endpoints, by its first packet."""
+        flags = int(block.flags[row])
+        if flags & SYN:
+            client_side = side ^ 1 if flags & ACK else side
+        else:
+            client_side = self._guess_client(key)
+        self.accounting.connections += 1
+        ts, frame = int(block.ts[row]), int(block.frame[row])
+        connection = Connection(
+            self.accounting.connections,
+            endpoint_of(key, client_side),
+            endpoint_of(key, client_side ^ 1),
+            not flags & SYN,
+            ts,
+            frame,
+            ts,
+        )
+        flow = self._flows[key] = Flow(self._sink, connection, client_side)
+        flow.base[side] = (int(block.seq[row]) + bool(flags & SYN)) & _MASK
+        if flags & ACK:
+            flow.base[side ^ 1] = int(block.ack[row])
+        if connection.server[1] in self._server_ports:
+            flow.want()
+        elif self._judge is not None:
+            flow.wanted = JUDGED
+            flow.probe = Probe(connection, self._judge)
+        return flow
+
+    def _guess_client(self, key: FlowKey) -> int:
+        """Side of the client where no SYN says so: a known server's port, else the lower one, is the server's."""
+        ports = (key[3], key[6])
+        known = [port in self._server_ports for port in ports]
+        if known[0] != known[1]:
+            return 0 if known[1] else 1
+        return 0 if ports[0] > ports[1] else 1
+
+    def _push_packets(
+        self, block: SegmentBlock, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
+    ) -> list[Flow]:
+        """Open new connections and take the packets of flows that are not clean, all in capture order."""
+        rows = groups.rows
+        keys = groups.keys
+        firsts = rows[groups.starts]
+        opened = sorted((int(firsts[number]), number) for number, flow in enumerate(known) if flow is None)
+        slow = ~table.clean[table.group]
+        slow_rows = rows[slow]
+        by_row = np.argsort(slow_rows)
+        slow_rows = slow_rows[by_row]
+        before = np.concatenate(([self._clock], clock[:-1]))
+        flows = {number: flow for number, flow in enumerate(known) if flow is not None}
+        columns = (block.seq, block.ack, block.flags, block.payload, block.payload_len, block.wire_len, block.ts)
+        next_open = 0
+        for (
+            row,
+            number,
+            side,
+            seq,
+            ack,
+            flags,
+            payload,
+            payload_len,
+            wire_len,
+            ts,
+            frame,
+            clock_before,
+            clock_now,
+        ) in zip(
+            slow_rows.tolist(),
+            table.group[slow][by_row].tolist(),
+            groups.side[slow_rows].tolist(),
+            *(column[slow_rows].tolist() for column in columns),
+            block.frame[slow_rows].tolist(),
+            before[slow_rows].tolist(),
+            clock[slow_rows].tolist(),
+            strict=True,
+        ):
+            while next_open < len(opened) and opened[next_open][0] <= row:
+                first, new = opened[next_open]
+                flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
+                next_open += 1
+            flow = flows[number]
+            order = flow.order
+            if order is not None and flow.wanted != UNWANTED:
+                self._settle(flow, clock_before, at_rest=False)
+            if flow.is_reused_by(side, seq, flags, wire_len):
+                if not flow.closed:
+                    self._end(flow, flow.connection.last_ts, flow.last_frame, "reused")
+                flow = flows[number] = self._open(block, row, keys[number], side)
+            if flow.wanted == UNWANTED or flow.closed:
+                flow.leave_out(payload_len)
+                continue
+            connection = flow.connection
+            connection.last_ts = max(connection.last_ts, ts)
+            flow.last_frame = frame
+            flow.seen |= 1 << side
+            flow.count(1, 0)
+            if flags & RST:
+                self.accounting.late_bytes += payload_len
+                self._end(flow, ts, frame, "rst")
+                continue
+            order = flow.order
+            if order is None:
+                order = flow.order = Reordering(flow)
+                self._unsettled[flow] = None
+            data = block.data[payload : payload + payload_len]
+            order.push(side, seq, ack, flags, data, wire_len, ts, frame)
+            self._settle(flow, clock_now, at_rest=False)
+        for first, new in opened[next_open:]:
+            flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
+        return [flows[number] for number in range(len(keys))]
+
+    def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
+        """Feed the runs of clean flows and bring their state up to date."""
+        wanted = table.clean & np.array([flow.wanted != UNWANTED for flow in flows])
+        for number, run in cut_runs(block, groups, table, wanted):
+            flows[number].feed(run.direction, run)
+        payload = np.add.reduceat(block.payload_len[groups.rows], groups.starts).tolist()
+        sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
+        last_ts = np.maximum.reduceat(block.ts[groups.rows], groups.starts).tolist()
+        last_frame = block.frame[groups.rows[np.append(groups.starts[1:], len(groups.rows)) - 1]].tolist()
+        nxt, base, advanced = table.nxt.tolist(), table.base.tolist(), table.advanced.tolist()
+        seen = table.seen.tolist()
+        for number in np.flatnonzero(table.clean).tolist():
+            flow = flows[number]
+            flow.count(sizes[number], payload[number])
+            flow.nxt = nxt[number]
+            for side in (0, 1):
+                if base[number][side] != UNKNOWN:
+                    flow.base[side] = base[number][side]
+                flow.began[side] |= advanced[number][side]
+            flow.seen |= seen[number]
+            flow.last_frame = last_frame[number]
+            connection = flow.connection
+            connection.last_ts = max(connection.last_ts, last_ts[number])
+        self._close_finished(block, groups, flows, table)
+
+    def _close_finished(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
+        fins = np.flatnonzero((table.flags & 1 != 0) & table.clean[table.group])
+        rows = groups.rows[fins]
+        for number, side, ts, frame in zip(
+            table.group[fins].tolist(),
+            table.side[fins].tolist(),
+            block.ts[rows].tolist(),
+            block.frame[rows].tolist(),
+            strict=True,
+        ):
+            flow = flows[number]
+            flow.fins |= 1 << side
+            if frame > flow.fin_frame:
+                flow.fin_ts, flow.fin_frame = ts, frame
+            if flow.fins == 3 and not flow.closed:
+                self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
+
+    def _settle(self, flow: Flow, clock: int, *, at_rest: bool = True) -> None:
+        """Give up what is due; `at_rest`: no packet follows in this block, so the run under way ends."""
+        order = flow.order
+        if order is None:
+            self._unsettled.pop(flow, None)
+            return
+        if not order.is_idle:
+            order.give_up_old(clock)
+        if flow.fins == 3:
+            self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
+        elif at_rest:
+            order.end_run()
+            if order.is_idle:
+                flow.order = None
+                del self._unsettled[flow]
+
+    def _end(self, flow: Flow, ts: int, frame: int, how: str) -> None:
+        """Close a connection: feed what waits, and tell the gap at the end of a stream."""
+        order = flow.order
+        if order is not None:
+            order.give_up_all()
+            order.end_run()
+            for side in (0, 1):
+                gap, flow.gap[side] = flow.gap[side], 0
+                # One byte acknowledged at the end of a stream, and no FIN: it is the FIN that is not in the capture.
+                if gap > 1 or (gap and flow.fins >> side & 1):
+                    flow.feed(side, Run(side, b"", [0], [ts], [frame], gap))
+            self._unsettled.pop(flow, None)
+        flow.close(ts, frame, how)

@@ -1,0 +1,294 @@
+"""A connection packet by packet: out of order, repeated, overlapping, cut, or with bytes missing.
+
+A segment goes on when the bytes before it have gone on, and the peer's bytes that it acknowledges have, too: so a
+response that was captured before its request comes out after it. Until then it waits. Where bytes do not come:
+
+- The peer acknowledged them, or the peer is not in the capture at all: the capture lost them. They are given up after
+  `GIVE_UP_PACKETS` further packets of the connection or `GIVE_UP_NS` of capture time.
+- Nobody acknowledged them: they were lost on the network, and their retransmission is waited for, until more than
+  `MAX_WAITING_BYTES` wait behind them or the connection ends.
+
+Both are judged by packets and capture time, which only goes forward, never by where a block ends. Bytes given up become
+the `gap` of the next run; a copy that comes later is ignored. A stream that began before the capture has no gap before
+its first byte.
+"""
+
+from __future__ import annotations
+
+from glancetrace.net.flow import FAR, UNKNOWN, WANTED, Flow, unwrap
+from glancetrace.net.run import Run
+from glancetrace.net.waiting import Piece, WaitingPieces
+
+__all__ = [
+    "ACK",
+    "FIN",
+    "GIVE_UP_NS",
+    "GIVE_UP_PACKETS",
+    "MAX_WAITING_BYTES",
+    "RST",
+    "SEQUENCE_BASE",
+    "SYN",
+    "Reordering",
+]
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+SEQUENCE_BASE = 1 << 32
+"""Added to the first sequence number of a stream; see `glancetrace.net.flow`."""
+
+GIVE_UP_PACKETS = 64
+GIVE_UP_NS = 300_000_000
+MAX_WAITING_BYTES = 4 << 20
+
+
+class Reordering:
+    """Packets of one flow that wait, and the run that is being put together.
+
+    Attributes:
+        waiting: pieces by side. acked: by side, the number up to which the peer acknowledged.
+        fin_at: by side, number of a FIN that was seen and not delivered, else `UNKNOWN`.
+        hole_at, hole_ts, hole_packet: by side, the place of missing bytes that will be given up, and the capture time
+            (ns) and packet since when.
+    """
+
+    __slots__ = (
+        "_data",
+        "_frames",
+        "_offsets",
+        "_run_gap",
+        "_run_len",
+        "_run_side",
+        "_ts",
+        "acked",
+        "fin_at",
+        "flow",
+        "hole_at",
+        "hole_packet",
+        "hole_ts",
+        "packets",
+        "waiting",
+    )
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.waiting = (WaitingPieces(), WaitingPieces())
+        self.acked = flow.nxt.copy()
+        self.fin_at = [UNKNOWN, UNKNOWN]
+        self.hole_at = [UNKNOWN, UNKNOWN]
+        self.hole_ts = [0, 0]
+        self.hole_packet = [0, 0]
+        self.packets = 0
+        self._run_side = UNKNOWN
+        self._start_run(UNKNOWN)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is missing: the flow needs no reordering any more."""
+        nxt = self.flow.nxt
+        return not (
+            self.waiting[0].pieces
+            or self.waiting[1].pieces
+            or self.acked[0] > nxt[0]
+            or self.acked[1] > nxt[1]
+            or self.fin_at[0] != UNKNOWN
+            or self.fin_at[1] != UNKNOWN
+            or self.flow.gap[0]
+            or self.flow.gap[1]
+        )
+
+    def push(self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int) -> None:
+        """Take the next packet of the open connection; `data` is its captured payload, `wire_len` its true length."""
+        flow = self.flow
+        nxt = flow.nxt
+        self.packets += 1
+        if nxt[side] == UNKNOWN:
+            self._set_base(side, seq + (flags >> 1 & 1))
+        need = 0
+        if flags & ACK:
+            need = self._acknowledge(side ^ 1, ack)
+        if flags & SYN:
+            flow.began[side] = True
+            seq += 1
+        if not (wire_len or flags & FIN):
+            return
+        start = unwrap(seq, nxt[side])
+        if flags & FIN and start + wire_len >= nxt[side] and not flow.fins >> side & 1:
+            self.fin_at[side] = start + wire_len
+            if frame > flow.fin_frame:
+                flow.fin_ts, flow.fin_frame = ts, frame
+        if wire_len:
+            self._take(side, Piece(start, start + wire_len, need, self.packets, data, ts, frame))
+        self._reach_fin(side)
+
+    def give_up_old(self, clock: int) -> None:
+        """Give up what was acknowledged and did not come in time; `clock` is the capture time (ns)."""
+        while self._give_up_one(clock):
+            self._drain()
+
+    def give_up_all(self) -> None:
+        """The connection is over: nothing that is missing will come."""
+        while any([self._give_up(0), self._give_up(1)]):
+            self._drain()
+
+    def end_run(self) -> None:
+        """Feed the run that is being put together."""
+        if self._data:
+            data = self._data[0] if len(self._data) == 1 else b"".join(self._data)
+            run = Run(self._run_side, data, self._offsets, self._ts, self._frames, self._run_gap)
+            side = self._run_side
+            self._start_run(UNKNOWN)
+            self.flow.feed(side, run)
+
+    def _start_run(self, side: int) -> None:
+        self._run_side = side
+        self._run_gap = 0
+        self._run_len = 0
+        self._data: list[bytes] = []
+        self._offsets: list[int] = []
+        self._ts: list[int] = []
+        self._frames: list[int] = []
+
+    def _set_base(self, side: int, seq: int) -> None:
+        flow = self.flow
+        flow.base[side] = seq & (SEQUENCE_BASE - 1)
+        flow.nxt[side] = self.acked[side] = flow.base[side] + SEQUENCE_BASE
+
+    def _acknowledge(self, side: int, ack: int) -> int:
+        """The peer of `side` acknowledged; returns the unwrapped number, 0 when it makes no sense."""
+        nxt = self.flow.nxt[side]
+        if nxt == UNKNOWN:
+            self._set_base(side, ack)
+            return self.acked[side]
+        number = unwrap(ack, nxt)
+        if number > nxt + FAR:
+            return 0
+        if number > self.acked[side]:
+            self.acked[side] = number
+        return number
+
+    def _take(self, side: int, piece: Piece) -> None:
+        """Deliver a segment, or let it wait."""
+        flow = self.flow
+        nxt = flow.nxt[side]
+        if piece.start < nxt:
+            is_probe = piece.start == nxt - 1 and piece.end == nxt
+            if not flow.began[side] and not is_probe:
+                nxt = flow.nxt[side] = piece.start
+                flow.base[side] = piece.start & (SEQUENCE_BASE - 1)
+            else:
+                seen = piece.data[: nxt - piece.start]
+                flow.sink.accounting.duplicate_bytes += len(seen)
+                if piece.end <= nxt:
+                    return
+                piece = piece._replace(start=nxt, data=piece.data[len(seen) :])
+        if flow.fins >> side & 1:
+            flow.sink.accounting.late_bytes += len(piece.data)
+            return
+        waiting = self.waiting[side]
+        if piece.start == nxt and piece.need <= flow.nxt[side ^ 1] and not waiting.pieces:
+            self._deliver(side, piece)
+            if self.waiting[side ^ 1].pieces:
+                self._drain()
+            return
+        duplicate, differs = waiting.add(piece)
+        if duplicate:
+            flow.sink.accounting.duplicate_bytes += duplicate
+        if differs:
+            flow.complain("tcp-overlap-differs", piece.frame)
+        self._drain()
+        while self.waiting[0].bytes_held + self.waiting[1].bytes_held > MAX_WAITING_BYTES:
+            flow.complain("tcp-buffer-exceeded", piece.frame)
+            if not any([self._give_up(0), self._give_up(1)]):
+                break
+            self._drain()
+
+    def _deliver(self, side: int, piece: Piece) -> None:
+        flow = self.flow
+        if side != self._run_side or flow.gap[side]:
+            self.end_run()
+            self._start_run(side)
+        if piece.data:
+            if not self._data:
+                self._run_gap, flow.gap[side] = flow.gap[side], 0
+            self._offsets.append(self._run_len)
+            self._ts.append(piece.ts)
+            self._frames.append(piece.frame)
+            self._data.append(piece.data)
+            self._run_len += len(piece.data)
+        flow.count(0, len(piece.data))
+        flow.nxt[side] = piece.end
+        flow.began[side] = True
+        flow.gap[side] += piece.end - piece.start - len(piece.data)
+        if flow.wanted != WANTED:
+            self.end_run()
+
+    def _drain(self) -> None:
+        """Deliver all that need not wait any more, in capture order where both sides could go on."""
+        nxt = self.flow.nxt
+        while True:
+            heads = [pieces.pieces[0] if pieces.pieces else None for pieces in self.waiting]
+            at_turn = [side for side in (0, 1) if (head := heads[side]) is not None and head.start <= nxt[side]]
+            ready = [side for side in at_turn if (head := heads[side]) is not None and head.need <= nxt[side ^ 1]]
+            if ready:
+                side = min(ready, key=lambda side: self.waiting[side].pieces[0].order)
+            elif len(at_turn) == 2:
+                # Each acknowledges the other: the later one is a retransmission with a newer acknowledgment.
+                side = max(at_turn, key=lambda side: self.waiting[side].pieces[0].order)
+            else:
+                return
+            self._deliver(side, self.waiting[side].pop())
+            self._reach_fin(side)
+
+    def _reach_fin(self, side: int) -> None:
+        """Deliver the FIN of `side` if all before it has been."""
+        flow = self.flow
+        if self.fin_at[side] == UNKNOWN or flow.nxt[side] < self.fin_at[side]:
+            return
+        flow.nxt[side] += 1
+        flow.began[side] = True
+        flow.fins |= 1 << side
+        self.fin_at[side] = UNKNOWN
+        flow.sink.accounting.late_bytes += self.waiting[side].drop()
+
+    def _missing_up_to(self, side: int) -> int:
+        """The number where the missing bytes of `side` end; `nxt` when none are missing."""
+        nxt = self.flow.nxt[side]
+        pieces = self.waiting[side].pieces
+        if pieces:
+            return max(nxt, pieces[0].start)
+        return max(nxt, self.fin_at[side] if self.fin_at[side] != UNKNOWN else self.acked[side])
+
+    def _give_up_one(self, clock: int) -> bool:
+        """Give up the missing bytes of one side if they are due."""
+        flow = self.flow
+        for side in (0, 1):
+            end = self._missing_up_to(side)
+            nxt = flow.nxt[side]
+            if flow.seen >> (side ^ 1) & 1:
+                end = min(end, self.acked[side])
+            if end <= nxt:
+                self.hole_at[side] = UNKNOWN
+            elif self.hole_at[side] != nxt:
+                self.hole_at[side] = nxt
+                self.hole_ts[side] = clock
+                self.hole_packet[side] = self.packets
+            elif self.packets - self.hole_packet[side] >= GIVE_UP_PACKETS or clock - self.hole_ts[side] >= GIVE_UP_NS:
+                self._skip(side, end)
+                return True
+        return False
+
+    def _give_up(self, side: int) -> bool:
+        """Give up the missing bytes of `side`, acknowledged or not."""
+        end = self._missing_up_to(side)
+        if end <= self.flow.nxt[side]:
+            return False
+        self._skip(side, end)
+        return True
+
+    def _skip(self, side: int, end: int) -> None:
+        flow = self.flow
+        if flow.began[side]:
+            flow.gap[side] += end - flow.nxt[side]
+        flow.began[side] = True
+        flow.nxt[side] = end
+        self._reach_fin(side)
