@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from glancetrace.glance.bodies import is_image_data
+from glancetrace.glance.bodies import is_image_data, make_body_policy
 from glancetrace.glance.call import ApiCall, Hop
 from glancetrace.glance.identifier import is_image_id
 from glancetrace.glance.ports import FOREIGN_PORTS
@@ -21,7 +21,7 @@ from glancetrace.http.exchange import Body, Head, HttpExchange
 from glancetrace.issues import IssueLog
 from glancetrace.net.run import Connection
 
-__all__ = ["call_from_exchange"]
+__all__ = ["call_from_exchange", "make_body_policy"]
 
 _EMPTY = Head()
 _REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id", "x-trans-id")

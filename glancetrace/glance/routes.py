@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
+from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.glance.templates import TEMPLATES
 
-__all__ = ["RouteMatch", "match_route"]
+__all__ = ["DEFAULT_PORTS", "RouteMatch", "match_route"]
 
 _GLANCE_MINORS = frozenset({"v2", *(f"v2.{minor}" for minor in range(19))})
 _PREFIX_SERVICES = {"image": "glance", "identity": "keystone", "object-store": "swift", "identity_admin": "keystone"}
