@@ -32,9 +32,9 @@ def call_from_exchange(
     exchange: HttpExchange,
     connection: Connection,
     ports: Mapping[int, str],
+    issues: IssueLog | None = None,
     *,
     tls: bool = False,
-    issues: IssueLog | None = None,
 ) -> ApiCall | None:
     """The API call that an exchange is; None if it is none (another service, or the request was not seen).
 
@@ -42,8 +42,8 @@ def call_from_exchange(
         exchange: request and response, bodies as `bodies.make_body_policy` asked for them.
         connection: where it was seen; its server's port tells the service.
         ports: port -> service, see `ports`.
-        tls: the connection was encrypted.
         issues: counts JSON bodies that cannot be read.
+        tls: the connection was encrypted.
     """
     request = exchange.request
     port = connection.server[1]

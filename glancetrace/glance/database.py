@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from glancetrace.glance.identifier import is_image_id
 from glancetrace.glance.service import kind_of_statement, service_of, wanted_columns
-from glancetrace.sql.statement import Literal, Predicate, Statement
+from glancetrace.sql.statement import Literal, Predicate, Shape, Statement
 
 __all__ = [
     "CHANGED_TABLES",
@@ -127,20 +128,26 @@ def _written(table: str, operation: str, statement: Statement) -> list[RowChange
     return changes
 
 
-def image_ids(statement: Statement) -> tuple[str, ...]:
-    """Image ids that a statement names, in order: values of typed columns, not of names that look like ids."""
-    found: dict[str, None] = {}
-    shape = statement.shape
-    literals = statement.literals
+@lru_cache(maxsize=4096)
+def _image_slots(shape: Shape) -> tuple[int, ...]:
+    """Slots of a statement's literals that are image ids by the column they stand with, each once."""
+    slots: list[int] = []
     if shape.tables and shape.operation != "SELECT":
         table = shape.tables[0]
-        for a in shape.assignments:
-            if a.slot is not None and (table, a.column) in _IMAGE_COLUMNS:
-                found[str(literals[a.slot])] = None
+        slots += [a.slot for a in shape.assignments if a.slot is not None and (table, a.column) in _IMAGE_COLUMNS]
     for p in shape.predicates:
         if (p.table, p.column) in _IMAGE_COLUMNS and p.operator in ("=", "IN"):
-            for slot in p.slots:
-                found[str(literals[slot])] = None
+            slots += p.slots
+    return tuple(dict.fromkeys(slots))
+
+
+def image_ids(statement: Statement) -> tuple[str, ...]:
+    """Image ids that a statement names, in order: values of typed columns, not of names that look like ids."""
+    slots = _image_slots(statement.shape)
+    if not slots:
+        return ()
+    literals = statement.literals
+    found = dict.fromkeys(value for slot in slots if isinstance(value := literals[slot], str))
     return tuple(value for value in found if is_image_id(value))
 
 

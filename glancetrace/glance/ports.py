@@ -5,14 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from glancetrace.errors import UsageError
-
-__all__ = ["DEFAULT_PORTS", "FOREIGN_PORTS", "SERVICES", "read_ports"]
-
-SERVICES = ("keystone", "glance", "registry", "swift", "mysql")
-"""Names that `--port NAME=PORT` takes."""
+__all__ = ["DEFAULT_PORTS", "FOREIGN_PORTS"]
 
 DEFAULT_PORTS: Mapping[int, str] = {
     13000: "keystone",
@@ -34,20 +29,3 @@ FOREIGN_PORTS = frozenset(
     }
 )  # fmt: skip
 """Ports of other OpenStack services; some of their paths look like Glance's (Nova's /v2.1/images)."""
-
-
-def read_ports(options: Iterable[str]) -> dict[int, str]:
-    """`DEFAULT_PORTS` with the user's `NAME=PORT` options added.
-
-    Raises:
-        UsageError: an option has another form, or names an unknown service.
-    """
-    ports = dict(DEFAULT_PORTS)
-    for option in options:
-        name, _, number = option.partition("=")
-        if name not in SERVICES or not (number.isascii() and number.isdigit()) or not 0 < int(number[:6]) < 65536:
-            raise UsageError(
-                f"--port {option!r} is not understood", action=f"write NAME=PORT, NAME one of {', '.join(SERVICES)}"
-            )
-        ports[int(number)] = name
-    return ports

@@ -60,7 +60,9 @@ _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SAVEPOINT", "RELEASE"}
 _SETUP = frozenset({"SET", "SHOW", "USE", "DESCRIBE", "DESC", "EXPLAIN", "HELP"})
 
 
+@lru_cache(maxsize=256)
 def _service_of_name(name: str) -> str | None:
+    """Service that a schema or user is named for."""
     lower = name.lower()
     if "glance" in lower:
         return "glance"
@@ -69,6 +71,16 @@ def _service_of_name(name: str) -> str | None:
     if lower in _OTHER_SCHEMAS or any(other in lower for other in _OTHER_NAMES):
         return "other"
     return None
+
+
+@lru_cache(maxsize=4096)
+def _service_of_shape(shape: Shape) -> tuple[str | None, str | None]:
+    """Service by the schemas that a statement writes out, and by its tables."""
+    by_schema = next(filter(None, map(_service_of_name, shape.schemas)), None)
+    for tables, service in ((_GLANCE_TABLES, "glance"), (_KEYSTONE_TABLES, "keystone"), (_OTHER_TABLES, "other")):
+        if not tables.isdisjoint(shape.tables):
+            return by_schema, service
+    return by_schema, None
 
 
 def service_of(shape: Shape | None, user: str | None, schema: str | None) -> str | None:
@@ -81,21 +93,20 @@ def service_of(shape: Shape | None, user: str | None, schema: str | None) -> str
         shape: the statement, None for a command without text.
         user, schema: of the session, None where the handshake was not seen.
     """
-    if shape is not None:
-        for name in shape.schemas:
-            service = _service_of_name(name)
-            if service is not None:
-                return service
+    by_schema, by_tables = _service_of_shape(shape) if shape is not None else (None, None)
+    if by_schema is not None:
+        return by_schema
     for known in (schema, user):
         service = _service_of_name(known) if known else None
         if service is not None:
             return service
-    if shape is None:
-        return None
-    for tables, service in ((_GLANCE_TABLES, "glance"), (_KEYSTONE_TABLES, "keystone"), (_OTHER_TABLES, "other")):
-        if not tables.isdisjoint(shape.tables):
-            return service
-    return None
+    return by_tables
+
+
+@lru_cache(maxsize=256)
+def _is_health_user(user: str) -> bool:
+    lower = user.lower()
+    return any(name in lower for name in _HEALTH_USERS)
 
 
 def kind_of_statement(command: str, statement: Statement | None, user: str | None = None) -> str:
@@ -106,7 +117,7 @@ def kind_of_statement(command: str, statement: Statement | None, user: str | Non
         statement: its text taken apart; None without text.
         user: the session's user, None if unknown.
     """
-    if user is not None and any(name in user.lower() for name in _HEALTH_USERS):
+    if user is not None and _is_health_user(user):
         return "health"
     if command in _PING_COMMANDS:
         return "ping"
@@ -156,16 +167,11 @@ def wanted_columns(sql: str, schema: str | None) -> frozenset[str] | None:
     The names are as SQLAlchemy labels them (`images_id`, `anon_1_images_status`, `image_properties_1_name`) and as they
     stand without a label (`id`). None: no rows are wanted. See `ColumnPolicy` in `mysql/command`.
     """
-    if schema is not None and _foreign_schema(schema):
+    if schema is not None and _service_of_name(schema) not in (None, "glance"):
         return None
     prefix = sql[:_PREFIX]
     quote = prefix.find("'")
     return _wanted_by_prefix(prefix if quote < 0 else prefix[:quote])
-
-
-@lru_cache(maxsize=64)
-def _foreign_schema(schema: str) -> bool:
-    return _service_of_name(schema) not in (None, "glance")
 
 
 @lru_cache(maxsize=2048)

@@ -67,6 +67,10 @@ class Shape:
     limit: int | None = None
     parsed: bool = True
 
+    def __hash__(self) -> int:
+        """By digest: what is known of a shape is looked up for every statement."""
+        return hash(self.digest)
+
 
 @dataclass(slots=True)
 class Statement:
