@@ -67,7 +67,8 @@ class HttpDecoder:
         self._pairing = Pairing()
         self._open: dict[int, OpenExchange] = {}
         self._ordinal = 0
-        self._turn = FROM_CLIENT
+        self._speaker = FROM_CLIENT
+        self._turn = 1
         self._tunnel = False
         self._in_trouble = False
         self._tunnelled = [0, 0]
@@ -84,12 +85,13 @@ class HttpDecoder:
         if self._tunnel:
             self._tunnelled[run.direction] += len(run.data)
             return
+        turned = run.direction != self._speaker
+        if turned:
+            self._speaker = run.direction
+            self._turn += 1
         if run.gap:
             self._skip(side, run.gap)
-        if not run.data:
-            return
-        if run.direction != self._turn:
-            self._turn = run.direction
+        if turned:
             side.reader.turn()
         if side.held or self._awaits_decision(side):
             self._hold(side, run)
@@ -312,9 +314,10 @@ class HttpDecoder:
         self._lose_step(side)
 
     def _lose_step(self, side: _Side) -> None:
+        begun = side.reader.pending
         side.reader.lose_step()
         if side is self._sides[FROM_CLIENT]:
-            self._pairing.lose_requests()
+            self._pairing.lose_requests(self._turn, begun)
             return
         for answered in self._pairing.lose_responses():
             self._abandon(answered)

@@ -11,6 +11,7 @@ message among bytes that may be anything, only methods that are in use count.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from glancetrace.http.exchange import Head
 
@@ -32,11 +33,12 @@ METHODS = frozenset(
 _METHOD_PREFIXES = frozenset(method[:length] for method in METHODS for length in range(1, len(method) + 1))
 _LONGEST_METHOD = max(map(len, METHODS))
 _VERSION = b"HTTP/1."
+_BLANK = " \t"
 
 _REQUEST_LINE = re.compile(r"([A-Z][A-Z-]{0,31}) ([^\x00-\x20\x7f]+) HTTP/(1\.[0-9])")
 _STATUS_LINE = re.compile(r"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: ([^\x00]*))?")
 _METHOD_TOKEN = re.compile(rb"[A-Z][A-Z-]{0,31}(?: |\Z)")
-_FIELD = re.compile(r"[^\x00-\x20:\x7f][^\x00-\x1f:\x7f]*:[^\x00]*|[ \t][^\x00]*")
+_FIELD_NAME = re.compile(r"[^\x00-\x20:\x7f][^\x00-\x1f:\x7f]*")
 
 _RECOGNISABLE = 24
 """So many bytes of a request line are enough to call it HTTP, even if its end is not there yet."""
@@ -75,27 +77,51 @@ def parse_start_line(line: str, request: bool, known_only: bool) -> Head | None:
 
 def is_field_line(line: str, first: bool) -> bool:
     """Whether a line can stand behind the start line; `first`: right behind it, where there is nothing to continue."""
-    return _FIELD.fullmatch(line) is not None and not (first and line[0] in " \t")
+    if "\0" in line:
+        return False
+    if line[0] in _BLANK:
+        return not first
+    name, colon, _ = line.partition(":")
+    return bool(colon and _field_name(name))
+
+
+@lru_cache(maxsize=1024)
+def _field_name(name: str) -> str:
+    """A field's name in lower case, empty where it is none; wider than the RFC's token, but without control characters.
+
+    Names recur in every message.
+    """
+    return name.rstrip(" ").lower() if _FIELD_NAME.fullmatch(name) else ""
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    """Join continued fields; what continues no field is left as it is, and is no field."""
+    unfolded = lines[:1]
+    for line in lines[1:]:
+        if line[:1] in (" ", "\t") and len(unfolded) > 1 and ":" in unfolded[-1]:
+            unfolded[-1] = f"{unfolded[-1]} {line.strip(_BLANK)}".rstrip(_BLANK)
+        else:
+            unfolded.append(line)
+    return unfolded
 
 
 def parse_head(data: bytes, request: bool, known_only: bool) -> Head | None:
     """A complete head, from its first byte to its empty line; None when one of its lines cannot stand there."""
     lines = data.decode("latin-1").replace("\r\n", "\n").split("\n")
+    if b"\n " in data or b"\n\t" in data:
+        lines = _unfold(lines)
     head = parse_start_line(lines[0], request, known_only)
-    if head is None:
+    if head is None or b"\0" in data:
         return None
     fields: list[tuple[str, str]] = []
     for line in lines[1:]:
         if not line:
             break
-        if not is_field_line(line, not fields):
+        name, colon, value = line.partition(":")
+        name = _field_name(name)
+        if not colon or not name:
             return None
-        if line[0] in " \t":
-            name, value = fields[-1]
-            fields[-1] = (name, " ".join((value, line.strip(" \t"))).strip(" "))
-            continue
-        name, _, value = line.partition(":")
-        fields.append((name.rstrip(" ").lower(), value.strip(" \t")))
+        fields.append((name, value.strip(_BLANK)))
     head.headers = tuple(fields)
     return head
 

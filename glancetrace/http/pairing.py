@@ -36,19 +36,25 @@ class OpenExchange:
 class Pairing:
     """The requests of one connection that wait for their responses."""
 
-    __slots__ = ("_orphans", "_pipelined", "_request_lost", "_response_lost", "_shaky", "waiting")
+    __slots__ = ("_losses", "_lost_turn", "_orphans", "_pipelined", "_response_lost", "_shaky", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[OpenExchange] = deque()
-        self._request_lost = False
-        self._response_lost = False
+        self._losses = 0
+        self._lost_turn = 0
         self._orphans = 0
+        self._response_lost = False
         self._pipelined = False
         self._shaky = False
 
-    def lose_requests(self) -> None:
-        """Bytes of the client are missing outside a body: there may have been a request."""
-        self._request_lost = True
+    def lose_requests(self, turn: int, begun: bool) -> None:
+        """Bytes of the client are missing outside a body: in this turn of the conversation a request was lost.
+
+        `begun`: its first bytes were seen, so it is none that was lost before.
+        """
+        if begun or turn != self._lost_turn:
+            self._losses += 1
+            self._lost_turn = turn
 
     def lose_responses(self) -> list[OpenExchange]:
         """Bytes of the server are missing outside a body; returns the exchanges whose response was there."""
@@ -68,12 +74,11 @@ class Pairing:
         elif self.waiting:
             self._pipelined = True
         else:
-            self._shaky = False
-        if self._request_lost and not self._orphans:
+            self._shaky = self._response_lost = False
+        if self._losses > self._orphans or (self._losses and self._pipelined):
             self._shaky = True
         exchange.doubtful = self._shaky
-        self._request_lost = False
-        self._orphans = 0
+        self._losses = self._orphans = 0
         self.waiting.append(exchange)
         return answered
 

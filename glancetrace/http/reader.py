@@ -86,7 +86,7 @@ class HeadReader:
                 pos = self._pull_line(run, pos)
             elif not self._at_start:
                 pos = self._seek(data, pos)
-            elif data[pos] in _LINE_ENDS:
+            elif self.in_step and data[pos] in _LINE_ENDS:
                 pos += 1
                 self.skipped += 1
             else:
