@@ -1,0 +1,431 @@
+"""The MySQL decoder: runs of both directions of one connection in, `MysqlCommand` rows out.
+
+A request is a client packet with sequence id 0; its response is everything the server sends until the response is
+complete. Requests wait in a `Pipeline` in the order in which they were sent, and responses belong to its head.
+
+Two ways lead through: nearly all commands are one run with one packet, answered by one run that holds a whole
+response, and go through `whole.read_whole`; everything else goes through channels, `RequestReader` and
+`ResponseReader`. Both give the same rows.
+
+A session that is joined in the middle, or that lost its framing in a gap, is taken up again where the client's bytes
+look like a request; server bytes before the response to it are skipped. In a session whose start was not seen nothing
+is a row until a response has fitted: another protocol on the port gives one issue and no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from glancetrace.issues import IssueLog
+from glancetrace.mysql.command import ColumnPolicy, MysqlCommand, MysqlSession
+from glancetrace.mysql.commands import ResponseForm, request_text, response_form
+from glancetrace.mysql.compressed import CompressedLayer, is_compressed_request
+from glancetrace.mysql.constants import COMMAND_NAMES, MAX_PACKET_LEN, Capability, Command
+from glancetrace.mysql.login import ConnectionPhase, LoginOutcome
+from glancetrace.mysql.packets import Channel
+from glancetrace.mysql.pipeline import Pipeline
+from glancetrace.mysql.requests import Request, RequestReader, SyncOutcome
+from glancetrace.mysql.response import Outcome, ResponseReader
+from glancetrace.mysql.resultset import DefinitionsCache
+from glancetrace.mysql.whole import read_whole
+from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection, Run
+
+__all__ = ["MysqlDecoder"]
+
+_MAX_FRUITLESS = 64
+"""Turns without anything like a command after which a joined connection counts as another protocol."""
+
+_QUERY = int(Command.COM_QUERY)
+_PING = int(Command.COM_PING)
+_COMPRESSION = Capability.CLIENT_COMPRESS | Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM
+
+
+class Phase(Enum):
+    """Where the session is."""
+
+    CONNECTION = auto()
+    COMMANDS = auto()
+    OFF = auto()
+    """Not decoded any further."""
+
+
+class MysqlDecoder:
+    """Decodes one connection; rows go to `emit` in the order of the requests.
+
+    Attributes:
+        session: what is known of the session.
+        awaits_tls: the client asked for TLS: runs from the wire are ignored from now on, and packets go on (sequence
+            ids included) with what `feed_decrypted` is given.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        emit: Callable[[MysqlCommand], None],
+        issues: IssueLog,
+        column_policy: ColumnPolicy,
+        definitions: DefinitionsCache,
+    ) -> None:
+        self.session = MysqlSession(connection.id)
+        self.awaits_tls = False
+        self._emit = emit
+        self._issues = issues
+        self._policy = column_policy
+        self._definitions = definitions
+        self._pipeline = Pipeline(self.session, emit, issues)
+        self._login = ConnectionPhase(self.session, connection.started_before_capture)
+        self._phase = Phase.CONNECTION
+        self._requests = RequestReader(Channel(), self._take_request)
+        self._server = Channel()
+        self._reader: ResponseReader | None = None
+        self._layer: CompressedLayer | None = None
+        self._deprecate_eof: bool | None = None
+        self._direction = -1
+        self._fruitless = 0
+        self._fast = False
+        """Nothing is under way but perhaps the head: whole requests and responses need no channel."""
+
+    def feed(self, run: Run) -> None:
+        """Decode the next run of the connection, in wire order."""
+        if self._fast and not run.gap:
+            if run.direction == FROM_CLIENT:
+                if self._take_whole_request(run):
+                    return
+            elif self._take_whole_response(run):
+                return
+        if not self.awaits_tls:
+            self._take(run)
+
+    def feed_decrypted(self, run: Run) -> None:
+        """Decode a run that the TLS layer has decrypted, in place of the wire's."""
+        self._take(run)
+
+    def close(self, ts: int, frame: int, how: str) -> None:
+        """The connection has ended (`how`: fin, rst, or "" for the end of the capture): emit what is under way."""
+        if self._phase is Phase.OFF:
+            return
+        self._finish_if_perhaps_done()
+        if self._fruitless and not self._pipeline.confirmed:
+            self._stop("protocol-unknown", frame)
+            return
+        if self._phase is Phase.COMMANDS and self._requests.synced:
+            self._requests.cut()
+        while self._pipeline.head is not None:
+            self._abandon()
+        self._stop(None, frame)
+
+    # The fast way.
+
+    def _take_whole_request(self, run: Run) -> bool:
+        """Take a run that is one COM_QUERY or COM_PING; false when it is anything else."""
+        pipeline = self._pipeline
+        data = run.data
+        size = len(data)
+        if (
+            size < 5
+            or pipeline.head is not None
+            or data[3]
+            or (data[0] | data[1] << 8 | data[2] << 16) != size - 4
+            or size > MAX_PACKET_LEN
+        ):
+            return False
+        code = data[4]
+        sql: str | None
+        if code == _QUERY and size > 5 and data[5] > 0x20:
+            name, sql = "COM_QUERY", data[5:].decode("utf-8", "replace")
+        elif code == _PING and size == 5:
+            name, sql = "COM_PING", None
+        else:
+            return False
+        pipeline.ordinal += 1
+        session = self.session
+        ts, frames = run.ts, run.frames
+        command = MysqlCommand(
+            session, pipeline.ordinal, name, sql, session.schema, ts[0], frames[0], ts[-1], frames[-1]
+        )
+        command.status_before = pipeline.status_flags
+        pipeline.begin(command, code)
+        self._direction = FROM_CLIENT
+        return True
+
+    def _take_whole_response(self, run: Run) -> bool:
+        """Take a run that is the whole response to the only command; false when it is anything else."""
+        pipeline = self._pipeline
+        head = pipeline.head
+        if head is None or pipeline.waiting or (pipeline.code != _QUERY and pipeline.code != _PING):
+            return False
+        status_flags = read_whole(run.data, pipeline.code, head, self._policy, self._definitions)
+        if status_flags < 0:
+            return False
+        head.response_ts = run.ts[0]
+        head.response_end_ts = run.ts[-1]
+        head.response_frame = run.frames[-1]
+        head.status_flags = status_flags
+        head.complete = not head.cut
+        sql = head.sql
+        if sql and sql[0] in "uU":
+            pipeline.settle(head, None, None)
+        pipeline.status_flags = status_flags
+        pipeline.head = None
+        self._direction = FROM_SERVER
+        self._emit(head)
+        return True
+
+    # Every way.
+
+    def _take(self, run: Run) -> None:
+        if self._phase is Phase.OFF:
+            return
+        self._fast = False
+        turn = run.direction != self._direction
+        self._direction = run.direction
+        if self._layer is None:
+            self._take_packets(run, turn)
+        else:
+            for inner in self._layer.push(run, turn):
+                self._take_packets(inner, turn)
+            self.session.compressed = self._layer.algorithm or self.session.compressed
+            return
+        self._fast = (
+            self._phase is Phase.COMMANDS
+            and self._pipeline.confirmed
+            and self._reader is None
+            and self._requests.idle
+            and not self._server.available
+            and not self._server.skip
+            and not self.awaits_tls
+        )
+
+    def _take_packets(self, run: Run, turn: bool) -> None:
+        if run.gap:
+            self._pass_gap(run)
+        if not run.data or self._phase is Phase.OFF:
+            return
+        if run.direction == FROM_CLIENT:
+            self._finish_if_perhaps_done()
+            if self._requests.push(run, turn):
+                self._read_client()
+        else:
+            if self._phase is Phase.COMMANDS:
+                self._interrupt_request()
+            if self._server.push(run):
+                self._read_server()
+
+    def _pass_gap(self, run: Run) -> None:
+        """Bytes are missing before `run`."""
+        if self._phase is Phase.CONNECTION:
+            self._join()
+        if run.direction == FROM_CLIENT:
+            self._requests.pass_gap(run.gap)
+            return
+        reader = self._reader
+        if reader is not None and reader.survives_gap(self._server, run.gap):
+            reader.damaged = True
+            return
+        if reader is not None:
+            self._abandon()
+        while self._pipeline.waiting:
+            self._abandon()
+        self._server.clear()
+
+    def _join(self) -> None:
+        """Go on without having seen the session's start."""
+        self._phase = Phase.COMMANDS
+        self._requests.synced = False
+
+    def _stop(self, kind: str | None, frame: int) -> None:
+        """No more rows."""
+        if kind is not None:
+            self._count(kind, frame)
+        self._pipeline.retract()
+        self._reader = None
+        self._phase = Phase.OFF
+        self._requests.lose_framing()
+        self._server.clear()
+
+    def _count(self, kind: str, frame: int) -> None:
+        self._issues.count(kind, frame=frame, connection_id=self.session.connection_id)
+
+    # Client bytes.
+
+    def _read_client(self) -> None:
+        requests = self._requests
+        channel = requests.channel
+        if self._phase is Phase.CONNECTION:
+            frame = channel.place(channel.pos)[1]
+            if not self._end_login(self._login.read_client(channel), frame):
+                return
+            requests.push(Run(FROM_CLIENT, b"", [0], [0], [0]), turn=True)
+        if not requests.synced and not self._sync():
+            return
+        while channel.available and requests.synced and self._phase is Phase.COMMANDS:
+            frame = channel.place(channel.pos)[1]
+            if not requests.read(self._reader):
+                if not requests.synced:
+                    self._count("mysql-malformed", frame)
+                return
+
+    def _sync(self) -> bool:
+        """Look for a request where there is no framing; true when one begins here."""
+        requests = self._requests
+        channel = requests.channel
+        outcome = requests.sync()
+        if outcome is SyncOutcome.MORE:
+            return False
+        frame = channel.place(channel.pos)[1]
+        if outcome is SyncOutcome.REQUEST:
+            self._count("mysql-resynchronised", frame)
+            return True
+        if not self._pipeline.confirmed and self._layer is None:
+            compressed = is_compressed_request(channel.take())
+            if compressed is None:
+                channel.need = channel.available + 1
+                return False
+            if compressed:
+                self._count("mysql-resynchronised", frame)
+                self._start_compression(channel)
+                return False
+        requests.give_up_sync()
+        self._fruitless += 1
+        if self._fruitless >= _MAX_FRUITLESS and not self._pipeline.confirmed:
+            self._stop("protocol-unknown", frame)
+        return False
+
+    def _start_compression(self, channel: Channel) -> None:
+        """What the client's channel holds are frames of the compressed protocol."""
+        self._layer = CompressedLayer(self._count)
+        self._requests.lenient = True
+        self._requests.synced = True
+        held = channel.take_run(FROM_CLIENT)
+        if held is None:
+            return
+        for inner in self._layer.push(held, turn=True):
+            self._take_packets(inner, turn=True)
+
+    def _take_request(self, request: Request) -> None:
+        payload = request.payload
+        code = payload[0]
+        pipeline = self._pipeline
+        pipeline.ordinal += 1
+        command = MysqlCommand(
+            self.session,
+            pipeline.ordinal,
+            COMMAND_NAMES[code],
+            request_text(payload),
+            None,
+            *request.first,
+            *request.last,
+            cut=request.cut,
+        )
+        if pipeline.head is None:
+            self._server.clear()
+        sequence = -1 if self._requests.lenient or request.sequence < 0 else request.sequence + 1 & 0xFF
+        pipeline.add(command, code, b"" if code == _QUERY else payload, sequence)
+        if response_form(code) is ResponseForm.STREAM:
+            self._abandon()
+            self._stop(None, command.first_frame)
+
+    def _interrupt_request(self) -> None:
+        """The server speaks: a request that is not complete will not be answered as such."""
+        requests = self._requests
+        if not requests.synced:
+            requests.give_up_sync()
+        elif (
+            self._pipeline.head is None
+            and not requests.idle
+            and not requests.channel.skip
+            and not (self._pipeline.confirmed and requests.cut())
+        ):
+            requests.lose_framing()
+
+    # Server bytes.
+
+    def _read_server(self) -> None:
+        channel = self._server
+        if self._phase is Phase.CONNECTION:
+            frame = channel.place(channel.pos)[1]
+            if not self._end_login(self._login.read_server(channel), frame):
+                return
+        pipeline = self._pipeline
+        while channel.available:
+            head = pipeline.head
+            if head is None:
+                channel.clear()
+                return
+            reader = self._reader
+            if reader is None:
+                reader = self._reader = ResponseReader(
+                    head,
+                    response_form(pipeline.code),
+                    self._policy,
+                    pipeline.prepared,
+                    None if pipeline.sequence < 0 else pipeline.sequence,
+                    self._deprecate_eof,
+                )
+            outcome = reader.read(channel)
+            if outcome is Outcome.MORE:
+                return
+            if outcome is Outcome.DONE:
+                self._finish(reader)
+            else:
+                self._lose_response(reader)
+
+    def _finish(self, reader: ResponseReader) -> None:
+        """The response is complete; the server's channel stands behind it."""
+        command = reader.command
+        command.response_end_ts, command.response_frame = self._server.last_place()
+        if reader.deprecate_eof is not None:
+            self._deprecate_eof = reader.deprecate_eof
+        self._reader = None
+        self._pipeline.finish(reader.prepared, reader.schema, damaged=reader.damaged)
+
+    def _finish_if_perhaps_done(self) -> None:
+        reader = self._reader
+        if reader is not None and reader.perhaps_done and not self._server.available:
+            self._finish(reader)
+
+    def _lose_response(self, reader: ResponseReader) -> None:
+        """The next packet does not belong to the response under way."""
+        if reader.perhaps_done:
+            self._finish(reader)
+        elif self._pipeline.confirmed:
+            self._abandon()
+        else:
+            self._reader = None
+            self._pipeline.retract()
+            self._requests.lose_framing()
+            self._fruitless += 1
+
+    def _abandon(self) -> None:
+        """The rest of the head's response will not be seen."""
+        reader = self._reader
+        if reader is not None and reader.command.response_ts is not None:
+            reader.command.response_end_ts, reader.command.response_frame = self._server.last_place()
+        self._reader = None
+        self._pipeline.abandon()
+
+    def _end_login(self, outcome: LoginOutcome, frame: int) -> bool:
+        """Act on what reading the connection phase came to; true when commands follow."""
+        if outcome is LoginOutcome.MORE:
+            return False
+        if outcome is LoginOutcome.COMMANDS:
+            self._phase = Phase.COMMANDS
+            self._pipeline.confirmed = True
+            self._pipeline.status_flags = self._login.status_flags
+            capabilities = self.session.capabilities or 0
+            self._deprecate_eof = bool(capabilities & Capability.CLIENT_DEPRECATE_EOF)
+            if capabilities & _COMPRESSION:
+                self.session.compressed = "zlib" if capabilities & Capability.CLIENT_COMPRESS else "zstd"
+                self._start_compression(self._requests.channel)
+        elif outcome is LoginOutcome.JOINED:
+            self._join()
+        elif outcome is LoginOutcome.TLS:
+            self.session.tls = self.awaits_tls = True
+            self._count("tls-not-decrypted", frame)
+        elif outcome is LoginOutcome.ENCRYPTED:
+            self.session.tls = True
+            self._stop("tls-not-decrypted", frame)
+        else:
+            self._stop("protocol-unknown" if outcome is LoginOutcome.FOREIGN else None, frame)
+        return self._phase is Phase.COMMANDS

@@ -1,0 +1,181 @@
+"""Result sets: column definitions, rows in text and binary form, and a cache of definitions.
+
+MySQL Server documentation, "Text Resultset" (page_protocol_com_query_response_text_resultset.html), "Column
+Definition", "Binary Protocol Resultset"; MariaDB, "Result Set Packets" (extended metadata before the fixed-length
+fields). Only the columns that somebody wants are cut out of a row, and nothing behind the last of them is looked at.
+
+A service sends the same few statements again and again, so the definitions that open a response are compared, as one
+block of bytes (sequence ids included), with those seen before, and walked only when they are new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from glancetrace.mysql.command import Value
+from glancetrace.mysql.session_state import pull_lenenc
+from glancetrace.mysql.values import pull_binary
+
+__all__ = [
+    "Column",
+    "Definitions",
+    "DefinitionsCache",
+    "Plan",
+    "binary_row",
+    "parse_column",
+    "plan_columns",
+    "text_row",
+]
+
+_UNSIGNED_FLAG = 0x20
+_FIXED_LEN = 12
+_KEY_LEN = 64
+
+
+class Column(NamedTuple):
+    """What a column definition says and a row needs."""
+
+    name: str
+    field_type: int
+    unsigned: bool
+
+
+class Plan(NamedTuple):
+    """Which columns of a result set are wanted: their names and ascending indexes, and all columns."""
+
+    names: tuple[str, ...]
+    indexes: tuple[int, ...]
+    columns: tuple[Column, ...]
+
+
+def parse_column(data: bytes, pos: int, end: int) -> Column | None:
+    """Protocol::ColumnDefinition41 in `data[pos:end]`, None when it is none."""
+    name = b""
+    for index in range(6):
+        length, pos = pull_lenenc(data, pos, end)
+        if length < 0 or pos + length > end:
+            return None
+        if index == 4:
+            name = bytes(data[pos : pos + length])
+        pos += length
+    if (end - pos > 1 + _FIXED_LEN and data[pos] != _FIXED_LEN) or pos + 1 + _FIXED_LEN > end:
+        length, pos = pull_lenenc(data, pos, end)
+        pos += max(length, 0)
+    if pos + 1 + _FIXED_LEN > end:
+        return None
+    flags = data[pos + 8] | data[pos + 9] << 8
+    return Column(name.decode("utf-8", "replace"), data[pos + 7], bool(flags & _UNSIGNED_FLAG))
+
+
+def plan_columns(columns: tuple[Column, ...], wanted: frozenset[str] | None) -> Plan | None:
+    """The wanted ones of `columns`, None when there are none."""
+    if not wanted:
+        return None
+    indexes = tuple(index for index, column in enumerate(columns) if column.name in wanted)
+    if not indexes:
+        return None
+    return Plan(tuple(columns[index].name for index in indexes), indexes, columns)
+
+
+def text_row(data: bytes, pos: int, end: int, indexes: tuple[int, ...]) -> tuple[Value, ...] | None:
+    """Wanted values of a ProtocolText::ResultsetRow, None when the row's fields do not fit."""
+    values: list[Value] = []
+    field = 0
+    for index in indexes:
+        for _ in range(index - field + 1):
+            if pos >= end:
+                return None
+            size = data[pos]
+            start = pos + 1
+            if size < 0xFB:
+                pos = start + size
+            elif size == 0xFB:
+                size = -1
+                pos = start
+            else:
+                size, start = pull_lenenc(data, pos, end)
+                if size < 0:
+                    return None
+                pos = start + size
+        field = index + 1
+        if pos > end:
+            return None
+        values.append(None if size < 0 else data[start:pos].decode("utf-8", "replace"))
+    return tuple(values)
+
+
+def binary_row(data: bytes, pos: int, end: int, plan: Plan) -> tuple[Value, ...] | None:
+    """Wanted values of a binary row (header 0x00, NULL bitmap with offset 2, values), None when they do not fit."""
+    nulls = pos + 1
+    pos = nulls + (len(plan.columns) + 9) // 8
+    if pos > end:
+        return None
+    values: list[Value] = []
+    wanted = set(plan.indexes)
+    for index in range(plan.indexes[-1] + 1):
+        value: Value = None
+        bit = index + 2
+        if not data[nulls + (bit >> 3)] >> (bit & 7) & 1:
+            column = plan.columns[index]
+            pulled = pull_binary(data, pos, end, column.field_type, column.unsigned)
+            if pulled is None:
+                return None
+            value, pos = pulled
+        if index in wanted:
+            values.append(value)
+    return tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """A block of packets from column count to last definition: its bytes, number of columns, what is wanted of it."""
+
+    block: bytes
+    count: int
+    plan: Plan | None
+
+
+class DefinitionsCache:
+    """Definitions seen at the start of responses; shared by all connections, holds at most `limit` blocks."""
+
+    __slots__ = ("_blocks", "_count", "limit")
+
+    def __init__(self, limit: int = 2000) -> None:
+        self.limit = limit
+        self._blocks: dict[tuple[frozenset[str] | None, bytes], list[Definitions]] = {}
+        self._count = 0
+
+    def find(self, data: bytes, wanted: frozenset[str] | None) -> Definitions | None:
+        """Definitions that `data`, a response from its first packet on, starts with; None when they are not there."""
+        key = (wanted, data[:_KEY_LEN])
+        for known in self._blocks.get(key, ()):
+            if data.startswith(known.block):
+                return known
+        return self._learn(data, wanted, key)
+
+    def _learn(
+        self, data: bytes, wanted: frozenset[str] | None, key: tuple[frozenset[str] | None, bytes]
+    ) -> Definitions | None:
+        """Walk the definitions; only plain ones: a count of one byte, without a metadata flag, all packets there."""
+        count = data[4]
+        if data[0] != 1 or data[1] or data[2] or not count or count > 250:
+            return None
+        columns: list[Column] = []
+        pos = 5
+        for sequence in range(2, count + 2):
+            end = pos + 4 + int.from_bytes(data[pos : pos + 3], "little")
+            if end > len(data) or end < pos + 5 or data[pos + 3] != sequence & 0xFF:
+                return None
+            column = parse_column(data, pos + 4, end)
+            if column is None:
+                return None
+            columns.append(column)
+            pos = end
+        learned = Definitions(bytes(data[:pos]), count, plan_columns(tuple(columns), wanted))
+        if self._count >= self.limit:
+            self._blocks.clear()
+            self._count = 0
+        self._blocks.setdefault(key, []).append(learned)
+        self._count += 1
+        return learned
