@@ -74,11 +74,12 @@ class Pairing:
         elif self.waiting:
             self._pipelined = True
         else:
-            self._shaky = self._response_lost = False
+            self._shaky = False
+        self._response_lost = False
         if self._losses > self._orphans or (self._losses and self._pipelined):
             self._shaky = True
         exchange.doubtful = self._shaky
-        self._losses = self._orphans = 0
+        self._losses = self._lost_turn = self._orphans = 0
         self.waiting.append(exchange)
         return answered
 
