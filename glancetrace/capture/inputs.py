@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array, PacketBlock
-from glancetrace.capture.formats import read_format
+from glancetrace.capture.formats import FormatReader, read_format
 from glancetrace.capture.ordering import Piece, in_order
 from glancetrace.capture.source import ByteSource, open_source
 from glancetrace.errors import InputError
@@ -163,6 +163,11 @@ class CaptureReader:
         return sum(file.bytes for file in self.files)
 
     @property
+    def readers(self) -> list[FormatReader]:
+        """The readers of the captures, in order."""
+        return [one.reader for one in self._inputs]
+
+    @property
     def secrets(self) -> list[Secret]:
         """Contents of the decryption secrets blocks read so far."""
         return [secret for one in self._inputs for secret in one.reader.secrets]
@@ -181,11 +186,23 @@ class CaptureReader:
             for piece in pieces:
                 self._count(piece)
                 yield piece.block
-                if self.progress is not None:
-                    self.progress(*self._position())
+                self._report()
             self._finish()
         finally:
             self.close()
+
+    def records(self) -> Iterator[tuple[PacketBlock, FormatReader]]:
+        """Instead of iterating: one capture after the other, never merged, each block with the reader it came from."""
+        for one in self._inputs:
+            for piece in one.pieces():
+                self._count(piece)
+                yield piece.block, one.reader
+                self._report()
+        self._finish()
+
+    def _report(self) -> None:
+        if self.progress is not None:
+            self.progress(*self._position())
 
     def _count(self, piece: Piece) -> None:
         """Number the packets and take them into the figures."""

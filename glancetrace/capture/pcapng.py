@@ -261,6 +261,7 @@ class PcapngReader:
             self._section.add(block)
         else:
             self.names.update(parse_names(block, order))
+            self._section.add(block)
         return int(total)
 
     def _resynchronise(self, position: int) -> int:
