@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glancetrace.net.grouping import FlowKey
     from glancetrace.net.reorder import Reordering
 
-__all__ = ["FAR", "JUDGED", "UNKNOWN", "UNWANTED", "WANTED", "Flow", "Sink", "endpoint_of", "unwrap"]
+__all__ = ["FAR", "JUDGED", "TAIL_LEN", "UNKNOWN", "UNWANTED", "WANTED", "Flow", "Sink", "endpoint_of", "unwrap"]
 
 UNKNOWN = -1
 """A sequence number that is not known yet."""
@@ -32,6 +32,9 @@ UNWANTED, JUDGED, WANTED = 0, 1, 2
 
 FAR = 1 << 30
 """No window is larger (RFC 7323, 2.3): a sequence number further away is not of the same connection."""
+
+TAIL_LEN = 2048
+"""Bytes of each direction that are remembered: more than a segment on any usual link."""
 
 _FAR_AFTER_CLOSE = 16 << 20
 _SYN, _ACK = 2, 16
@@ -78,6 +81,7 @@ class Flow:
         last_frame: frame of the newest packet.
         pending_packets, pending_bytes: what the judge's verdict will decide about, for the accounting.
         order: packets that wait for others; None where none do.
+        tails: by side, the last bytes delivered, to hold retransmissions against.
         complaints: issues to be counted if the connection turns out to be wanted.
     """
 
@@ -101,6 +105,7 @@ class Flow:
         "probe",
         "seen",
         "sink",
+        "tails",
         "wanted",
     )
 
@@ -125,13 +130,19 @@ class Flow:
         self.pending_bytes = 0
         self.order: Reordering | None = None
         self.complaints: list[tuple[str, int]] = []
+        self.tails = [b"", b""]
 
     def feed(self, side: int, run: Run) -> None:
         """Hand a run of `side` on; its direction is set here."""
         run.direction = direction = side ^ self.client_side
+        data = run.data
+        if len(data) >= TAIL_LEN or run.gap:
+            self.tails[side] = data[-TAIL_LEN:]
+        else:
+            self.tails[side] = (self.tails[side] + data)[-TAIL_LEN:]
         if self.wanted == WANTED:
             connection = self.connection
-            connection.bytes_seen[direction] += len(run.data)
+            connection.bytes_seen[direction] += len(data)
             if run.gap:
                 connection.bytes_missing[direction] += run.gap
                 self.sink.accounting.missing_bytes += run.gap
@@ -172,29 +183,20 @@ class Flow:
             accounting.skipped_bytes += self.pending_bytes
         self.pending_packets = self.pending_bytes = 0
 
-    def leave_out(self, payload: int) -> None:
-        """Account for a packet with `payload` bytes that came too late, or that nobody wants."""
-        if self.wanted == UNWANTED:
-            self.count(1, payload)
-        else:
-            self.count(1, 0)
-            self.sink.accounting.late_bytes += payload
-
-    def is_reused_by(self, side: int, seq: int, flags: int, wire_len: int) -> bool:
-        """Whether a packet belongs to a new connection between the same endpoints.
-
-        A SYN does when it opens another stream than the known one; a segment does when its number is further away than
-        any window, or on a closed connection further than late copies come.
-        """
-        base = self.base[side]
-        if flags & _SYN:
-            if (seq + 1 - base) & _SEQUENCE_MASK == 0 and base != UNKNOWN:
-                return False
-            return not flags & _ACK or (base != UNKNOWN and self.wanted != UNWANTED)
+    def is_far(self, side: int, seq: int) -> bool:
+        """Whether a segment is further away than any window, on a closed connection further than late copies come."""
+        far = _FAR_AFTER_CLOSE if self.closed else FAR
         nxt = self.nxt[side]
-        if not wire_len or nxt == UNKNOWN or self.wanted == UNWANTED:
+        return (seq - nxt + far) & _SEQUENCE_MASK > 2 * far and nxt != UNKNOWN
+
+    def is_reused_by(self, side: int, seq: int, flags: int) -> bool:
+        """Whether a packet that is far away or has SYN set belongs to a new connection between the same endpoints."""
+        if not flags & _SYN:
+            return self.wanted != UNWANTED
+        base = self.base[side]
+        if (seq + 1 - base) & _SEQUENCE_MASK == 0 and base != UNKNOWN:
             return False
-        return abs(unwrap(seq, nxt) - nxt) > (_FAR_AFTER_CLOSE if self.closed else FAR)
+        return not flags & _ACK or (base != UNKNOWN and self.wanted != UNWANTED)
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """End the connection; only what tells a late packet from a new connection stays."""
@@ -206,6 +208,7 @@ class Flow:
             self.wanted = UNWANTED
         self.probe = None
         self.complaints.clear()
+        self.tails = [b"", b""]
         self.count(0, 0)
         consumer, self.consumer = self.consumer, None
         if consumer is not None:

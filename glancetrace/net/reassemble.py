@@ -11,6 +11,8 @@ wants it, its packets are left out with one mask per block.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
@@ -28,6 +30,31 @@ from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
 __all__ = ["TcpReassembler"]
 
 _MASK = SEQUENCE_BASE - 1
+_BOTH = 0b11
+
+_Packet = tuple[int, int, int, int, int, int, int, int, int, int, int]
+"""Side, seq, ack, flags, payload, payload_len, wire_len, ts, frame, capture time before and after the packet."""
+
+
+def _packets(
+    block: SegmentBlock, side: Int64Array, rows: Int64Array, clock: Int64Array, clock_before: int
+) -> Iterator[_Packet]:
+    """Some packets of a block, one by one."""
+    before = np.concatenate(([clock_before], clock[:-1]))
+    columns = (
+        side,
+        block.seq,
+        block.ack,
+        block.flags,
+        block.payload,
+        block.payload_len,
+        block.wire_len,
+        block.ts,
+        block.frame,
+        before,
+        clock,
+    )
+    return zip(*(column[rows].tolist() for column in columns), strict=True)
 
 
 class TcpReassembler:
@@ -84,7 +111,7 @@ class TcpReassembler:
             self._push_clean(block, groups, flows, table)
         self._clock = int(clock[-1])
         for flow in list(self._unsettled):
-            self._settle(flow, self._clock)
+            self._settle(flow)
 
     def finish(self) -> None:
         """The capture is over: give up what is missing and close all connections."""
@@ -149,76 +176,64 @@ class TcpReassembler:
         self, block: SegmentBlock, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
     ) -> list[Flow]:
         """Open new connections and take the packets of flows that are not clean, all in capture order."""
-        rows = groups.rows
         keys = groups.keys
-        firsts = rows[groups.starts]
-        opened = sorted((int(firsts[number]), number) for number, flow in enumerate(known) if flow is None)
-        slow = ~table.clean[table.group]
-        slow_rows = rows[slow]
-        by_row = np.argsort(slow_rows)
-        slow_rows = slow_rows[by_row]
-        before = np.concatenate(([self._clock], clock[:-1]))
+        firsts = groups.rows[groups.starts].tolist()
+        to_open = sorted((firsts[number], number) for number, flow in enumerate(known) if flow is None)
+        to_open.append((len(block), -1))
+        opened = 0
         flows = {number: flow for number, flow in enumerate(known) if flow is not None}
-        columns = (block.seq, block.ack, block.flags, block.payload, block.payload_len, block.wire_len, block.ts)
-        next_open = 0
-        for (
-            row,
-            number,
-            side,
-            seq,
-            ack,
-            flags,
-            payload,
-            payload_len,
-            wire_len,
-            ts,
-            frame,
-            clock_before,
-            clock_now,
-        ) in zip(
-            slow_rows.tolist(),
-            table.group[slow][by_row].tolist(),
-            groups.side[slow_rows].tolist(),
-            *(column[slow_rows].tolist() for column in columns),
-            block.frame[slow_rows].tolist(),
-            before[slow_rows].tolist(),
-            clock[slow_rows].tolist(),
-            strict=True,
+        slow = ~table.clean[table.group]
+        in_order = np.argsort(groups.rows[slow])
+        rows = groups.rows[slow][in_order]
+        numbers = table.group[slow][in_order]
+        for row, number, packet in zip(
+            rows.tolist(), numbers.tolist(), _packets(block, groups.side, rows, clock, self._clock), strict=True
         ):
-            while next_open < len(opened) and opened[next_open][0] <= row:
-                first, new = opened[next_open]
+            while to_open[opened][0] <= row:
+                first, new = to_open[opened]
                 flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
-                next_open += 1
+                opened += 1
             flow = flows[number]
-            order = flow.order
-            if order is not None and flow.wanted != UNWANTED:
-                self._settle(flow, clock_before, at_rest=False)
-            if flow.is_reused_by(side, seq, flags, wire_len):
+            side, seq, _, flags, _, _, wire_len, _, _, clock_before, _ = packet
+            if flow.order is not None and flow.order.waits:
+                self._give_up(flow, clock_before)
+            unusual = flags & SYN or (wire_len and flow.is_far(side, seq))
+            if unusual and flow.is_reused_by(side, seq, flags):
                 if not flow.closed:
                     self._end(flow, flow.connection.last_ts, flow.last_frame, "reused")
                 flow = flows[number] = self._open(block, row, keys[number], side)
-            if flow.wanted == UNWANTED or flow.closed:
-                flow.leave_out(payload_len)
-                continue
-            connection = flow.connection
-            connection.last_ts = max(connection.last_ts, ts)
-            flow.last_frame = frame
-            flow.seen |= 1 << side
-            flow.count(1, 0)
-            if flags & RST:
-                self.accounting.late_bytes += payload_len
-                self._end(flow, ts, frame, "rst")
-                continue
-            order = flow.order
-            if order is None:
-                order = flow.order = Reordering(flow)
-                self._unsettled[flow] = None
-            data = block.data[payload : payload + payload_len]
-            order.push(side, seq, ack, flags, data, wire_len, ts, frame)
-            self._settle(flow, clock_now, at_rest=False)
-        for first, new in opened[next_open:]:
+            self._take(flow, packet, block.data)
+        for first, new in to_open[opened:-1]:
             flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
         return [flows[number] for number in range(len(keys))]
+
+    def _take(self, flow: Flow, packet: _Packet, buffer: bytes) -> None:
+        """Take one packet of a connection."""
+        side, seq, ack, flags, payload, payload_len, wire_len, ts, frame, _, clock = packet
+        if flow.wanted == UNWANTED:
+            flow.count(1, payload_len)
+            return
+        flow.pending_packets += 1
+        flow.last_frame = frame
+        connection = flow.connection
+        if ts > connection.last_ts:
+            connection.last_ts = ts
+        if flow.closed or flags & RST:
+            self.accounting.late_bytes += payload_len
+            if not flow.closed:
+                self._end(flow, ts, frame, "rst")
+            flow.count(0, 0)
+            return
+        flow.seen |= 1 << side
+        order = flow.order
+        if order is None:
+            order = flow.order = Reordering(flow)
+            self._unsettled[flow] = None
+        order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame)
+        if order.waits:
+            self._give_up(flow, clock)
+        elif flow.fins == _BOTH:
+            self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
     def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
         """Feed the runs of clean flows and bring their state up to date."""
@@ -259,24 +274,27 @@ class TcpReassembler:
             flow.fins |= 1 << side
             if frame > flow.fin_frame:
                 flow.fin_ts, flow.fin_frame = ts, frame
-            if flow.fins == 3 and not flow.closed:
+            if flow.fins == _BOTH and not flow.closed:
                 self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
-    def _settle(self, flow: Flow, clock: int, *, at_rest: bool = True) -> None:
-        """Give up what is due; `at_rest`: no packet follows in this block, so the run under way ends."""
-        order = flow.order
-        if order is None:
-            self._unsettled.pop(flow, None)
-            return
-        if not order.is_idle:
-            order.give_up_old(clock)
-        if flow.fins == 3:
-            self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
-        elif at_rest:
-            order.end_run()
-            if order.is_idle:
-                flow.order = None
-                del self._unsettled[flow]
+    def _give_up(self, flow: Flow, clock: int) -> None:
+        """Give up what is due at the capture time `clock` (ns)."""
+        if flow.order is not None:
+            flow.order.give_up_old(clock)
+            if flow.fins == _BOTH:
+                self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
+
+    def _settle(self, flow: Flow) -> None:
+        """No packet follows in this block: feed the run under way, and keep only what waits."""
+        if flow.order is not None and flow.order.waits:
+            self._give_up(flow, self._clock)
+        if flow.order is not None:
+            flow.order.end_run()
+            flow.count(0, 0)
+            if flow.order.waits:
+                return
+            flow.order = None
+        self._unsettled.pop(flow, None)
 
     def _end(self, flow: Flow, ts: int, frame: int, how: str) -> None:
         """Close a connection: feed what waits, and tell the gap at the end of a stream."""

@@ -15,7 +15,7 @@ its first byte.
 
 from __future__ import annotations
 
-from glancetrace.net.flow import FAR, UNKNOWN, WANTED, Flow, unwrap
+from glancetrace.net.flow import FAR, TAIL_LEN, UNKNOWN, WANTED, Flow, unwrap
 from glancetrace.net.run import Run
 from glancetrace.net.waiting import Piece, WaitingPieces
 
@@ -36,6 +36,9 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 SEQUENCE_BASE = 1 << 32
 """Added to the first sequence number of a stream; see `glancetrace.net.flow`."""
 
+_MASK = SEQUENCE_BASE - 1
+_HALF = SEQUENCE_BASE >> 1
+
 GIVE_UP_PACKETS = 64
 GIVE_UP_NS = 300_000_000
 MAX_WAITING_BYTES = 4 << 20
@@ -49,6 +52,7 @@ class Reordering:
         fin_at: by side, number of a FIN that was seen and not delivered, else `UNKNOWN`.
         hole_at, hole_ts, hole_packet: by side, the place of missing bytes that will be given up, and the capture time
             (ns) and packet since when.
+        waits: whether anything waits or is missing.
     """
 
     __slots__ = (
@@ -67,6 +71,7 @@ class Reordering:
         "hole_ts",
         "packets",
         "waiting",
+        "waits",
     )
 
     def __init__(self, flow: Flow) -> None:
@@ -78,29 +83,33 @@ class Reordering:
         self.hole_ts = [0, 0]
         self.hole_packet = [0, 0]
         self.packets = 0
-        self._run_side = UNKNOWN
-        self._start_run(UNKNOWN)
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing waits and nothing is missing: the flow needs no reordering any more."""
-        nxt = self.flow.nxt
-        return not (
-            self.waiting[0].pieces
-            or self.waiting[1].pieces
-            or self.acked[0] > nxt[0]
-            or self.acked[1] > nxt[1]
-            or self.fin_at[0] != UNKNOWN
-            or self.fin_at[1] != UNKNOWN
-            or self.flow.gap[0]
-            or self.flow.gap[1]
-        )
+        self.waits = False
+        self._start_run()
 
     def push(self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int) -> None:
         """Take the next packet of the open connection; `data` is its captured payload, `wire_len` its true length."""
+        self.packets += 1
         flow = self.flow
         nxt = flow.nxt
-        self.packets += 1
+        expected = nxt[side]
+        if (
+            self.waits
+            or flags & (SYN | FIN | ACK) != ACK
+            or expected == UNKNOWN
+            or 0 < (ack - nxt[side ^ 1]) & _MASK < _HALF
+            or (wire_len and (seq & _MASK != expected & _MASK or len(data) != wire_len or flow.fins))
+        ):
+            self._push_any(side, seq, ack, flags, data, wire_len, ts, frame)
+            self.waits = not self._is_idle()
+        elif wire_len:
+            nxt[side] = expected + wire_len
+            self._append(side, data, ts, frame)
+
+    def _push_any(
+        self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int
+    ) -> None:
+        flow = self.flow
+        nxt = flow.nxt
         if nxt[side] == UNKNOWN:
             self._set_base(side, seq + (flags >> 1 & 1))
         need = 0
@@ -124,6 +133,7 @@ class Reordering:
         """Give up what was acknowledged and did not come in time; `clock` is the capture time (ns)."""
         while self._give_up_one(clock):
             self._drain()
+        self.waits = not self._is_idle()
 
     def give_up_all(self) -> None:
         """The connection is over: nothing that is missing will come."""
@@ -132,15 +142,29 @@ class Reordering:
 
     def end_run(self) -> None:
         """Feed the run that is being put together."""
-        if self._data:
+        side = self._run_side
+        if side != UNKNOWN:
             data = self._data[0] if len(self._data) == 1 else b"".join(self._data)
-            run = Run(self._run_side, data, self._offsets, self._ts, self._frames, self._run_gap)
-            side = self._run_side
-            self._start_run(UNKNOWN)
+            run = Run(side, data, self._offsets, self._ts, self._frames, self._run_gap)
+            self._start_run()
             self.flow.feed(side, run)
 
-    def _start_run(self, side: int) -> None:
-        self._run_side = side
+    def _is_idle(self) -> bool:
+        """Nothing waits and nothing is missing: the flow needs no reordering any more."""
+        nxt = self.flow.nxt
+        return not (
+            self.waiting[0].pieces
+            or self.waiting[1].pieces
+            or self.acked[0] > nxt[0]
+            or self.acked[1] > nxt[1]
+            or self.fin_at[0] != UNKNOWN
+            or self.fin_at[1] != UNKNOWN
+            or self.flow.gap[0]
+            or self.flow.gap[1]
+        )
+
+    def _start_run(self) -> None:
+        self._run_side = UNKNOWN
         self._run_gap = 0
         self._run_len = 0
         self._data: list[bytes] = []
@@ -150,7 +174,7 @@ class Reordering:
 
     def _set_base(self, side: int, seq: int) -> None:
         flow = self.flow
-        flow.base[side] = seq & (SEQUENCE_BASE - 1)
+        flow.base[side] = seq & _MASK
         flow.nxt[side] = self.acked[side] = flow.base[side] + SEQUENCE_BASE
 
     def _acknowledge(self, side: int, ack: int) -> int:
@@ -174,10 +198,12 @@ class Reordering:
             is_probe = piece.start == nxt - 1 and piece.end == nxt
             if not flow.began[side] and not is_probe:
                 nxt = flow.nxt[side] = piece.start
-                flow.base[side] = piece.start & (SEQUENCE_BASE - 1)
+                flow.base[side] = piece.start & _MASK
             else:
                 seen = piece.data[: nxt - piece.start]
                 flow.sink.accounting.duplicate_bytes += len(seen)
+                if not is_probe and self._differs(side, piece.start, seen):
+                    flow.complain("tcp-overlap-differs", piece.frame)
                 if piece.end <= nxt:
                     return
                 piece = piece._replace(start=nxt, data=piece.data[len(seen) :])
@@ -204,23 +230,49 @@ class Reordering:
 
     def _deliver(self, side: int, piece: Piece) -> None:
         flow = self.flow
-        if side != self._run_side or flow.gap[side]:
+        data = piece.data
+        if flow.gap[side]:
             self.end_run()
-            self._start_run(side)
-        if piece.data:
-            if not self._data:
-                self._run_gap, flow.gap[side] = flow.gap[side], 0
-            self._offsets.append(self._run_len)
-            self._ts.append(piece.ts)
-            self._frames.append(piece.frame)
-            self._data.append(piece.data)
-            self._run_len += len(piece.data)
-        flow.count(0, len(piece.data))
+        if data:
+            self._append(side, data, piece.ts, piece.frame)
         flow.nxt[side] = piece.end
         flow.began[side] = True
-        flow.gap[side] += piece.end - piece.start - len(piece.data)
+        flow.gap[side] += piece.end - piece.start - len(data)
+
+    def _append(self, side: int, data: bytes, ts: int, frame: int) -> None:
+        """Add a segment to the run that is being put together."""
+        flow = self.flow
+        if side != self._run_side:
+            self.end_run()
+            self._run_side = side
+            self._run_gap, flow.gap[side] = flow.gap[side], 0
+            flow.began[side] = True
+        self._offsets.append(self._run_len)
+        self._ts.append(ts)
+        self._frames.append(frame)
+        self._data.append(data)
+        self._run_len += len(data)
+        flow.pending_bytes += len(data)
         if flow.wanted != WANTED:
             self.end_run()
+
+    def _differs(self, side: int, start: int, again: bytes) -> bool:
+        """Whether bytes that were delivered before differ from this copy, as far as they are remembered."""
+        flow = self.flow
+        back = flow.nxt[side] - (flow.fins >> side & 1) - flow.gap[side] - start
+        wanted = min(back, TAIL_LEN)
+        history = b""
+        if side == self._run_side:
+            for data in reversed(self._data):
+                history = data + history
+                if len(history) >= wanted:
+                    break
+        if len(history) < wanted and not (side == self._run_side and self._run_gap):
+            history = flow.tails[side] + history
+        history = history[-wanted:] if wanted > 0 else b""
+        again = again[back - len(history) :]
+        first = history[: len(again)]
+        return again[: len(first)] != first
 
     def _drain(self) -> None:
         """Deliver all that need not wait any more, in capture order where both sides could go on."""
