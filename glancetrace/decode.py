@@ -12,20 +12,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, open_captures
 from glancetrace.capture.index import PacketIndex
+from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, open_captures
 from glancetrace.errors import UsageError
 from glancetrace.glance.calls import make_body_policy
 from glancetrace.glance.database import wanted_columns
-from glancetrace.glance.routes import DEFAULT_PORTS
-from glancetrace.http.decoder import HttpDecoder, looks_like_http
+from glancetrace.glance.ports import DEFAULT_PORTS
+from glancetrace.http.decoder import HttpDecoder
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.http.hashing import HashPool
+from glancetrace.http.head import looks_like_http
 from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand
-from glancetrace.mysql.decoder import DefinitionCache, MysqlDecoder, looks_like_mysql
+from glancetrace.mysql.decoder import MysqlDecoder
+from glancetrace.mysql.recognise import looks_like_mysql
+from glancetrace.mysql.resultset import DefinitionsCache
+from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import FROM_CLIENT, Connection, Run
-from glancetrace.net.tcp import TcpReassembler
 from glancetrace.net.verdict import Verdict
 from glancetrace.trace import Accounting, ConnectionRow
 
@@ -144,7 +147,7 @@ class _Stage:
     def __init__(self, options: Options, issues: IssueLog, hash_pool: HashPool) -> None:
         self.options = options
         self.issues = issues
-        self.definitions = DefinitionCache()
+        self.definitions = DefinitionsCache()
         self.exchanges: list[tuple[HttpExchange, Connection]] = []
         self.commands: list[tuple[MysqlCommand, Connection]] = []
         self.rows: dict[int, ConnectionRow] = {}
@@ -226,13 +229,13 @@ def decode(paths: Paths, options: Options | None = None) -> Decoded:
                 if body.hasher is not None:
                     body.hasher.hexdigests()
     totals = reassembler.accounting
-    accounting.stream_bytes = totals.stream_bytes
-    accounting.stream_bytes_decoded = totals.stream_bytes_decoded
-    accounting.stream_bytes_skipped = totals.stream_bytes_skipped
-    accounting.stream_bytes_missing = totals.stream_bytes_missing
+    accounting.stream_bytes_decoded = totals.decoded_bytes
+    accounting.stream_bytes_skipped = totals.skipped_bytes
+    accounting.stream_bytes_missing = totals.missing_bytes
+    accounting.stream_bytes = totals.decoded_bytes + totals.skipped_bytes + totals.missing_bytes
     rows = [stage.rows[id(c)] for c in reassembler.connections if id(c) in stage.rows]
     return Decoded(
-        reader, issues, accounting, stage.exchanges, stage.commands, rows, reassembler.connection_count
+        reader, issues, accounting, stage.exchanges, stage.commands, rows, totals.connections
     )
 
 

@@ -126,7 +126,7 @@ def _take_statements(draft: _Draft) -> None:
         settle_connection(by_connection[key], closed=bool(rows[0][1].closed))
     draft.by_connection = fold_proxied(by_connection)
     statements = [s for rows in draft.by_connection.values() for s in rows]
-    statements.sort(key=lambda s: (s.command.ts, s.command.first_frame, s.command.session.connection_id, s.command.ordinal))
+    statements.sort(key=_wire_order)
     for number, statement in enumerate(statements, 1):
         statement.id = number
     draft.tables.statements = statements
@@ -135,11 +135,17 @@ def _take_statements(draft: _Draft) -> None:
         draft.decoded.issues.count("sql-unparsed", frame=statement.command.first_frame)
 
 
+def _wire_order(statement: SqlStatement) -> tuple[int, int, int, int]:
+    command = statement.command
+    return command.ts, command.first_frame, command.session.connection_id, command.ordinal
+
+
 def _statement(command: MysqlCommand, connection: Connection, parser: StatementParser) -> SqlStatement:
     has_text = command.sql is not None and command.command in _TEXT_COMMANDS
     parsed = parser.parse(command.sql, command.params) if has_text and command.sql is not None else None
     statement = SqlStatement(command, parsed, connection, "other", "request", schema=command.schema)
-    statement.kind = kind_of_statement(command.command, parsed, command.session.user)
+    kind = kind_of_statement(command.command, parsed, command.session.user)
+    statement.kind = "request" if kind == "transaction" else kind
     return statement
 
 

@@ -111,13 +111,11 @@ def unit_facts(unit: UnitOfWork) -> UnitFacts:
                 request_id = change.values.get("request_id")
                 if isinstance(request_id, str):
                     request_ids.add(request_id)
-        if (
-            operation == "SELECT"
-            and not statement.image_ids
-            and statement.parsed is not None
-            and "images" in statement.parsed.shape.tables
-        ):
-            reads_list = True
+        if operation == "SELECT" and not statement.image_ids and statement.parsed is not None:
+            # A client that looks an image up by name asks for it as if the name were its id.
+            named = [str(value) for value in statement.parsed.equal_to("images", "id")]
+            images.update(named)
+            reads_list = reads_list or (not named and "images" in statement.parsed.shape.tables)
     return UnitFacts(
         unit=unit,
         start=unit.ts,

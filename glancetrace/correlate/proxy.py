@@ -41,6 +41,8 @@ def fold_proxied(by_connection: dict[int, list[SqlStatement]]) -> dict[int, list
 
 def _legs(by_connection: dict[int, list[SqlStatement]]) -> dict[int, int]:
     """Outer connection id -> id of the leg behind it."""
+    if len({rows[0].connection.server for rows in by_connection.values() if rows}) < 2:
+        return {}  # one server: there is no proxy before it
     starts: dict[object, list[int]] = defaultdict(list)
     for key, statements in by_connection.items():
         if not statements:
