@@ -78,6 +78,7 @@ class Channel:
 
     def consume(self, length: int) -> None:
         """Move behind `length` bytes; those that are not there yet are dropped when they come."""
+        self.need = 0
         self.pos += length
         beyond = self.pos - len(self.data)
         if beyond > 0:
