@@ -6,6 +6,7 @@ are parsed; COMMIT, SET, SHOW and their like are known by their first word.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from glancetrace.sql.statement import Shape
@@ -17,6 +18,9 @@ PARSED_OPERATIONS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE"
 """Operations that name tables, columns and rows."""
 
 _MAX_SOURCE = 65_536
+_LABELLED = re.compile(r"(?:(?<=, )|(?<=SELECT ))([a-z]\w*\.\w+) AS (\w+)(?=, | FROM )")
+_UNUSED = re.compile(r"\b1(?:, 1)+\b(?!['.])")
+_WORD = re.compile(r"\w+")
 
 
 def read_shape(template: Template) -> Shape:
@@ -38,12 +42,32 @@ def _reads_no_table(template: Template) -> bool:
 
 
 def _parser_text(template: Template) -> str:
-    """What the SQL parser is given: the outermost plain column list is left out, for it names nothing of interest."""
+    """What the SQL parser is given: without the labelled columns that nothing refers to, which are most of the text."""
     source = template.source
     if template.operation == "REPLACE":
         return "INSERT" + source.lstrip("( ")[7:]
-    if template.operation == "SELECT" and source[:7].upper() == "SELECT ":
-        columns, found, rest = source.partition(" FROM ")
-        if found and "(" not in columns and "'" not in columns:
-            return "SELECT * FROM " + rest
-    return source
+    if template.operation != "SELECT":
+        return source
+    columns, found, rest = source.partition(" FROM ")
+    if found and columns.isascii() and "(" not in columns and "'" not in columns:
+        source = "SELECT * FROM " + rest
+    return _without_unused(source) if " AS " in source else source
+
+
+def _without_unused(source: str) -> str:
+    """`source` with `1` for each `table.column AS label` whose label no other part uses.
+
+    The labels that are used are the words that stand outside of such columns, and those in columns that are used.
+    """
+    columns: dict[str, set[str]] = {}
+    for match in _LABELLED.finditer(source):
+        columns.setdefault(match[2], set()).add(match[1].partition(".")[2])
+    if not columns:
+        return source
+    reached = set(_WORD.findall(_LABELLED.sub("", source))) & columns.keys()
+    used: set[str] = set()
+    while reached:
+        used |= reached
+        reached = set().union(*(columns[label] for label in reached)) & (columns.keys() - used)
+    shortened = _LABELLED.sub(lambda match: match[0] if match[2] in used else "1", source)
+    return _UNUSED.sub("1", shortened)

@@ -42,7 +42,9 @@ def parse_tree(text: str) -> exp.Expression | None:
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError):
         # Text that is no SQL makes sqlglot raise nearly anything; what it cannot read is not known, and counted.
         return None
-    return tree if isinstance(tree, _STATEMENTS) else None
+    if not isinstance(tree, _STATEMENTS) or (isinstance(tree, exp.Update) and not tree.expressions):
+        return None
+    return tree
 
 
 @dataclass(slots=True)
