@@ -81,7 +81,7 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
         active = still_open
         if unit.unit.setup:
             continue
-        choice = _choose(unit, active) or going_on.choose(unit)
+        choice = going_on.choose_by_task(unit) or _choose(unit, active) or going_on.choose_by_image(unit)
         if choice is not None:
             choices[id(unit.unit)] = choice
             going_on.learn(choice.call, unit)
@@ -151,18 +151,30 @@ class _GoingOn:
             for task in unit.tasks:
                 self._by_task[task] = call
 
-    def choose(self, unit: UnitFacts) -> _Choice | None:
-        """The answered call that this unit is later work of."""
-        for keys, index, link_class, evidence in (
-            (unit.request_ids, self._by_request_id, EXACT, "request id of the task"),
-            (unit.tasks, self._by_task, EXACT, "task id"),
-            (unit.images, self._by_image, INFERRED, "image id, after the response"),
+    def choose_by_task(self, unit: UnitFacts) -> _Choice | None:
+        """The call whose task the unit works on."""
+        for keys, index, evidence in (
+            (unit.request_ids, self._by_request_id, "request id of the task"),
+            (unit.tasks, self._by_task, "task id"),
         ):
-            found = {id(index[key]): index[key] for key in sorted(keys) if key in index}
-            if len(found) == 1:
-                call = next(iter(found.values()))
-                return _Choice(call, link_class, 1.0 if link_class == EXACT else 0.9, (evidence,), relation="async")
+            call = _only(keys, index)
+            if call is not None:
+                relation = "async" if unit.start > call.end else "in_request"
+                return _Choice(call, EXACT, 1.0, (evidence,), relation=relation)
         return None
+
+    def choose_by_image(self, unit: UnitFacts) -> _Choice | None:
+        """The answered call whose image the unit works on."""
+        call = _only(unit.images, self._by_image)
+        if call is None:
+            return None
+        return _Choice(call, INFERRED, 0.9, ("image id, after the response",), relation="async")
+
+
+def _only(keys: frozenset[str], index: dict[str, CallFacts]) -> CallFacts | None:
+    """The one call that these keys lead to."""
+    found = {id(index[key]): index[key] for key in keys if key in index}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _links(unit: UnitOfWork, choices: dict[int, _Choice], calls_known: bool) -> Iterable[Link]:

@@ -15,6 +15,8 @@ from glancetrace.glance.grammar import ANY, CREATE, IMAGE, LIST, OperationSql, s
 __all__ = ["CallFacts", "UnitFacts", "call_facts", "contradiction", "unit_facts"]
 
 _NEVER = 1 << 63
+_TASK_KEYS = (("tasks", "id"), ("task_info", "task_id"))
+_TASK_TABLES = frozenset(table for table, _column in _TASK_KEYS)
 _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "RELEASE"})
 
 
@@ -37,7 +39,8 @@ class UnitFacts:
     """A unit of work as attribution sees it.
 
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
-    creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `owners`: projects named.
+    creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
+    `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions.
     """
 
     unit: UnitOfWork
@@ -105,16 +108,17 @@ def unit_facts(unit: UnitOfWork) -> UnitFacts:
                 inserts_image = True
             if change.status_from is not None and change.status_to is not None:
                 guarded.add(change.status_to)
-            if change.table == "tasks":
-                if change.row_id:
-                    tasks.add(change.row_id)
-                request_id = change.values.get("request_id")
-                if isinstance(request_id, str):
-                    request_ids.add(request_id)
+            if change.table in _TASK_TABLES and change.row_id:
+                tasks.add(change.row_id)
+            request_id = change.values.get("request_id") if change.table == "tasks" else None
+            if isinstance(request_id, str):
+                request_ids.add(request_id)
         if operation == "SELECT" and not statement.image_ids and statement.parsed is not None:
             # A client that looks an image up by name asks for it as if the name were its id.
             named = [str(value) for value in statement.parsed.equal_to("images", "id")]
             images.update(named)
+            for table, column in _TASK_KEYS:
+                tasks.update(str(value) for value in statement.parsed.equal_to(table, column))
             reads_list = reads_list or (not named and "images" in statement.parsed.shape.tables)
     return UnitFacts(
         unit=unit,
@@ -138,6 +142,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return f"{call.call.operation} runs no SQL"
     if unit.blank or sql.scope == ANY:
         return None
+    if unit.tasks and not sql.goes_on:
+        return f"{call.call.operation} has no task"
     if unit.images and call.images and not unit.images & call.images:
         return "names another image"
     if sql.scope == IMAGE and (unit.reads_list or unit.inserts_image):

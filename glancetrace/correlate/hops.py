@@ -2,7 +2,9 @@
 
 HAProxy passes a request on unchanged but for a few headers, so the legs of a call agree in method and target, the
 response's x-openstack-request-id is the same on all of them, and each inner leg lies within the outer one in time. The
-id alone is not enough: clients send an id again on their next request (python-glanceclient does after a PATCH).
+id alone is not enough: clients send an id again on their next request (python-glanceclient does after a PATCH). Which
+server stands before which is learnt from the legs whose ids do agree, so that an aborted call does not swallow the
+client's next try.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from glancetrace.glance.call import ApiCall
+from glancetrace.net.run import Endpoint
 
 __all__ = ["CLOCK_SLACK", "fold_hops"]
 
@@ -17,6 +20,7 @@ CLOCK_SLACK = 2_000_000
 """ns by which an inner leg may stand outside its outer one: packets are not captured in strict order of time."""
 
 _NEVER = 1 << 63
+_BROKEN_OFF = frozenset({"reset", "closed"})
 
 
 def fold_hops(calls: list[ApiCall]) -> list[ApiCall]:
@@ -28,9 +32,10 @@ def fold_hops(calls: list[ApiCall]) -> list[ApiCall]:
     calls = sorted(calls, key=lambda call: (call.ts, call.first_frame))
     legs_by_key: dict[tuple[str, str, str], list[ApiCall]] = defaultdict(list)
     inner_of: dict[int, ApiCall] = {}
+    stands_before = _proxies(calls)
     for call in calls:
-        key = (call.service, call.method, _route_target(call))
-        outer = _outer_leg(call, legs_by_key[key], inner_of)
+        key = _key(call)
+        outer = _outer_leg(call, legs_by_key[key], inner_of, stands_before)
         if outer is not None:
             inner_of[id(outer)] = call
         legs_by_key[key].append(call)
@@ -47,20 +52,54 @@ def fold_hops(calls: list[ApiCall]) -> list[ApiCall]:
     return folded
 
 
+def _key(call: ApiCall) -> tuple[str, str, str]:
+    return call.service, call.method, _route_target(call)
+
+
+def _proxies(calls: list[ApiCall]) -> dict[tuple[Endpoint, Endpoint], int]:
+    """(server, server behind it) -> legs whose request ids agree and that lie within each other."""
+    by_id: dict[tuple[object, ...], list[ApiCall]] = defaultdict(list)
+    seen: dict[tuple[Endpoint, Endpoint], int] = defaultdict(int)
+    for call in calls:
+        if call.request_id:
+            legs = by_id[(call.request_id, *_key(call))]
+            for outer in legs:
+                if _may_contain(outer, call):
+                    seen[outer.server, call.server] += 1
+            legs.append(call)
+    return seen
+
+
 def _route_target(call: ApiCall) -> str:
     """Target without the prefix that a proxy may strip."""
     return call.target.removeprefix(call.route_prefix) if call.route_prefix else call.target
 
 
 def _end(call: ApiCall) -> int:
-    return call.ts + call.dur if call.dur is not None else _NEVER
+    """When the leg ended, ns; an aborted one with its last byte."""
+    if call.dur is not None:
+        return call.ts + call.dur
+    if call.exchange is not None and call.exchange.end in _BROKEN_OFF and call.request_end_ts is not None:
+        return call.request_end_ts
+    return _NEVER
 
 
-def _outer_leg(call: ApiCall, earlier: list[ApiCall], inner_of: dict[int, ApiCall]) -> ApiCall | None:
-    """The latest begun leg that can be the next one outside `call` and has no inner leg yet."""
+def _outer_leg(
+    call: ApiCall,
+    earlier: list[ApiCall],
+    inner_of: dict[int, ApiCall],
+    stands_before: dict[tuple[Endpoint, Endpoint], int],
+) -> ApiCall | None:
+    """The leg that can be the next one outside `call` and has no inner leg yet: by id the latest, else the earliest."""
     open_legs = [leg for leg in earlier if _end(leg) + CLOCK_SLACK >= call.ts]
     earlier[:] = open_legs
-    candidates = [leg for leg in open_legs if id(leg) not in inner_of and _may_contain(leg, call)]
+    candidates = [
+        leg
+        for leg in open_legs
+        if id(leg) not in inner_of
+        and _may_contain(leg, call)
+        and stands_before.get((leg.server, call.server), 0) >= stands_before.get((call.server, leg.server), 0)
+    ]
     if not candidates:
         return None
     with_id = [leg for leg in candidates if leg.request_id and leg.request_id == call.request_id]

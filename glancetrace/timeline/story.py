@@ -81,14 +81,19 @@ def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
 
 
 def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
-    """Hashes of the data as it passed: of the last upload that succeeded, else of the last one tried."""
-    uploads = [c for c in calls if c.operation in _UPLOADS and c.exchange is not None and c.request_body_bytes]
-    uploads = [c for c in uploads if c.operation != "image-create" or c.upload_hasher is not None]
-    if not uploads:
-        return
-    succeeded = [c for c in uploads if c.status_code is not None and 200 <= c.status_code < 300]
-    upload = (succeeded or uploads)[-1]
-    story.wire_bytes = upload.request_body_bytes
-    story.wire_complete = upload.upload_complete
-    if upload.upload_hasher is not None:
-        story.wire_checksum = upload.upload_hasher.hexdigests()
+    """Hashes of the data as it passed, of the upload that made the image active."""
+    activations = [t.ts for t in story.transitions if t.to_status == "active"]
+    uploads = [
+        call
+        for call in calls
+        if call.operation in _UPLOADS
+        and call.upload_hasher is not None
+        and (call.status_code is None or 200 <= call.status_code < 300)
+        and any(ts >= call.ts for ts in activations)
+    ]
+    if uploads:
+        upload = uploads[-1]
+        story.wire_bytes = upload.request_body_bytes
+        story.wire_complete = upload.upload_complete
+        if upload.upload_hasher is not None:
+            story.wire_checksum = upload.upload_hasher.hexdigests()
