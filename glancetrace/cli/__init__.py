@@ -15,7 +15,11 @@ import click
 
 from glancetrace import __version__
 from glancetrace.cli.analyze import analyze
+from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
+from glancetrace.cli.lists import calls, sql
+from glancetrace.cli.search import search
+from glancetrace.cli.timeline import timeline
 from glancetrace.errors import GlancetraceError
 
 __all__ = ["cli", "main"]
@@ -40,7 +44,9 @@ def cli() -> None:
     """
 
 
-cli.add_section("What happened", [analyze])
+cli.add_section("What happened", [analyze, timeline])
+cli.add_section("A closer look", [calls, sql, search])
+cli.add_section("Captures", [info, split])
 
 
 def main(args: Sequence[str] | None = None) -> None:

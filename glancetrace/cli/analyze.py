@@ -19,6 +19,7 @@ __all__ = ["analyze"]
 
 @click.command(
     cls=SectionedCommand,
+    short_help="Calls, images, timelines, findings: the whole story.",
     examples=[
         ("glancetrace analyze capture.pcap", "calls, images, their timelines, findings"),
         ("timeout 60 tcpdump -s0 -w - port 9292 or port 3306 | glancetrace analyze -", "what happens in a minute"),
@@ -62,13 +63,10 @@ def _write(trace: Trace, form: str, table: str | None, showing: Showing, target:
             target.write_json(line)
     elif form == "csv":
         from glancetrace.document import BUILDERS, RowBuilder
-        from glancetrace.output.csv import render_csv
-        from glancetrace.schema import TABLES
+        from glancetrace.output.rows import write_rows
 
         assert table is not None
-        rows = BUILDERS[table](RowBuilder(trace))
-        for text in render_csv([column.name for column in TABLES[table]], rows):
-            target.write(text.encode())
+        write_rows(target, form, table, BUILDERS[table](RowBuilder(trace)))
     else:
         from glancetrace.output.text_analyze import render_report
 

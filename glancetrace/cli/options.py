@@ -15,16 +15,27 @@ from glancetrace.cli.layout import SectionedOption
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:
+    from glancetrace.conversations import QuickLook
     from glancetrace.output.page import Page
     from glancetrace.output.target import Target
     from glancetrace.redact import Redactor
     from glancetrace.trace import CaptureSummary, Trace
 
-__all__ = ["Reading", "Showing", "captures", "format_option", "option", "say", "takes_reading", "takes_showing"]
+__all__ = [
+    "Reading",
+    "Showing",
+    "captures",
+    "format_option",
+    "option",
+    "say",
+    "takes_reading",
+    "takes_showing",
+    "with_options",
+]
 
 Callback = Callable[..., Any]
 
-SERVICES = ("glance", "keystone", "mysql", "registry", "swift")
+SERVICES = ("glance", "http", "keystone", "mysql", "registry", "swift")
 
 captures = click.argument("paths", metavar="CAPTURE...", nargs=-1, required=True)
 """Captures: paths, globs, - for standard input."""
@@ -64,7 +75,7 @@ class Reading:
         Raises:
             UsageError: an entry is not `service=port`.
         """
-        from glancetrace.glance.routes import DEFAULT_PORTS
+        from glancetrace.glance.ports import DEFAULT_PORTS
 
         ports = dict(DEFAULT_PORTS)
         for entry in self.ports:
@@ -91,6 +102,14 @@ class Reading:
             )
             return analyze(list(paths), options)
 
+    def look(self, paths: Sequence[str]) -> QuickLook:
+        """The quick look at captures."""
+        from glancetrace.conversations import look
+        from glancetrace.output.progress import ProgressBar
+
+        with ProgressBar(enabled=self.progress) as bar:
+            return look(paths, self.port_map(), progress=bar if bar.enabled else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Showing:
@@ -102,7 +121,7 @@ class Showing:
     relative: bool = False
     wide: bool = False
 
-    def page(self, capture: CaptureSummary, redactor: Redactor, target: Target) -> Page:
+    def page(self, capture: CaptureSummary | QuickLook, redactor: Redactor, target: Target) -> Page:
         """The page that text reports are printed on."""
         from glancetrace.output.clock import Clock, parse_zone
         from glancetrace.output.page import Page
@@ -170,7 +189,8 @@ _SHOWING = (
 )  # fmt: skip
 
 
-def _with_options(command: Callback, options: Sequence[Callable[[Callback], Callback]]) -> Callback:
+def with_options(command: Callback, options: Sequence[Callable[[Callback], Callback]]) -> Callback:
+    """A command with options, in the order of the list."""
     for add in reversed(options):
         command = add(command)
     return command
@@ -185,7 +205,7 @@ def takes_reading(command: Callback) -> Callback:
     ) -> Any:
         return command(reading=Reading(ports, hashes, reveal, not no_progress), **rest)
 
-    return _with_options(collected, _READING)
+    return with_options(collected, _READING)
 
 
 def takes_showing(command: Callback) -> Callback:
@@ -195,9 +215,9 @@ def takes_showing(command: Callback) -> Callback:
     def collected(*, output: str | None, color: str, zone: str, relative: bool, wide: bool, **rest: Any) -> Any:
         return command(showing=Showing(output, color, zone, relative, wide), **rest)
 
-    return _with_options(collected, _SHOWING)
+    return with_options(collected, _SHOWING)
 
 
 def say(message: str) -> None:
     """A remark on standard error: nothing that a pipe would read."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"glancetrace: {message}\n")

@@ -1,7 +1,7 @@
 """Where something stands in the capture, in the words that find it in Wireshark.
 
 With one input file a frame is Wireshark's frame.number; with several it is `file:frame`, the frame counted in that
-file.
+file. Captures of the same time are merged: there a frame is its position in what `mergecap` makes of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ class Places:
     """Names frames of one input."""
 
     def __init__(self, files: Sequence[CapturedFile]) -> None:
+        files = sorted((file for file in files if file.packets), key=lambda file: file.first_frame)
         self._starts = [file.first_frame for file in files]
+        ends = [file.first_frame + file.packets for file in files]
+        self._by_file = len(files) > 1 and self._starts[1:] == ends[:-1]
         base = [clean(os.path.basename(file.name)) for file in files]
         whole = [clean(file.name) for file in files]
         self._names = base if len(set(base)) == len(base) else whole
@@ -29,7 +32,7 @@ class Places:
         """`123`, or `file:123`; `-` for none."""
         if frame is None:
             return "-"
-        if len(self._starts) < 2:
+        if not self._by_file:
             return str(frame)
         index = max(bisect_right(self._starts, frame) - 1, 0)
         return f"{self._names[index]}:{frame - self._starts[index] + 1}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from glancetrace.glance.call import ApiCall
-from glancetrace.issues import KINDS, SEVERITIES
+from glancetrace.issues import KINDS, SEVERITIES, Issue
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import Finding, Trace
 
@@ -19,8 +19,8 @@ __all__ = [
     "count_attribution",
     "quantile",
     "rank_findings",
+    "sum_issues",
     "summarise_images",
-    "summarise_issues",
     "summarise_operations",
 ]
 
@@ -154,11 +154,11 @@ def rank_findings(trace: Trace) -> list[Finding]:
     return sorted(trace.tables.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.ts, f.rule))
 
 
-def summarise_issues(trace: Trace) -> list[IssueRow]:
+def sum_issues(issues: Iterable[Issue]) -> list[IssueRow]:
     """Issues by kind, the worst first."""
     counts: dict[str, list[int]] = {}
     frames: dict[str, int] = {}
-    for issue in trace.tables.issues:
+    for issue in issues:
         row = counts.setdefault(issue.kind, [0, 0])
         row[0] += issue.count
         row[1] += issue.connection_id is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from glancetrace.output.bars import draw_axis, lay_out_bar
 from glancetrace.output.clean import clean
@@ -12,10 +12,11 @@ from glancetrace.output.paint import Styled, severity_style, status_fill, status
 from glancetrace.output.summary import (
     STATUS_ORDER,
     ImageRow,
+    IssueRow,
     count_attribution,
     rank_findings,
+    sum_issues,
     summarise_images,
-    summarise_issues,
     summarise_operations,
 )
 from glancetrace.output.table import Cell, Column, cell_width, fit, render_table
@@ -23,7 +24,7 @@ from glancetrace.output.units import format_bytes, format_count, format_duration
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import Trace
 
-__all__ = ["render_report"]
+__all__ = ["name_counts", "name_link_types", "render_issues", "render_report"]
 
 _LINK_TYPES = {0: "NULL", 1: "Ethernet", 12: "RAW", 101: "RAW", 108: "LOOP", 113: "SLL", 228: "IPv4", 229: "IPv6",
                276: "SLL2"}  # fmt: skip
@@ -53,7 +54,8 @@ def name_link_types(link_types: list[int]) -> str:
     return " and ".join(_LINK_TYPES.get(number, f"link type {number}") for number in link_types)
 
 
-def _counted(counts: dict[str, int]) -> str:
+def name_counts(counts: dict[str, int]) -> str:
+    """`7 udp, 3 arp`, the largest first."""
     return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
@@ -74,10 +76,10 @@ def _capture(trace: Trace, page: Page) -> Iterator[str]:
     for row in trace.tables.connections:
         protocols[row.protocol] = protocols.get(row.protocol, 0) + 1
     connections = plural(capture.connections, "connection")
-    yield f"  {connections}{': ' if protocols else ''}{_counted(protocols)}"
+    yield f"  {connections}{': ' if protocols else ''}{name_counts(protocols)}"
     packets = f"packets: {accounting.packets_decoded:,} decoded"
     if accounting.packets_ignored:
-        packets += f", {accounting.packets_ignored:,} ignored ({_counted(accounting.ignored_reasons)})"
+        packets += f", {accounting.packets_ignored:,} ignored ({name_counts(accounting.ignored_reasons)})"
     if accounting.packets_malformed:
         packets += f", {accounting.packets_malformed:,} malformed"
     yield from _paragraph(packets, page, "  ", "    ")
@@ -87,7 +89,7 @@ def _capture(trace: Trace, page: Page) -> Iterator[str]:
     yield from _paragraph(streams, page, "  ", "    ")
     for attribution in count_attribution(trace):
         text = f"SQL: {plural(attribution.statements, 'statement')} of {clean(attribution.service)}"
-        yield from _paragraph(f"{text} ({_counted(attribution.kinds)}), {attribution.linked:,} attributed", page,
+        yield from _paragraph(f"{text} ({name_counts(attribution.kinds)}), {attribution.linked:,} attributed", page,
                               "  ", "    ")  # fmt: skip
 
 
@@ -225,7 +227,11 @@ def _findings(trace: Trace, page: Page) -> Iterator[str]:
 
 
 def _issues(trace: Trace, page: Page) -> Iterator[str]:
-    rows = summarise_issues(trace)
+    return render_issues(sum_issues(trace.tables.issues), page)
+
+
+def render_issues(rows: Sequence[IssueRow], page: Page) -> Iterator[str]:
+    """Lines of the issues; none without issues."""
     if not rows:
         return
     yield _title(page, "Issues with the capture")
