@@ -13,17 +13,16 @@ from collections.abc import Iterator
 from glancetrace.check.evidence import Evidence, call_text, found
 from glancetrace.check.wording import count_text
 from glancetrace.glance.call import ApiCall
+from glancetrace.glance.identifier import is_image_id
 from glancetrace.trace import Finding
 
 __all__ = ["find_refusals", "find_server_errors", "find_unanswered"]
-
-_UUID_LENGTH = 36
 
 
 def _by_name(call: ApiCall) -> bool:
     """The call asks for one image, and what stands in its path is no id."""
     asked = call.path_ids.get("image_id", "")
-    return call.operation == "image-show" and bool(asked) and not (len(asked) == _UUID_LENGTH and asked.count("-") == 4)
+    return call.operation == "image-show" and bool(asked) and not is_image_id(asked)
 
 
 def find_server_errors(evidence: Evidence) -> Iterator[Finding]:

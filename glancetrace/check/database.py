@@ -15,7 +15,6 @@ __all__ = ["find_deadlocks", "find_lost_races", "find_outside_changes", "find_sq
 
 _DEADLOCK = 1213  # ER_LOCK_DEADLOCK; what Galera answers when certification fails, too
 _RETRY_WITHIN = 30_000_000_000
-_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE"})
 _IMAGE_TABLES = frozenset({"images", "image_properties", "image_locations", "image_members", "image_tags"})
 _SERVER_STATUS_AUTOCOMMIT = 0x0002
 
@@ -23,9 +22,9 @@ _SERVER_STATUS_AUTOCOMMIT = 0x0002
 def find_sql_errors(evidence: Evidence) -> Iterator[Finding]:
     """Errors of Glance's and Keystone's statements but for deadlocks, one finding per error and shape of statement."""
     groups: dict[tuple[str, int, str], list[SqlStatement]] = defaultdict(list)
-    for statement in evidence.tables.statements:
+    for statement in evidence.errors:
         error = statement.command.error
-        if error is None or error.code == _DEADLOCK or statement.service == "other":
+        if error is None or error.code == _DEADLOCK:
             continue
         shape = statement.parsed.shape.digest if statement.parsed is not None else statement.operation
         groups[statement.service, error.code, shape].append(statement)
@@ -40,12 +39,9 @@ def find_sql_errors(evidence: Evidence) -> Iterator[Finding]:
 
 def find_deadlocks(evidence: Evidence) -> Iterator[Finding]:
     """Deadlocks, and whether the same statement went through when it was tried again."""
-    deadlocked = [
-        s
-        for s in evidence.tables.statements
-        if s.command.error is not None and s.command.error.code == _DEADLOCK and s.service != "other"
-    ]
-    for statement in deadlocked:
+    for statement in evidence.errors:
+        if statement.command.error is None or statement.command.error.code != _DEADLOCK:
+            continue
         retry = _retry_of(evidence, statement)
         if retry is None:
             message = f"{statement.service}: {statement.operation} ended in a deadlock and was not tried again"
@@ -88,7 +84,7 @@ def _about(evidence: Evidence, rule: str, message: str, statements: list[SqlStat
 
 def find_lost_races(evidence: Evidence) -> Iterator[Finding]:
     """UPDATEs of an image that expect a status and changed no row."""
-    for statement in evidence.tables.statements:
+    for statement in evidence.writes:
         if statement.command.affected_rows != 0 or statement.parsed is None:
             continue
         shape = statement.parsed.shape
@@ -127,11 +123,11 @@ def find_outside_changes(evidence: Evidence) -> Iterator[Finding]:
     purge) is not told here.
     """
     ours = _Ours(evidence)
-    for statement in evidence.tables.statements:
+    for statement in evidence.writes:
         if statement.parsed is None or statement.id in evidence.link_of:
             continue
         shape = statement.parsed.shape
-        if shape.operation not in _WRITES or not shape.tables or shape.tables[0] not in _IMAGE_TABLES:
+        if not shape.tables or shape.tables[0] not in _IMAGE_TABLES:
             continue
         if statement.outcome == "rolled_back" or statement.command.error is not None:
             continue
@@ -172,19 +168,18 @@ def _outside(evidence: Evidence, statement: SqlStatement, signs: str) -> Finding
 
 
 class _Ours:
-    """Glance's own MySQL users and schemas, as its calls show them."""
+    """Glance's own MySQL users and schemas: those of the statements that calls ran, else the most frequent user."""
 
     def __init__(self, evidence: Evidence) -> None:
-        users: Counter[str] = Counter()
-        schemas: Counter[str] = Counter()
-        glance = [s for s in evidence.tables.statements if s.service == "glance"]
-        for statement in [s for s in glance if s.id in evidence.link_of] or glance:
-            if statement.command.session.user:
-                users[statement.command.session.user] += 1
-            if statement.schema:
-                schemas[statement.schema] += 1
-        top = users.most_common(1)
-        self.users = {user for user, _ in top}
-        if any(s.id in evidence.link_of for s in glance):
-            self.users = set(users)
-        self.schemas = set(schemas) | {"glance"}
+        users: Counter[str | None] = Counter()
+        linked: set[str | None] = set()
+        self.schemas: set[str | None] = {"glance"}
+        for statement in evidence.writes:
+            if statement.service == "glance":
+                user = statement.command.session.user
+                users[user] += 1
+                if statement.id in evidence.link_of:
+                    linked.add(user)
+                    self.schemas.add(statement.schema)
+        self.users = linked or {user for user, _ in users.most_common(1)}
+        self.schemas.discard(None)

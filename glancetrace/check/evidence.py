@@ -19,6 +19,7 @@ UPLOADS = frozenset({"image-upload", "image-stage"})
 """Operations whose request body is always image data; v1 also takes data with a create or an update."""
 
 _MAX_FRAMES = 20
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE"})
 
 
 def found(
@@ -64,10 +65,19 @@ class Evidence:
         """Image id -> image."""
         return {image.id: image for image in self.tables.images}
 
+    def statement(self, statement_id: int) -> SqlStatement:
+        """The statement of an id; the table is in the order of ids, from 1."""
+        return self.tables.statements[statement_id - 1]
+
     @cached_property
-    def statements(self) -> dict[int, SqlStatement]:
-        """Statement id -> statement."""
-        return {statement.id: statement for statement in self.tables.statements}
+    def errors(self) -> list[SqlStatement]:
+        """Statements of Glance and Keystone that the database refused."""
+        return [s for s in self.tables.statements if s.command.error is not None and s.service != "other"]
+
+    @cached_property
+    def writes(self) -> list[SqlStatement]:
+        """Statements that write, to whatever table."""
+        return [s for s in self.tables.statements if s.parsed is not None and s.parsed.shape.operation in _WRITES]
 
     @cached_property
     def link_of(self) -> dict[int, Link]:
@@ -75,16 +85,18 @@ class Evidence:
         return {link.statement_id: link for link in self.tables.links}
 
     @cached_property
-    def _by_call(self) -> dict[int, list[SqlStatement]]:
+    def ran_by(self) -> dict[int, list[SqlStatement]]:
+        """Call id -> statements that it ran before its response, in order."""
         groups: dict[int, list[SqlStatement]] = defaultdict(list)
+        statements = self.tables.statements
         for link in self.tables.links:
             if link.relation == "in_request":
-                groups[link.call_id].append(self.statements[link.statement_id])
+                groups[link.call_id].append(statements[link.statement_id - 1])
         return groups
 
     def statements_of(self, call_id: int) -> list[SqlStatement]:
         """Statements that a call ran before its response, in order."""
-        return self._by_call.get(call_id, [])
+        return self.ran_by.get(call_id, [])
 
     @cached_property
     def children(self) -> dict[int, list[ApiCall]]:

@@ -23,7 +23,7 @@ SLOW = 1_000_000_000
 REPEATED = 10
 """Statements of one shape in one call from which on they are told."""
 
-_NO_WORK = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET", "PING"})
+_NO_WORK = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET"})
 
 Span = tuple[int, int]
 
@@ -62,71 +62,104 @@ def _covered(spans: list[Span]) -> int:
     return total
 
 
+_WORDS = {
+    "transfer": "transfer of the body",
+    "sql": "SQL",
+    "nested": "calls to other services",
+    "elsewhere": "waiting or working in the service",
+}
+
+
 def find_slow(evidence: Evidence) -> Iterator[Finding]:
-    """Calls that took `SLOW` or longer, with where the time went; nested calls are part of the one around them."""
+    """Calls that took `SLOW` or longer and where their time went, one finding per operation.
+
+    Nested calls are part of the one around them. The finding points at the slowest call.
+    """
+    groups: dict[tuple[str, str, str], list[tuple[ApiCall, dict[str, int]]]] = defaultdict(list)
     for call in evidence.tables.calls:
         if call.dur is None or call.dur < SLOW or call.parent_id is not None:
             continue
         shares = time_shares(evidence, call)
-        statements = evidence.statements_of(call.id)
-        moved = call.request_body_bytes + call.response_body_bytes
-        words = {
-            "transfer": f"transfer of {byte_text(moved)}",
-            "sql": f"SQL ({count_text(len(statements), 'statement')})",
-            "nested": f"calls to other services ({len(evidence.children.get(call.id, ()))})",
-            "elsewhere": "waiting or working in the service",
-        }
-        parts = [
-            f"{duration_text(ns)} ({share_text(ns, call.dur)}) {words[name]}"
-            for name, ns in sorted(shares.items(), key=lambda item: -item[1])
-            if ns * 100 >= call.dur
-        ]
-        slowest = max(statements, key=lambda s: s.end_ts - s.command.ts, default=None)
-        frames = [call.first_frame, call.request_frame, call.response_frame]
-        statement_id = None
-        if slowest is not None and shares["sql"] == max(shares.values()):
-            statement_id = slowest.id
-            frames += [slowest.command.first_frame, slowest.command.response_frame]
         rule = "transfer-long" if shares["transfer"] * 2 > call.dur else "call-slow"
-        message = f"{call_text(call)} took {duration_text(call.dur)}: {', '.join(parts)}"
+        groups[rule, call.service, call.operation].append((call, shares))
+    for (rule, service, operation), members in groups.items():
+        call, shares = max(members, key=lambda member: (member[0].dur or 0, -member[0].id))
+        message = f"{call_text(call)} took {duration_text(call.dur or 0)}: {_told(evidence, call, shares)}"
+        if len(members) > 1:
+            total = sum(c.dur or 0 for c, _ in members)
+            sums = Counter[str]()
+            for _, parts in members:
+                sums.update(parts)
+            spent = ", ".join(
+                f"{share_text(ns, total)} {_WORDS[name]}" for name, ns in sums.most_common() if ns * 100 >= total
+            )
+            message = (
+                f"{count_text(len(members), 'call')} of {operation} ({service}) took a second or longer, together "
+                f"{spent}; the slowest: {message}"
+            )
+        frames = [call.first_frame, call.request_frame, call.response_frame]
+        longest = max(evidence.statements_of(call.id), key=_length, default=None)
+        if longest is not None and shares["sql"] < max(shares.values()):
+            longest = None
+        if longest is not None:
+            frames += [longest.command.first_frame, longest.command.response_frame]
         yield found(
             rule,
             message,
             call.ts,
             image_id=call.image_id,
             call_id=call.id,
-            statement_id=statement_id,
+            statement_id=longest.id if longest is not None else None,
             frames=frames,
         )
 
 
+def _length(statement: SqlStatement) -> int:
+    return statement.end_ts - statement.command.ts
+
+
+def _told(evidence: Evidence, call: ApiCall, shares: dict[str, int]) -> str:
+    """Shares of at least 1 %, the largest first."""
+    details = {
+        "transfer": f" ({byte_text(call.request_body_bytes + call.response_body_bytes)})",
+        "sql": f" ({count_text(len(evidence.statements_of(call.id)), 'statement')})",
+        "nested": f" ({len(evidence.children.get(call.id, ()))})",
+    }
+    return ", ".join(
+        f"{duration_text(ns)} ({share_text(ns, call.dur or 0)}) {_WORDS[name]}{details.get(name, '')}"
+        for name, ns in sorted(shares.items(), key=lambda item: -item[1])
+        if ns * 100 >= (call.dur or 0)
+    )
+
+
 def find_repeated(evidence: Evidence) -> Iterator[Finding]:
-    """Shapes of statements that one call ran `REPEATED` times or more, one finding per operation and shape."""
-    counts: Counter[tuple[int, str]] = Counter()
-    first: dict[tuple[int, str], SqlStatement] = {}
-    for link in evidence.tables.links:
-        statement = evidence.statements[link.statement_id]
-        if link.relation != "in_request" or statement.parsed is None or statement.kind != "request":
+    """Statements of one shape that a call ran `REPEATED` times or more, one finding per operation."""
+    groups: dict[tuple[str, str], list[tuple[int, ApiCall, str]]] = defaultdict(list)
+    for call_id, statements in evidence.ran_by.items():
+        if len(statements) < REPEATED:
             continue
-        shape = statement.parsed.shape
-        if shape.operation not in _NO_WORK:
-            key = (link.call_id, shape.digest)
-            counts[key] += 1
-            first.setdefault(key, statement)
-    groups: dict[tuple[str, str, str], list[tuple[int, ApiCall, SqlStatement]]] = defaultdict(list)
-    for (call_id, digest), count in counts.items():
-        if count >= REPEATED:
-            call = evidence.calls[call_id]
-            groups[call.service, call.operation, digest].append((count, call, first[call_id, digest]))
-    for (service, operation, _), members in groups.items():
-        most, call, statement = max(members, key=lambda member: (member[0], -member[1].id))
-        tables = statement.parsed.shape.tables if statement.parsed is not None else ()
+        counts = Counter(
+            s.parsed.shape.digest
+            for s in statements
+            if s.parsed is not None and s.kind == "request" and s.parsed.shape.operation not in _NO_WORK
+        )
+        call = evidence.calls[call_id]
+        for digest, count in counts.items():
+            if count >= REPEATED:
+                groups[call.service, call.operation].append((count, call, digest))
+    for (service, operation), members in groups.items():
+        # Of equals the one that comes first in the capture: counts keep the order of statements.
+        most, call, digest = max(members, key=lambda member: member[0])
+        first = next(s for s in evidence.statements_of(call.id) if s.parsed and s.parsed.shape.digest == digest)
+        tables = ", ".join(first.parsed.shape.tables[:3]) if first.parsed is not None else ""
+        count = len({member[1].id for member in members})
         yield found(
             "statement-repeated",
-            f"{service}: {count_text(len(members), 'call')} of {operation} ran one {statement.operation}"
-            f"{' of ' + ', '.join(tables[:3]) if tables else ''} {REPEATED} times or more, up to {most} times",
+            f"{service}: {count_text(count, 'call')} of {operation} ran the same statement {REPEATED} times or more, "
+            f"most often {first.operation} of {tables}, {most} times in call {call.id}",
             call.ts,
+            image_id=call.image_id,
             call_id=call.id,
-            statement_id=statement.id,
-            frames=[call.first_frame, statement.command.first_frame],
+            statement_id=first.id,
+            frames=[call.first_frame, first.command.first_frame],
         )
