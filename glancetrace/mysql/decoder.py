@@ -21,14 +21,15 @@ from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import ColumnPolicy, MysqlCommand, MysqlSession
 from glancetrace.mysql.commands import ResponseForm, request_text, response_form
 from glancetrace.mysql.compressed import CompressedLayer, is_compressed_request
-from glancetrace.mysql.constants import COMMAND_NAMES, MAX_PACKET_LEN, Capability, Command
+from glancetrace.mysql.constants import COMMAND_NAMES, Capability, Command
 from glancetrace.mysql.login import ConnectionPhase, LoginOutcome
 from glancetrace.mysql.packets import Channel
 from glancetrace.mysql.pipeline import Pipeline
+from glancetrace.mysql.replies import make_reader
 from glancetrace.mysql.requests import Request, RequestReader, SyncOutcome
 from glancetrace.mysql.response import Outcome, ResponseReader
 from glancetrace.mysql.resultset import DefinitionsCache
-from glancetrace.mysql.whole import read_whole
+from glancetrace.mysql.whole import take_whole_request, take_whole_response
 from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection, Run
 
 __all__ = ["MysqlDecoder"]
@@ -36,8 +37,6 @@ __all__ = ["MysqlDecoder"]
 _MAX_FRUITLESS = 64
 """Turns without anything like a command after which a joined connection counts as another protocol."""
 
-_QUERY = int(Command.COM_QUERY)
-_PING = int(Command.COM_PING)
 _COMPRESSION = Capability.CLIENT_COMPRESS | Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM
 
 
@@ -69,7 +68,6 @@ class MysqlDecoder:
     ) -> None:
         self.session = MysqlSession(connection.id)
         self.awaits_tls = False
-        self._emit = emit
         self._issues = issues
         self._policy = column_policy
         self._definitions = definitions
@@ -90,9 +88,11 @@ class MysqlDecoder:
         """Decode the next run of the connection, in wire order."""
         if self._fast and not run.gap:
             if run.direction == FROM_CLIENT:
-                if self._take_whole_request(run):
+                if take_whole_request(run, self._pipeline):
+                    self._direction = FROM_CLIENT
                     return
-            elif self._take_whole_response(run):
+            elif take_whole_response(run, self._pipeline, self._policy, self._definitions):
+                self._direction = FROM_SERVER
                 return
         if not self.awaits_tls:
             self._take(run)
@@ -114,65 +114,6 @@ class MysqlDecoder:
         while self._pipeline.head is not None:
             self._abandon()
         self._stop(None, frame)
-
-    # The fast way.
-
-    def _take_whole_request(self, run: Run) -> bool:
-        """Take a run that is one COM_QUERY or COM_PING; false when it is anything else."""
-        pipeline = self._pipeline
-        data = run.data
-        size = len(data)
-        if (
-            size < 5
-            or pipeline.head is not None
-            or data[3]
-            or (data[0] | data[1] << 8 | data[2] << 16) != size - 4
-            or size > MAX_PACKET_LEN
-        ):
-            return False
-        code = data[4]
-        sql: str | None
-        if code == _QUERY and size > 5 and data[5] > 0x20:
-            name, sql = "COM_QUERY", data[5:].decode("utf-8", "replace")
-        elif code == _PING and size == 5:
-            name, sql = "COM_PING", None
-        else:
-            return False
-        pipeline.ordinal += 1
-        session = self.session
-        ts, frames = run.ts, run.frames
-        command = MysqlCommand(
-            session, pipeline.ordinal, name, sql, session.schema, ts[0], frames[0], ts[-1], frames[-1]
-        )
-        command.status_before = pipeline.status_flags
-        pipeline.begin(command, code)
-        self._direction = FROM_CLIENT
-        return True
-
-    def _take_whole_response(self, run: Run) -> bool:
-        """Take a run that is the whole response to the only command; false when it is anything else."""
-        pipeline = self._pipeline
-        head = pipeline.head
-        if head is None or pipeline.waiting or (pipeline.code != _QUERY and pipeline.code != _PING):
-            return False
-        status_flags = read_whole(run.data, pipeline.code, head, self._policy, self._definitions)
-        if status_flags < 0:
-            return False
-        head.response_ts = run.ts[0]
-        head.response_end_ts = run.ts[-1]
-        head.response_frame = run.frames[-1]
-        head.status_flags = status_flags
-        head.complete = not head.cut
-        sql = head.sql
-        if sql and sql[0] in "uU":
-            pipeline.settle(head, None, None)
-        pipeline.status_flags = status_flags
-        pipeline.head = None
-        self._direction = FROM_SERVER
-        self._emit(head)
-        return True
-
-    # Every way.
 
     def _take(self, run: Run) -> None:
         if self._phase is Phase.OFF:
@@ -221,7 +162,6 @@ class MysqlDecoder:
             return
         reader = self._reader
         if reader is not None and reader.survives_gap(self._server, run.gap):
-            reader.damaged = True
             return
         if reader is not None:
             self._abandon()
@@ -256,7 +196,8 @@ class MysqlDecoder:
             frame = channel.place(channel.pos)[1]
             if not self._end_login(self._login.read_client(channel), frame):
                 return
-            requests.push(Run(FROM_CLIENT, b"", [0], [0], [0]), turn=True)
+            if not requests.synced:
+                requests.expect()
         if not requests.synced and not self._sync():
             return
         while channel.available and requests.synced and self._phase is Phase.COMMANDS:
@@ -321,7 +262,7 @@ class MysqlDecoder:
         if pipeline.head is None:
             self._server.clear()
         sequence = -1 if self._requests.lenient or request.sequence < 0 else request.sequence + 1 & 0xFF
-        pipeline.add(command, code, b"" if code == _QUERY else payload, sequence)
+        pipeline.add(command, code, b"" if code == Command.COM_QUERY else payload, sequence)
         if response_form(code) is ResponseForm.STREAM:
             self._abandon()
             self._stop(None, command.first_frame)
@@ -355,13 +296,13 @@ class MysqlDecoder:
                 return
             reader = self._reader
             if reader is None:
-                reader = self._reader = ResponseReader(
-                    head,
+                reader = self._reader = make_reader(
                     response_form(pipeline.code),
-                    self._policy,
+                    head,
                     pipeline.prepared,
                     None if pipeline.sequence < 0 else pipeline.sequence,
                     self._deprecate_eof,
+                    self._policy,
                 )
             outcome = reader.read(channel)
             if outcome is Outcome.MORE:

@@ -39,24 +39,24 @@ class Pipeline:
     """
 
     __slots__ = (
-        "_emit",
         "_issues",
-        "_session",
         "_statements",
         "_waiting",
         "code",
         "confirmed",
+        "emit",
         "head",
         "ordinal",
         "payload",
         "prepared",
         "sequence",
+        "session",
         "status_flags",
     )
 
     def __init__(self, session: MysqlSession, emit: Callable[[MysqlCommand], None], issues: IssueLog) -> None:
-        self._session = session
-        self._emit = emit
+        self.session = session
+        self.emit = emit
         self._issues = issues
         self._statements = Statements()
         self._waiting: deque[tuple[MysqlCommand, int, bytes, int]] = deque()
@@ -74,12 +74,6 @@ class Pipeline:
         """Commands behind the head."""
         return len(self._waiting)
 
-    def begin(self, command: MysqlCommand, code: int) -> None:
-        """A plain request while nothing waits: it is the head at once."""
-        self.head = command
-        self.code = code
-        self.sequence = 1
-
     def add(self, command: MysqlCommand, code: int, payload: bytes, sequence: int) -> None:
         """A request is complete; its response begins with the id `sequence` (-1: any)."""
         self._waiting.append((command, code, payload, sequence))
@@ -94,14 +88,14 @@ class Pipeline:
         self.prepared = None
         while self._waiting:
             command, code, payload, sequence = self._waiting.popleft()
-            command.schema = self._session.schema
+            command.schema = self.session.schema
             command.status_before = self.status_flags
             self._begin(command, code, payload)
             if response_form(code) is not ResponseForm.NONE:
                 self.head, self.code, self.payload, self.sequence = command, code, payload, sequence
                 return
             command.complete = not command.cut
-            self._emit(command)
+            self.emit(command)
 
     def finish(self, prepared: Prepared | None, schema: str | None, *, damaged: bool) -> None:
         """The head's response is complete, but for bytes missing within rows (`damaged`).
@@ -114,12 +108,12 @@ class Pipeline:
         self.confirmed = True
         head.complete = not head.cut and not damaged
         self.settle(head, prepared, schema)
-        self._emit(head)
+        self.emit(head)
         self.advance()
 
     def settle(self, head: MysqlCommand, prepared: Prepared | None, schema: str | None) -> None:
         """What a response leaves behind in the session."""
-        session = self._session
+        session = self.session
         if head.status_flags is not None:
             self.status_flags = head.status_flags
         code = self.code
@@ -151,8 +145,8 @@ class Pipeline:
             self._statements.forget_last()
         self.status_flags = None
         head.complete = False
-        self._issues.count("mysql-response-missing", frame=head.first_frame, connection_id=self._session.connection_id)
-        self._emit(head)
+        self._issues.count("mysql-response-missing", frame=head.first_frame, connection_id=self.session.connection_id)
+        self.emit(head)
         self.advance()
 
     def retract(self) -> None:
@@ -178,7 +172,7 @@ class Pipeline:
             self.prepared = prepared = statements.of(payload)
             if prepared is None:
                 self._issues.count(
-                    "mysql-statement-unknown", frame=command.first_frame, connection_id=self._session.connection_id
+                    "mysql-statement-unknown", frame=command.first_frame, connection_id=self.session.connection_id
                 )
                 return
             command.sql = prepared.sql

@@ -75,6 +75,11 @@ class RequestReader:
         self._cut = False
         self.channel.clear()
 
+    def expect(self) -> None:
+        """The session is joined: the bytes that are there, or come next from a client, may be a request."""
+        self.synced = False
+        self._may_sync = True
+
     def push(self, run: Run, turn: bool) -> bool:
         """Take the bytes of a run; true when there is something to read. `turn`: the server spoke before."""
         if not self.synced:

@@ -1,30 +1,87 @@
-"""The usual case, fast: a run that holds one whole response.
+"""The usual case, fast: a run that is one whole request, and a run that is the whole response to it.
 
-Nothing here knows more than `glancetrace.mysql.response`; it reads the plain forms (one OK packet; one text result set)
-with index arithmetic and gives up, without having changed anything, on everything else.
+Nothing here knows more than `requests`, `results` and `pipeline`; it takes the plain forms (COM_QUERY and COM_PING; one
+OK packet, one text result set) with index arithmetic and gives up, without having changed anything, on everything else.
 """
 
 from __future__ import annotations
 
 from glancetrace.mysql.command import ColumnPolicy, MysqlCommand, Value
-from glancetrace.mysql.constants import Command
+from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
+from glancetrace.mysql.pipeline import Pipeline
+from glancetrace.mysql.results import MAX_ROWS_KEPT
 from glancetrace.mysql.resultset import DefinitionsCache, text_row
 from glancetrace.mysql.session_state import parse_ok
+from glancetrace.net.run import Run
 
-__all__ = ["read_whole"]
+__all__ = ["take_whole_request", "take_whole_response"]
 
 _SPECIAL = 0x4008
 """SERVER_MORE_RESULTS_EXISTS, SERVER_SESSION_STATE_CHANGED."""
 
-_MAX_LEN = 0xFFFFFF
+_QUERY = int(Command.COM_QUERY)
+_PING = int(Command.COM_PING)
 
 
-def read_whole(
+def take_whole_request(run: Run, pipeline: Pipeline) -> bool:
+    """Take a run that is one COM_QUERY or COM_PING, while nothing waits; false when it is anything else."""
+    data = run.data
+    size = len(data)
+    if (
+        size < 5
+        or pipeline.head is not None
+        or data[3]
+        or (data[0] | data[1] << 8 | data[2] << 16) != size - 4
+        or size > MAX_PACKET_LEN
+    ):
+        return False
+    code = data[4]
+    sql: str | None
+    if code == _QUERY and size > 5 and data[5] > 0x20:
+        name, sql = "COM_QUERY", data[5:].decode("utf-8", "replace")
+    elif code == _PING and size == 5:
+        name, sql = "COM_PING", None
+    else:
+        return False
+    session = pipeline.session
+    pipeline.ordinal += 1
+    ts, frames = run.ts, run.frames
+    command = MysqlCommand(session, pipeline.ordinal, name, sql, session.schema, ts[0], frames[0], ts[-1], frames[-1])
+    command.status_before = pipeline.status_flags
+    pipeline.head = command
+    pipeline.code = code
+    pipeline.sequence = 1
+    return True
+
+
+def take_whole_response(run: Run, pipeline: Pipeline, policy: ColumnPolicy, definitions: DefinitionsCache) -> bool:
+    """Take a run that is the whole response to the only command; false when it is anything else."""
+    head = pipeline.head
+    code = pipeline.code
+    if head is None or (code != _QUERY and code != _PING) or pipeline.waiting or pipeline.sequence != 1:
+        return False
+    status_flags = _read_response(run.data, code, head, policy, definitions)
+    if status_flags < 0:
+        return False
+    head.response_ts = run.ts[0]
+    head.response_end_ts = run.ts[-1]
+    head.response_frame = run.frames[-1]
+    head.status_flags = status_flags
+    head.complete = not head.cut
+    if head.sql and head.sql[0] in "uU":
+        pipeline.settle(head, None, None)
+    pipeline.status_flags = status_flags
+    pipeline.head = None
+    pipeline.emit(head)
+    return True
+
+
+def _read_response(
     data: bytes, code: int, command: MysqlCommand, policy: ColumnPolicy, definitions: DefinitionsCache
 ) -> int:
     """Read the response in `data` into `command`; returns the status flags, -1 when this is not the usual case."""
     size = len(data)
-    if size < 9 or data[3] != 1 or size > _MAX_LEN:
+    if size < 9 or data[3] != 1 or size > MAX_PACKET_LEN:
         return -1
     first = data[4]
     if first == 0:
@@ -42,7 +99,7 @@ def read_whole(
         command.affected_rows = affected
         command.last_insert_id = insert_id
         return status_flags
-    if code != Command.COM_QUERY or first >= 0xFB or data[0] != 1 or data[1] or data[2]:
+    if code != _QUERY or first >= 0xFB or data[0] != 1 or data[1] or data[2]:
         return -1
     return _read_result_set(data, size, command, policy, definitions)
 
@@ -93,7 +150,7 @@ def _read_result_set(
         status_flags = data[pos + 7] | data[pos + 8] << 8
     else:
         return -1
-    if status_flags & _SPECIAL:
+    if status_flags & _SPECIAL or (plan is not None and count > MAX_ROWS_KEPT):
         return -1
     command.returned_rows = count
     if plan is not None:
