@@ -67,7 +67,7 @@ def _expand(paths: Sequence[str]) -> list[str]:
             if not matches:
                 raise InputError("no file matches", where=path, action="check the pattern")
         for match in matches:
-            expanded.setdefault("-" if match == "-" else os.path.realpath(match), match)
+            expanded.setdefault("-" if match == "-" else os.path.abspath(match), match)
     return list(expanded.values())
 
 
