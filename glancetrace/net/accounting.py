@@ -19,8 +19,9 @@ class TcpAccounting:
         packets: TCP packets. decoded_packets, skipped_packets: those of connections that were wanted, and of others.
         payload_bytes: captured payload of all packets.
         decoded_bytes: fed to a consumer. skipped_bytes: of connections that nobody wants.
-        duplicate_bytes: seen before: retransmissions, keep-alive probes, packets captured twice.
-        late_bytes: came after their connection was closed, or after their place had been given up.
+        duplicate_bytes: for a place that was passed before: retransmissions, keep-alive probes, packets captured twice,
+            copies of what had been given up.
+        late_bytes: came after their connection was closed, or after the FIN of their stream.
         missing_bytes: of wanted connections, known to be on the wire and not in the capture; not part of the sums.
         connections: TCP connections of all kinds.
     """
