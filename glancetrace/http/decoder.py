@@ -28,10 +28,10 @@ class _Side:
     """One direction: its head reader, the body that is passing, and the exchange that this message belongs to.
 
     `head_span`: when and where the head was seen. `held`: first bytes after a final response that came instead of
-    "100 Continue", until it is clear whether they are the body or the next request.
+    "100 Continue", until it is clear whether they are the body or the next request. `last_turn`: when it last spoke.
     """
 
-    __slots__ = ("body", "exchange", "head_span", "held", "reader")
+    __slots__ = ("body", "exchange", "head_span", "held", "last_turn", "reader")
 
     def __init__(self, direction: int, *, in_step: bool) -> None:
         self.reader = HeadReader(direction, in_step=in_step)
@@ -39,6 +39,7 @@ class _Side:
         self.exchange: OpenExchange | None = None
         self.head_span = Span()
         self.held: list[Run] = []
+        self.last_turn = 0
 
 
 class HttpDecoder:
@@ -93,10 +94,11 @@ class HttpDecoder:
             self._skip(side, run.gap)
         if turned:
             side.reader.turn()
-        if side.held or self._awaits_decision(side):
+        if run.direction == FROM_CLIENT and (side.held or self._awaits_decision(side)):
             self._hold(side, run)
         else:
             self._advance(side, run)
+        side.last_turn = self._turn
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """The connection is over: "fin", "rst", "end" (of the capture) or "reused" (its ports begin another one).
@@ -200,7 +202,7 @@ class HttpDecoder:
             exchange.lost = "malformed"
             self._count_trouble("http-malformed", side.head_span.first_frame)
             self._end_message(side, exchange, side.head_span)
-            self._lose_step(side)
+            side.reader.lose_step()
         else:
             plan = self._body_policy(row.request, response)
             side.body = open_body(framing, body, plan, head)
@@ -219,8 +221,10 @@ class HttpDecoder:
         if reader.malformed:
             self._count_trouble("http-malformed", reader.span.last_frame)
         self._end_message(side, exchange, reader.span)
-        if reader.lost:
-            self._lose_step(side)
+        if reader.malformed:
+            side.reader.lose_step()
+        elif reader.lost:
+            self._lose_step(side, in_body=True)
 
     def _break_off(self, side: _Side, reader: BodyReader, *, seen_to_end: bool) -> None:
         """The connection is over before the body is; `seen_to_end`: the capture went on, so no more of it was sent."""
@@ -313,11 +317,13 @@ class HttpDecoder:
                 return
         self._lose_step(side)
 
-    def _lose_step(self, side: _Side) -> None:
+    def _lose_step(self, side: _Side, *, in_body: bool = False) -> None:
+        """Bytes are missing where a message may have begun."""
         begun = side.reader.pending
         side.reader.lose_step()
         if side is self._sides[FROM_CLIENT]:
-            self._pairing.lose_requests(self._turn, begun)
+            same_message = in_body and side.last_turn == self._turn
+            self._pairing.lose_requests(self._turn, begun, same_message)
             return
         for answered in self._pairing.lose_responses():
             self._abandon(answered)

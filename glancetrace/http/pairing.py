@@ -36,23 +36,36 @@ class OpenExchange:
 class Pairing:
     """The requests of one connection that wait for their responses."""
 
-    __slots__ = ("_losses", "_lost_turn", "_orphans", "_pipelined", "_response_lost", "_shaky", "waiting")
+    __slots__ = (
+        "_losses",
+        "_lost_turn",
+        "_maybe_lost",
+        "_orphans",
+        "_pipelined",
+        "_response_lost",
+        "_shaky",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.waiting: deque[OpenExchange] = deque()
         self._losses = 0
         self._lost_turn = 0
+        self._maybe_lost = False
         self._orphans = 0
         self._response_lost = False
         self._pipelined = False
         self._shaky = False
 
-    def lose_requests(self, turn: int, begun: bool) -> None:
+    def lose_requests(self, turn: int, begun: bool, same_message: bool) -> None:
         """Bytes of the client are missing outside a body: in this turn of the conversation a request was lost.
 
-        `begun`: its first bytes were seen, so it is none that was lost before.
+        `begun`: its first bytes were seen, so it is none that was lost before. `same_message`: the bytes may all be of
+        the request that was being sent; they hid another one only if the client pipelines.
         """
-        if begun or turn != self._lost_turn:
+        if same_message:
+            self._maybe_lost = True
+        elif begun or turn != self._lost_turn:
             self._losses += 1
             self._lost_turn = turn
 
@@ -76,10 +89,12 @@ class Pairing:
         else:
             self._shaky = False
         self._response_lost = False
-        if self._losses > self._orphans or (self._losses and self._pipelined):
+        hidden = self._losses > self._orphans or (self._losses and self._pipelined)
+        if hidden or (self._maybe_lost and self.waiting):
             self._shaky = True
         exchange.doubtful = self._shaky
         self._losses = self._lost_turn = self._orphans = 0
+        self._maybe_lost = False
         self.waiting.append(exchange)
         return answered
 

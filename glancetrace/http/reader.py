@@ -71,7 +71,12 @@ class HeadReader:
         self._at_start = at_start
 
     def turn(self) -> None:
-        """The other side has spoken since the last byte: a message may begin with the next one."""
+        """The other side has spoken since the last byte: a message may begin with the next one.
+
+        Out of step, half a line that looked like the begin of a message is then none.
+        """
+        if not self._lines and not self.in_step:
+            self._give_up_head()
         if not self.pending:
             self._at_start = True
 

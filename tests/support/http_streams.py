@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from glancetrace.http.decoder import HttpDecoder
@@ -117,7 +118,7 @@ def cut_at(places: Iterable[int]) -> Cut:
         for run in merged(segments):
             stops = [place - passed for place in wanted if passed < place < passed + len(run.data)]
             edges = [0, *stops, len(run.data)]
-            runs += [part(run, begin, end) for begin, end in zip(edges, edges[1:], strict=False)]
+            runs += [part(run, begin, end) for begin, end in pairwise(edges)]
             passed += len(run.data)
         return runs
 
