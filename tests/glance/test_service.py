@@ -81,8 +81,8 @@ def test_kind_of_commands_without_text() -> None:
 
 IMG = (
     "SELECT images.id AS images_id, images.name AS images_name, images.status AS images_status, "
-    "image_properties_1.name AS image_properties_1_name \nFROM images LEFT OUTER JOIN image_properties AS image_properties_1 ON images.id = "
-    "image_properties_1.image_id \nWHERE images.id = 'x'"
+    "image_properties_1.name AS image_properties_1_name \nFROM images LEFT OUTER JOIN image_properties AS "
+    "image_properties_1 ON images.id = image_properties_1.image_id \nWHERE images.id = 'x'"
 )
 
 
