@@ -82,7 +82,7 @@ class PacketWriter:
         self._number(answers, _SEGMENTS_PER_ACK, sender.sequence + SEGMENT * _SEGMENTS_PER_ACK, column=42)
         sender.sequence += used
         self.ts += groups * (_SEGMENTS_PER_ACK + 1) * _BULK_STEP
-        self._write(memoryview(rows).cast("B"), packets=groups * (_SEGMENTS_PER_ACK + 1))
+        self._write(rows.data.cast("B"), packets=groups * (_SEGMENTS_PER_ACK + 1))
         return used
 
     def _number(self, packets: Bytes2D, position: int, first: int, column: int) -> None:

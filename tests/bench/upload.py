@@ -115,7 +115,7 @@ def _framed_body(size: int, hashes: tuple[hashlib._Hash, ...]) -> Iterator[bytes
         for first in range(0, full, _CHUNKS):
             count = min(_CHUNKS, full - first)
             data[:count, :8] = np.arange(first, first + count, dtype="<u8").view(np.uint8).reshape(-1, 8)
-            running = [pool.submit(digest.update, data[:count]) for digest in hashes]
+            running = [pool.submit(digest.update, data[:count].data) for digest in hashes]
             framed[:count, 7:-2] = data[:count]
             yield framed[:count].tobytes()
             for update in running:
