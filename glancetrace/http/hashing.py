@@ -157,7 +157,8 @@ class HashPool:
         self._workers: dict[str, _Worker] = {}
         self._closed = False
         self._collecting: dict[_PooledHasher, None] = {}
-        self._collected = 0
+        self.collected = 0
+        """Bytes that hashers have collected and not handed over."""
 
     def __enter__(self) -> HashPool:
         return self
@@ -197,11 +198,11 @@ class HashPool:
     def note_collected(self, hasher: _PooledHasher, length: int) -> None:
         """A hasher has collected `length` more bytes; when it is too much, those that began first hand theirs over."""
         self._collecting[hasher] = None
-        self._collected += length
-        while self._collected > _COLLECTED:
+        self.collected += length
+        while self.collected > _COLLECTED:
             next(iter(self._collecting)).flush()
 
     def note_taken(self, hasher: _PooledHasher, length: int) -> None:
         """A hasher no longer holds the `length` bytes that it had collected."""
         self._collecting.pop(hasher, None)
-        self._collected -= length
+        self.collected -= length
