@@ -14,6 +14,7 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import KINDS
 from glancetrace.net.run import Endpoint, render_endpoint
+from glancetrace.redact import may_hold_secret
 from glancetrace.schema import SCHEMA
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
 from glancetrace.trace import Trace
@@ -57,6 +58,7 @@ class RowBuilder:
         self.trace = trace
         self._time: Clock = (lambda ts: ts) if raw_times else rfc3339
         self._endpoints: dict[Endpoint, str] = {}
+        self._harmless: dict[str, bool] = {}
 
     def _endpoint(self, endpoint: Endpoint) -> str:
         text = self._endpoints.get(endpoint)
@@ -157,7 +159,6 @@ class RowBuilder:
         command = statement.command
         shape = statement.parsed.shape if statement.parsed is not None else None
         error = command.error
-        sql = command.sql
         end = command.response_end_ts
         return {
             "id": statement.id,
@@ -173,7 +174,7 @@ class RowBuilder:
             "command": command.command,
             "operation": shape.operation if shape is not None else statement.operation,
             "tables": shape.tables if shape is not None else (),
-            "sql": self.trace.redactor.text(sql) if sql is not None else None,
+            "sql": self.sql(statement),
             "digest": shape.digest if shape is not None else None,
             "image_ids": statement.image_ids,
             "ts": self._time(command.ts),
@@ -196,13 +197,32 @@ class RowBuilder:
             "response_frame": command.response_frame,
         }
 
+    def sql(self, statement: SqlStatement) -> str | None:
+        """Text of a statement, secrets replaced."""
+        text = statement.command.sql
+        parsed = statement.parsed
+        if text is None or parsed is None:
+            return text if text is None else self.trace.redactor.text(text)
+        shape = parsed.shape
+        harmless = self._harmless.get(shape.digest)
+        if harmless is None:
+            harmless = self._harmless[shape.digest] = not may_hold_secret(shape.text)
+        if harmless and not parsed.comment and not may_hold_secret("\n".join([v for v in parsed.literals if type(v) is str])):
+            return text
+        return self.trace.redactor.text(text)
+
     def statements(self) -> Iterator[Row]:
         """All SQL statements."""
         return map(self.statement, self.trace.tables.statements)
 
     def links(self) -> Iterator[Row]:
         """Statement -> call."""
+        shown: list[tuple[int, str]] | None = None
+        rejected: list[Row] = []
         for link in self.trace.tables.links:
+            if link.rejected is not shown:  # statements of a unit share the list
+                shown = link.rejected
+                rejected = [{"call_id": call_id, "reason": reason} for call_id, reason in shown]
             yield {
                 "statement_id": link.statement_id,
                 "call_id": link.call_id,
@@ -212,7 +232,7 @@ class RowBuilder:
                 "evidence": link.evidence,
                 "group_id": link.group_id,
                 "candidates": link.candidates,
-                "rejected": [{"call_id": call_id, "reason": reason} for call_id, reason in link.rejected],
+                "rejected": rejected,
             }
 
     def transition(self, transition: Transition) -> Row:
