@@ -31,7 +31,7 @@ class Ours:
 
 @dataclass(frozen=True)
 class Difference:
-    """Commands of one capture, by (frame, command), that only one side has, and why that side is wrong or lacks them."""
+    """Commands of one capture, by (frame, command), that only one side has, and why."""
 
     only_tshark: frozenset[tuple[int, str]]
     only_ours: frozenset[tuple[int, str]]
