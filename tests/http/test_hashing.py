@@ -73,6 +73,15 @@ def test_many_bodies_that_nobody_asks_for_hold_little() -> None:
         assert all(hasher.hexdigests() == expected for hasher in hashers)
 
 
+@pytest.mark.parametrize(("body", "unbroken"), [(b"", True), (b"abc", True), (b"a\nc", False), (b"a\0c", False)])
+def test_a_hasher_knows_whether_there_were_line_breaks(body: bytes, unbroken: bool) -> None:
+    with HashPool() as pool:
+        hasher = pool.new(["md5"])
+        for byte in body:
+            hasher.update(bytes([byte]))
+        assert hasher.unbroken is unbroken
+
+
 def test_unknown_algorithms_are_refused() -> None:
     with HashPool() as pool, pytest.raises(ValueError, match="unsupported"):
         pool.new(["md5", "no-such-hash"])

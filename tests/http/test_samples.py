@@ -14,7 +14,7 @@ import pytest
 from glancetrace.http.decoder import HttpDecoder
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.issues import IssueLog
-from glancetrace.net.run import Connection, render_endpoint
+from glancetrace.net.run import render_endpoint
 from tests.support.http_streams import keep_and_hash
 from tests.support.samples import capture_path
 from tests.support.tcp_streams import http_streams
@@ -28,16 +28,13 @@ def _decode(name: str) -> tuple[Rows, IssueLog]:
     rows: Rows = []
     issues = IssueLog()
     for stream in http_streams(capture_path(name), HTTP_PORTS):
-        client = _client(stream.connection)
-        decoder = HttpDecoder(stream.connection, lambda row, of=client: rows.append((of, row)), issues, keep_and_hash())
+        exchanges: list[HttpExchange] = []
+        decoder = HttpDecoder(stream.connection, exchanges.append, issues, keep_and_hash())
         for run in stream.runs:
             decoder.feed(run)
         decoder.close(0, 0, stream.end)
+        rows += [(render_endpoint(stream.connection.client), exchange) for exchange in exchanges]
     return rows, issues
-
-
-def _client(connection: Connection) -> str:
-    return render_endpoint(connection.client)
 
 
 @pytest.mark.parametrize("name", ["article-allports", "failures", "openstack-cli"])

@@ -48,6 +48,7 @@ class _Sha256:
     """Hashes inline."""
 
     def __init__(self) -> None:
+        self.unbroken = True
         self._state = hashlib.sha256()
 
     def update(self, data: bytes) -> None:
