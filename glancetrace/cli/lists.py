@@ -16,6 +16,7 @@ from glancetrace.cli.options import (
     captures,
     format_option,
     option,
+    say,
     takes_reading,
     takes_showing,
     with_options,
@@ -136,10 +137,13 @@ def calls(paths: tuple[str, ...], filters: Filters, form: str, showing: Showing,
     with showing.target(paths) as target:
         trace = reading.analyze(paths)
         chosen = select_calls(trace, filters.selection(trace, showing))
+        if not chosen:
+            say("nothing matches")
         if form == "text":
             from glancetrace.output.text_lists import render_calls
 
-            target.write_lines(render_calls(trace, chosen, showing.page(trace.capture, trace.redactor, target)))
+            page = showing.page(trace.capture, trace.redactor, target)
+            target.write_lines(render_calls(trace, chosen, page) if chosen else ())
         else:
             from glancetrace.document import RowBuilder
             from glancetrace.output.rows import write_rows
@@ -171,11 +175,13 @@ def sql(paths: tuple[str, ...], filters: Filters, full: bool, form: str, showing
     with showing.target(paths) as target:
         trace = reading.analyze(paths)
         chosen = select_statements(trace, filters.selection(trace, showing))
+        if not chosen:
+            say("nothing matches")
         if form == "text":
             from glancetrace.output.text_lists import render_statements
 
             page = showing.page(trace.capture, trace.redactor, target)
-            target.write_lines(render_statements(trace, chosen, page, whole=full))
+            target.write_lines(render_statements(trace, chosen, page, whole=full) if chosen else ())
         else:
             from glancetrace.document import RowBuilder
             from glancetrace.output.rows import write_rows

@@ -32,12 +32,12 @@ def lay_out_bar(intervals: Sequence[StatusInterval], first_ts: int, last_ts: int
     for index, interval in enumerate(intervals):
         if cursor >= width:
             break
-        start = max(cursor, min(width - 1, (interval.ts - first_ts) * width // span))
+        left = len(intervals) - index - 1
+        start = max(cursor, min(width - 1 - left, (interval.ts - first_ts) * width // span))
         if pieces and start > cursor:
             pieces[-1] = pieces[-1]._replace(length=start - pieces[-1].start)
         end = last_ts if interval.dur is None else interval.ts + interval.dur
         stop = max(start + 1, min(width, (end - first_ts) * width // span))
-        left = len(intervals) - index - 1
         stop = max(start + 1, min(stop, width - left))
         if interval.status in _GONE and interval.dur is None:
             stop = start + 1

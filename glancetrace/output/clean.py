@@ -31,7 +31,7 @@ _CONTROLS = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]
 def clean(text: str) -> str:
     """`text` as it may be printed: one line, without control characters and escape sequences."""
     if text.isascii() and text.isprintable():
-        return text if "  " not in text else _SPACE.sub(" ", text)
+        return (text if "  " not in text else _SPACE.sub(" ", text)).strip()
     return _SPACE.sub(" ", _REMOVED.sub("", text)).strip()
 
 

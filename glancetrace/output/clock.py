@@ -21,7 +21,7 @@ _UNITS = {
     "h": 3600 * _SECOND,
     "d": 86400 * _SECOND,
 }
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|min|m|h|d)?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|ms|s|min|m|h|d)?")
 _FRACTION = re.compile(r"(:\d\d)[.,](\d+)")
 
 

@@ -41,6 +41,10 @@ class Page:
         """Captured text as it may be printed: secrets replaced, control characters removed."""
         return clean(self.redactor.text(text))
 
+    def image_name(self, name: str) -> str:
+        """An image's name; one that shows nothing stands in quotes."""
+        return self.text(name) or '""'
+
     def image_id(self, image_id: str | None) -> str:
         """An image's id, its first eight digits where there is little room."""
         text = self.text(image_id or "-")

@@ -18,7 +18,7 @@ from glancetrace.trace import Trace
 
 __all__ = ["Hit", "search_trace"]
 
-_BEFORE = 24
+_BEFORE = 16
 _LONGEST = 400
 
 

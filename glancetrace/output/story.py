@@ -55,7 +55,7 @@ def _sql_line(image: ImageStory, statement: SqlStatement, call_id: int | None, t
     result = describe_result(statement)
     if statement.outcome == "rolled_back" and statement.operation in ("INSERT", "UPDATE", "DELETE"):
         result += ", rolled back"
-    text = f"{caller} {result}: {describe_statement(statement, trace.redactor)}"
+    text = f"{caller} {'' if result == 'OK' else f'{result}: '}{describe_statement(statement, trace.redactor)}"
     dur = None if command.response_end_ts is None else command.response_end_ts - command.ts
     return StoryLine(image.id, command.ts, dur, "sql", text, None, command.error is not None, command.first_frame,
                      command.response_frame or command.request_frame, call_id, statement.id)  # fmt: skip
@@ -65,7 +65,7 @@ def _status_line(image: ImageStory, change: Transition) -> StoryLine:
     text = f"{change.from_status or '(new)'} → {change.to_status}"
     notes = [] if change.certainty == "observed" else [change.certainty]
     notes += [] if change.legal else ["not a legal change"]
-    notes += {"api": ["seen in a response"], "sql": ["seen in SQL"]}.get(change.source, [])
+    notes += ["seen in a response only"] if change.source == "api" else []
     text += f" ({', '.join(notes)})" if notes else ""
     return StoryLine(image.id, change.ts, None, "status", text, change.to_status, False, change.frame,
                      change.commit_frame or change.frame, change.call_id, change.statement_id)  # fmt: skip

@@ -25,12 +25,14 @@ class Column:
         title: its heading. right: numbers stand at the right.
         importance: columns with the lowest are left out first; 9 never.
         shrinks_to: narrowest width of free text, None for a column that is never cut.
+        at_most: widest that it gets, also where there is room.
     """
 
     title: str
     right: bool = False
     importance: int = 9
     shrinks_to: int | None = None
+    at_most: int | None = None
 
 
 def cell_width(text: str) -> int:
@@ -104,7 +106,7 @@ def render_table(
     width: int | None,
     indent: str = "  ",
 ) -> Iterator[str]:
-    """Lines of a table with a heading.
+    """Lines of a table with a heading; columns that may be left out are, when they are empty.
 
     Args:
         width: columns of the terminal; None for as wide as it takes.
@@ -116,8 +118,13 @@ def render_table(
             size = cell_width(_text(cell))
             if size > natural[index]:
                 natural[index] = size
-    widths = choose_widths(columns, natural, None if width is None else width - len(indent))
-    shown = [(i, w, columns[i].right) for i, w in enumerate(widths) if w is not None]
+    for index, column in enumerate(columns):
+        if column.at_most is not None:
+            natural[index] = min(natural[index], column.at_most)
+    kept = [i for i, column in enumerate(columns) if column.importance == 9 or any(_text(row[i]) for row in rows)]
+    room = None if width is None else width - len(indent)
+    widths = choose_widths([columns[i] for i in kept], [natural[i] for i in kept], room)
+    shown = [(i, w, columns[i].right) for i, w in zip(kept, widths, strict=True) if w is not None]
 
     def line(cells: Sequence[Cell]) -> str:
         parts = []

@@ -139,7 +139,7 @@ def _image_row(row: ImageRow, statuses: list[str], page: Page) -> list[Cell]:
         else:
             times.append(Styled(format_duration(row.times[status]), status_style(status)))
     return [
-        page.text(row.name) if row.name is not None else Styled("-", "dim"),
+        page.image_name(row.name) if row.name is not None else Styled("-", "dim"),
         page.image_id(row.id),
         Styled(clean(row.status or "unknown"), status_style(row.status)),
         format_bytes(row.size),
@@ -155,7 +155,7 @@ def _images(trace: Trace, page: Page) -> Iterator[str]:
     seen = {status for row in rows for status in row.times}
     statuses = [status for status in STATUS_ORDER if status in seen] + sorted(seen.difference(STATUS_ORDER))
     columns = [
-        Column("name", shrinks_to=10),
+        Column("name", shrinks_to=10, at_most=40),
         Column("id"),
         Column("status"),
         Column("size", right=True, importance=3),
@@ -180,7 +180,7 @@ def _timeline(trace: Trace, page: Page) -> Iterator[str]:
     first_ts, last_ts = trace.capture.first_ts, trace.capture.last_ts
     if not images or first_ts is None or last_ts is None:
         return
-    names = [page.text(image.name or short_id(image.id)) for image in images]
+    names = [short_id(page.text(i.id)) if i.name is None else page.image_name(i.name) for i in images]
     room = page.drawing_width - 2
     label_width = min(max(map(cell_width, names)), 24, room // 4)
     width = room - label_width - 2

@@ -25,7 +25,7 @@ _CALL_COLUMNS = (
     Column("code", right=True),
     Column("took", right=True, importance=8),
     Column("SQL", right=True, importance=4),
-    Column("image", importance=5, shrinks_to=8),
+    Column("image", importance=5, shrinks_to=8, at_most=32),
     Column("request", importance=3, shrinks_to=16),
 )
 
@@ -43,7 +43,10 @@ _STATEMENT_COLUMNS = (
 
 def image_names(trace: Trace, page: Page) -> dict[str, str]:
     """Image id -> its name, or the first digits of its id where it has none."""
-    return {image.id: page.text(image.name or short_id(image.id)) for image in trace.tables.images}
+    return {
+        image.id: short_id(page.text(image.id)) if image.name is None else page.image_name(image.name)
+        for image in trace.tables.images
+    }
 
 
 def render_calls(trace: Trace, calls: Sequence[ApiCall], page: Page) -> Iterator[str]:

@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("frames", right=True, importance=5),
     Column("took", right=True, importance=4),
     Column("what"),
-    Column("", shrinks_to=24),
+    Column("", shrinks_to=18),
 )
 
 
@@ -48,7 +48,7 @@ def render_stories(trace: Trace, images: Sequence[ImageStory], page: Page, *, wi
     for index, image in enumerate(images):
         if index:
             yield ""
-        name = page.text(image.name) if image.name is not None else "(no name)"
+        name = page.image_name(image.name) if image.name is not None else "(no name)"
         status = clean(image.status or "unknown")
         size = f", {format_bytes(image.size)}" if image.size is not None else ""
         title = page.painter.paint(name, "title")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 __all__ = ["format_bytes", "format_count", "format_duration", "plural"]
 
-_SMALL = ((1_000, 1, "ns"), (1_000_000, 1_000, "µs"), (1_000_000_000, 1_000_000, "ms"))
-_MINUTE = 60_000_000_000
-_HOUR = 60 * _MINUTE
-_DAY = 24 * _HOUR
+_SMALL = ((1_000_000, 1_000, "µs"), (1_000_000_000, 1_000_000, "ms"))
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -26,16 +25,19 @@ def format_duration(dur: int | None) -> str:
         return f"-{format_duration(-dur)}"
     if dur < 1_000:
         return f"{dur} ns"
-    for bound, unit, name in _SMALL[1:]:
+    for bound, unit, name in _SMALL:
         if dur < bound * 0.9995:
             return f"{_three_digits(dur / unit)} {name}"
-    if dur < _MINUTE * 0.9995:
-        return f"{_three_digits(dur / 1_000_000_000)} s"
-    if dur < _HOUR:
-        return f"{dur // _MINUTE} min {dur % _MINUTE // 1_000_000_000:02d} s"
-    if dur < _DAY:
-        return f"{dur // _HOUR} h {dur % _HOUR // _MINUTE:02d} min"
-    return f"{dur // _DAY} d {dur % _DAY // _HOUR:02d} h"
+    if dur < _MINUTE * 0.999:
+        return f"{_three_digits(dur / _SECOND)} s"
+    seconds = (dur + _SECOND // 2) // _SECOND
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    minutes = (seconds + 30) // 60
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = (minutes + 30) // 60
+    return f"{hours // 24} d {hours % 24:02d} h"
 
 
 def format_bytes(count: int | None) -> str:
