@@ -7,14 +7,19 @@ file that is one positioned read without a copy; for a pipe it is a concatenatio
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import Protocol
 
 from glancetrace.errors import InputError
 
 __all__ = ["ByteSource", "RawSource", "open_source"]
+
+_PIPE_SIZE = 1 << 20
+_STANDARD_INPUT = 0
 
 
 class ByteSource(Protocol):
@@ -67,6 +72,9 @@ class RawSource:
         self._start = os.lseek(descriptor, 0, os.SEEK_CUR) if self.is_file else 0
         self._position = self._start
         self._ahead = b""
+        if stat.S_ISFIFO(status.st_mode):
+            with suppress(OSError):  # the host may allow less; a small pipe only costs time
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which will be read again; fewer only at the end."""
@@ -108,7 +116,7 @@ class RawSource:
         """`start` and `size` bytes from a pipe, which gives them in small pieces."""
         pieces = [start]
         while size > 0:
-            piece = os.read(self.descriptor, size)
+            piece = os.read(self.descriptor, min(size, _PIPE_SIZE))
             if not piece:
                 break
             pieces.append(piece)
@@ -128,9 +136,11 @@ class RawSource:
 def open_source(path: str) -> RawSource:
     """Open a file, or standard input for "-"; `InputError` says why it cannot be."""
     if path == "-":
-        if sys.stdin is None or sys.stdin.isatty():
+        if sys.__stdin__ is None:
+            raise InputError("standard input is closed", action="pipe a capture into it, or name a file")
+        if os.isatty(_STANDARD_INPUT):
             raise InputError("standard input is a terminal", action="pipe a capture into it: tcpdump -w - | ...")
-        return RawSource(path, sys.stdin.fileno())
+        return RawSource(path, _STANDARD_INPUT)
     try:
         if os.path.isdir(path):
             raise InputError("is a directory", where=path, action="name the files in it: directory/*.pcap")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -201,3 +204,43 @@ def test_a_header_without_packets_is_fine(tmp_path: Path) -> None:
         assert found.rows == []
         assert found.issues == {}
         assert found.reader.first_ts is None
+
+
+@pytest.mark.parametrize(("stdin", "what"), [("/dev/null", "is empty"), ("closed", "is closed"), ("tty", "a terminal")])
+def test_standard_input_that_is_no_capture(stdin: str, what: str) -> None:
+    code = (
+        "import sys\n"
+        "from glancetrace.capture.inputs import open_captures\n"
+        "from glancetrace.errors import InputError\n"
+        "from glancetrace.issues import IssueLog\n"
+        "try:\n"
+        "    open_captures(['-'], IssueLog())\n"
+        "except InputError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", code]
+    root = Path(__file__).parents[2]
+    if stdin == "tty":
+        controller, terminal = pty.openpty()
+        result = subprocess.run(command, stdin=terminal, capture_output=True, text=True, cwd=root, check=True)
+        os.close(controller)
+        os.close(terminal)
+    elif stdin == "closed":
+        shell = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
+        result = subprocess.run(shell, capture_output=True, text=True, cwd=root, check=True)
+    else:
+        with open(stdin, "rb") as file:
+            result = subprocess.run(command, stdin=file, capture_output=True, text=True, cwd=root, check=True)
+    assert what in result.stdout
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_named_pipe_among_files(tmp_path: Path) -> None:
+    later = write(tmp_path / "later", [4000, 4001], "later")
+    data = write(tmp_path / "first", [0, 1, 2], "first").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"cat '{tmp_path}/first' > '{pipe}'"]):
+        found = cf.read([later, pipe])
+    assert tags(found) == ["first0", "first1", "first2", "later0", "later1"]
+    assert found.reader.bytes == len(data) + later.stat().st_size
