@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from glancetrace.sql.known import known_shape
 from glancetrace.sql.shape import read_shape
 from glancetrace.sql.statement import Assignment, Literal, Predicate, Shape, Statement
 from glancetrace.sql.template import Template, build_template
@@ -56,9 +58,14 @@ class _Plan:
 
 
 class StatementParser:
-    """Parses statements; one instance per analysis, its caches are bounded."""
+    """Parses statements; one instance per analysis, its caches are bounded.
 
-    def __init__(self) -> None:
+    Args:
+        read: gives the shape of a template, asked once per digest.
+    """
+
+    def __init__(self, read: Callable[[Template], Shape] | None = None) -> None:
+        self._read = read or _known_or_read
         self._plans: OrderedDict[str, _Plan | None] = OrderedDict()
         self._number_plans: OrderedDict[str, _Plan] = OrderedDict()
         self._digests: OrderedDict[str, Shape] = OrderedDict()
@@ -116,7 +123,7 @@ class StatementParser:
     def _shape(self, template: Template) -> Shape:
         shape = self._digests.get(template.digest)
         if shape is None:
-            shape = read_shape(template)
+            shape = self._read(template)
             _remember(self._digests, template.digest, shape, _DIGEST_COUNT)
         else:
             self._digests.move_to_end(template.digest)
@@ -128,6 +135,10 @@ class StatementParser:
             variant = _expanded(shape, template)
             _remember(self._variants, key, variant, _DIGEST_COUNT)
         return variant
+
+
+def _known_or_read(template: Template) -> Shape:
+    return known_shape(template.digest, template.text) or read_shape(template)
 
 
 def _remember(cache: OrderedDict[_Key, _Item], key: _Key, item: _Item, bound: int) -> None:

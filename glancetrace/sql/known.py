@@ -1,0 +1,46 @@
+"""Shapes of statements that Glance and Keystone are known to send, so that they need not be parsed again on every run.
+
+`known_shapes.json` holds what the parser said of them, by digest; it is made from the recorded samples
+(`python -m tests.support.known_shapes`) and a test holds every entry against the parser. It saves time only: a
+statement that is not in it is parsed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from glancetrace.sql.statement import Assignment, Predicate, Shape
+
+__all__ = ["KNOWN_SHAPES", "known_shape", "shape_from_row"]
+
+KNOWN_SHAPES = "known_shapes.json"
+
+
+@cache
+def _rows() -> dict[str, dict[str, Any]]:
+    return {row["digest"]: row for row in orjson.loads((files("glancetrace.sql") / KNOWN_SHAPES).read_bytes())}
+
+
+def known_shape(digest: str, text: str) -> Shape | None:
+    """Shape of a statement with this digest and normalised text; None if it is not a known one."""
+    row = _rows().get(digest)
+    return shape_from_row(row) if row is not None and row["text"] == text else None
+
+
+def shape_from_row(row: dict[str, Any]) -> Shape:
+    """A `Shape` from its JSON form, which is that of its fields."""
+    return Shape(
+        digest=row["digest"],
+        text=row["text"],
+        operation=row["operation"],
+        tables=tuple(row["tables"]),
+        schemas=tuple(row["schemas"]),
+        assignments=tuple(Assignment(**a) for a in row["assignments"]),
+        predicates=tuple(Predicate(**{**p, "slots": tuple(p["slots"])}) for p in row["predicates"]),
+        limit=row["limit"],
+        parsed=row["parsed"],
+    )
