@@ -76,7 +76,7 @@ def test_pause_in_the_upload(tmp_path: Path) -> None:
     glance.finish_saving(image)
     trace = analysed(conversation, tmp_path)
     assert "3.00 s" in the(trace, "transfer-paused").message
-    assert "transfer of 40,000 bytes" in the(trace, "transfer-long").message
+    assert "(100 %) transfer of the body (40,000 bytes)" in the(trace, "transfer-long").message
     assert rules(trace) == {"transfer-paused", "transfer-long"}
 
 
