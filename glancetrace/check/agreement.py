@@ -2,7 +2,8 @@
 
 What a response shows is held against what the database had committed at any time between the first byte of the request
 and the first byte of the response, so that a read which races with a write is no finding. Only images whose status
-changes are known from SQL can be judged.
+changes are known from SQL can be judged. Where packets are missing the statement may be among them, so nothing is said
+against the database: the claim is uncertain.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _SUCCESS = {
     "image-delete": frozenset({"deleted", "pending_delete"}),
 }
 """Operation -> statuses one of which an image has when the operation succeeded."""
+
+_LOSSY = ", but packets are missing from the capture"
 
 
 class _History:
@@ -87,9 +90,9 @@ def find_status_disagreement(evidence: Evidence) -> Iterator[Finding]:
             known = " or ".join(sorted(s or "not created" for s in had))
             rule = "status-outdated" if history.ever(status) else "status-not-committed"
             yield found(
-                rule,
+                "claim-uncertain" if evidence.lossy else rule,
                 f"{call_text(call)} showed {image_text(evidence.images[image_id])} as {status} while the database had "
-                f"it as {known}" + (" (packets are missing from the capture)" if evidence.lossy else ""),
+                f"it as {known}{_LOSSY if evidence.lossy else ''}",
                 call.response_ts,
                 image_id=image_id,
                 call_id=call.id,
@@ -112,7 +115,10 @@ def find_outcome_disagreement(evidence: Evidence) -> Iterator[Finding]:
             if not had & wanted:
                 known = " or ".join(sorted(s or "not created" for s in had))
                 message = f"{call_text(call)} was answered with {call.status_code}, but the database had {known}"
-                yield _about(evidence, "success-not-committed", message, call, image)
+                if evidence.lossy:
+                    yield _about("claim-uncertain", message + _LOSSY, call, image)
+                else:
+                    yield _about("success-not-committed", message, call, image)
         elif call.status_code >= 400:
             done = [c for c in history.changes if c.call_id == call.id and c.to_status in wanted]
             if done and history.changes[-1] is done[-1]:
@@ -120,14 +126,10 @@ def find_outcome_disagreement(evidence: Evidence) -> Iterator[Finding]:
                     f"{call_text(call)} was answered with {call.status_code}, but {image_text(image)} became "
                     f"{done[-1].to_status}"
                 )
-                yield _about(evidence, "failure-committed", message, call, image, done[-1])
+                yield _about("failure-committed", message, call, image, done[-1])
 
 
-def _about(
-    evidence: Evidence, rule: str, message: str, call: ApiCall, image: ImageStory, change: Transition | None = None
-) -> Finding:
-    if evidence.lossy:
-        message += " (packets are missing from the capture)"
+def _about(rule: str, message: str, call: ApiCall, image: ImageStory, change: Transition | None = None) -> Finding:
     return found(
         rule,
         message,

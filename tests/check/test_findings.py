@@ -86,6 +86,15 @@ def test_status_that_was_never_committed(rows: Rows) -> None:
     assert (finding.rule, finding.call_id, finding.image_id) == ("status-not-committed", call.id, IMAGE_ID)
 
 
+def test_lost_packets_speak_for_the_database(rows: Rows) -> None:
+    rows.tables.images.append(story(CREATED, SAVING))
+    shows(rows, "active", 3)
+    rows.call("image-upload", 204, 1, 2)
+    evidence = Evidence(rows.tables, rows.capture(missing=1))
+    assert rules(find_status_disagreement(evidence)) == ["claim-uncertain"]
+    assert rules(find_outcome_disagreement(evidence)) == ["claim-uncertain"]
+
+
 def test_status_that_was_over(rows: Rows) -> None:
     rows.tables.images.append(story(CREATED, SAVING, ACTIVE))
     shows(rows, "saving", 3)
@@ -138,6 +147,17 @@ def test_hash_of_another_algorithm_is_not_compared(rows: Rows) -> None:
     image.checksum = "d" * 32
     assert rules(find_altered(Evidence(rows.tables, rows.capture()))) == ["upload-hash-differs"]
     image.wire_complete = False
+    assert not list(find_altered(Evidence(rows.tables, rows.capture())))
+
+
+def test_size_is_compared_when_all_bytes_were_counted(rows: Rows) -> None:
+    call = rows.call("image-upload", 204, 1, request_body_bytes=5)
+    image = story(CREATED, SAVING, ACTIVE, size=9)
+    image.wire_checksum, image.wire_bytes, image.wire_complete = {}, 5, True
+    rows.tables.images.append(image)
+    assert rules(find_altered(Evidence(rows.tables, rows.capture()))) == ["upload-size-differs"]
+    assert call.exchange is not None
+    call.exchange.request_body.complete = False
     assert not list(find_altered(Evidence(rows.tables, rows.capture())))
 
 
