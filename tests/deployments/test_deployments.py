@@ -129,6 +129,7 @@ def test_v1_through_a_registry(analysed: Play) -> None:
     nested = [c for c in trace.tables.calls if c.service == "registry"]
     assert [c.method for c in nested] == ["POST", "PUT", "PUT", "PUT"]
     assert all(c.parent_id == post.id for c in nested)
+    assert [t.call_id for t in story.transitions] == [nested[0].id, nested[1].id, nested[3].id]
     assert not rules(trace) & {"upload-size-differs", "upload-hash-differs", "status-illegal", "image-stuck"}
 
 
