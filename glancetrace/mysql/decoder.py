@@ -24,7 +24,7 @@ from glancetrace.mysql.compressed import CompressedLayer, is_compressed_request
 from glancetrace.mysql.constants import COMMAND_NAMES, Capability, Command
 from glancetrace.mysql.login import ConnectionPhase, LoginOutcome
 from glancetrace.mysql.packets import Channel
-from glancetrace.mysql.pipeline import Pipeline
+from glancetrace.mysql.pipeline import Pipeline, forget_response
 from glancetrace.mysql.replies import make_reader
 from glancetrace.mysql.requests import Request, RequestReader, SyncOutcome
 from glancetrace.mysql.response import Outcome, ResponseReader
@@ -81,6 +81,12 @@ class MysqlDecoder:
         self._deprecate_eof: bool | None = None
         self._direction = -1
         self._fruitless = 0
+        self._clean = False
+        """All server bytes before the head's response are accounted for: bytes that are missing now are its own."""
+        self._suspect = False
+        """Server bytes are missing, and what comes next may or may not be the head's response."""
+        self._doubtful: ResponseReader | None = None
+        """A response that was complete under suspicion; whether a request is missing behind it will tell."""
         self._fast = False
         """Nothing is under way but perhaps the head: whole requests and responses need no channel."""
 
@@ -105,6 +111,8 @@ class MysqlDecoder:
         """The connection has ended (`how`: fin, rst, or "" for the end of the capture): emit what is under way."""
         if self._phase is Phase.OFF:
             return
+        if self._doubtful is not None:
+            self._settle_doubt(self._doubtful, believed=True)
         self._finish_if_perhaps_done()
         if self._fruitless and not self._pipeline.confirmed:
             self._stop("protocol-unknown", frame)
@@ -130,6 +138,7 @@ class MysqlDecoder:
             return
         self._fast = (
             self._phase is Phase.COMMANDS
+            and self._clean
             and self._pipeline.confirmed
             and self._reader is None
             and self._requests.idle
@@ -139,6 +148,8 @@ class MysqlDecoder:
         )
 
     def _take_packets(self, run: Run, turn: bool) -> None:
+        if self._doubtful is not None and (run.gap or run.direction == FROM_CLIENT):
+            self._settle_doubt(self._doubtful, believed=not run.gap)
         if run.gap:
             self._pass_gap(run)
         if not run.data or self._phase is Phase.OFF:
@@ -148,8 +159,10 @@ class MysqlDecoder:
             if self._requests.push(run, turn):
                 self._read_client()
         else:
-            if self._phase is Phase.COMMANDS:
-                self._interrupt_request()
+            if self._phase is Phase.COMMANDS and self._pipeline.head is None:
+                self._requests.interrupt(cut=self._pipeline.confirmed)
+            elif not self._requests.synced:
+                self._requests.give_up_sync()
             if self._server.push(run):
                 self._read_server()
 
@@ -158,16 +171,18 @@ class MysqlDecoder:
         if self._phase is Phase.CONNECTION:
             self._join()
         if run.direction == FROM_CLIENT:
+            self._clean = self._clean and self._pipeline.head is not None
             self._requests.pass_gap(run.gap)
             return
         reader = self._reader
         if reader is not None and reader.survives_gap(self._server, run.gap):
             return
-        if reader is not None:
+        if reader is not None or (self._clean and self._pipeline.head is not None):
             self._abandon()
         while self._pipeline.waiting:
             self._abandon()
         self._server.clear()
+        self._suspect = self._pipeline.head is not None
 
     def _join(self) -> None:
         """Go on without having seen the session's start."""
@@ -259,26 +274,16 @@ class MysqlDecoder:
             *request.last,
             cut=request.cut,
         )
+        while self._suspect and pipeline.head is not None:
+            self._abandon()
         if pipeline.head is None:
             self._server.clear()
+            self._suspect = False
         sequence = -1 if self._requests.lenient or request.sequence < 0 else request.sequence + 1 & 0xFF
         pipeline.add(command, code, b"" if code == Command.COM_QUERY else payload, sequence)
         if response_form(code) is ResponseForm.STREAM:
             self._abandon()
             self._stop(None, command.first_frame)
-
-    def _interrupt_request(self) -> None:
-        """The server speaks: a request that is not complete will not be answered as such."""
-        requests = self._requests
-        if not requests.synced:
-            requests.give_up_sync()
-        elif (
-            self._pipeline.head is None
-            and not requests.idle
-            and not requests.channel.skip
-            and not (self._pipeline.confirmed and requests.cut())
-        ):
-            requests.lose_framing()
 
     # Server bytes.
 
@@ -291,7 +296,7 @@ class MysqlDecoder:
         pipeline = self._pipeline
         while channel.available:
             head = pipeline.head
-            if head is None:
+            if head is None or self._doubtful is not None:
                 channel.clear()
                 return
             reader = self._reader
@@ -315,11 +320,25 @@ class MysqlDecoder:
     def _finish(self, reader: ResponseReader) -> None:
         """The response is complete; the server's channel stands behind it."""
         command = reader.command
-        command.response_end_ts, command.response_frame = self._server.last_place()
+        if self._doubtful is None:
+            command.response_end_ts, command.response_frame = self._server.last_place()
+        if self._suspect:
+            self._doubtful, self._suspect = reader, False
+            return
         if reader.deprecate_eof is not None:
             self._deprecate_eof = reader.deprecate_eof
-        self._reader = None
+        self._reader = self._doubtful = None
+        self._clean = True
         self._pipeline.finish(reader.prepared, reader.schema, damaged=reader.damaged)
+
+    def _settle_doubt(self, reader: ResponseReader, *, believed: bool) -> None:
+        """A response followed missing bytes. Unless a request is missing, too, it must be the head's."""
+        if believed:
+            self._finish(reader)
+        else:
+            forget_response(reader.command)
+            self._doubtful = None
+            self._abandon()
 
     def _finish_if_perhaps_done(self) -> None:
         reader = self._reader
@@ -341,6 +360,7 @@ class MysqlDecoder:
     def _abandon(self) -> None:
         """The rest of the head's response will not be seen."""
         reader = self._reader
+        self._clean = False
         if reader is not None and reader.command.response_ts is not None:
             reader.command.response_end_ts, reader.command.response_frame = self._server.last_place()
         self._reader = None
@@ -352,7 +372,7 @@ class MysqlDecoder:
             return False
         if outcome is LoginOutcome.COMMANDS:
             self._phase = Phase.COMMANDS
-            self._pipeline.confirmed = True
+            self._clean = self._pipeline.confirmed = True
             self._pipeline.status_flags = self._login.status_flags
             capabilities = self.session.capabilities or 0
             self._deprecate_eof = bool(capabilities & Capability.CLIENT_DEPRECATE_EOF)

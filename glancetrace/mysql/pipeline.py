@@ -16,7 +16,7 @@ from glancetrace.mysql.constants import Command
 from glancetrace.mysql.handshake import parse_change_user
 from glancetrace.mysql.prepared import Prepared, Statements, bind_bulk, bind_execute
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "forget_response"]
 
 _MAX_WAITING = 256
 _BINDERS: dict[int, Callable[[Prepared, bytes], tuple[Value, ...] | None]] = {
@@ -178,6 +178,15 @@ class Pipeline:
             command.sql = prepared.sql
             if not command.cut:
                 command.params = _BINDERS[code](prepared, payload)
+
+
+def forget_response(command: MysqlCommand) -> None:
+    """What was taken for the response of `command` may be another's."""
+    command.response_ts = command.response_end_ts = command.response_frame = None
+    command.returned_rows = command.affected_rows = command.last_insert_id = command.status_flags = None
+    command.error = None
+    command.columns = command.rows = None
+    command.rows_complete = False
 
 
 def used_schema(sql: str) -> str | None:

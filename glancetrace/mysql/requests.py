@@ -176,6 +176,16 @@ class RequestReader:
         channel.skip = HEADER_LEN + length - len(held)
         return length < MAX_PACKET_LEN
 
+    def interrupt(self, *, cut: bool) -> None:
+        """The server speaks although nothing waits for it: a request under way is not answered as a whole one.
+
+        `cut`: it becomes a cut one; else the bytes were none.
+        """
+        if not self.synced:
+            self.give_up_sync()
+        elif not self.idle and not self.channel.skip and not (cut and self.cut()):
+            self.lose_framing()
+
     def _fits(self, data: bytes, pos: int) -> bool:
         """The packet at `pos` can stand here: a further part of a request, or a request."""
         if self._parts:
