@@ -243,14 +243,13 @@ def _read(reader: CaptureReader, reassembler: TcpReassembler, issues: IssueLog, 
     """Push every block through index and reassembler."""
     accounting = Accounting()
     index = PacketIndex(issues)
+    reader.progress = options.progress
     for block in reader:
         segments = index.index(block)
         for reason, count in segments.ignored.items():
             accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count
         accounting.packets_malformed += segments.malformed
         reassembler.push(segments)
-        if options.progress is not None:
-            options.progress(reader.bytes_read, reader.bytes_total)
     index.finish()
     reassembler.finish()
     accounting.packets_ignored = sum(accounting.ignored_reasons.values())

@@ -76,7 +76,7 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
         for call in active:
             if call.end + CLOCK_SLACK >= unit.start:
                 still_open.append(call)
-            elif call.sql.goes_on:
+            elif call.goes_on:
                 going_on.add(call)
         active = still_open
         if unit.unit.setup:
@@ -101,6 +101,8 @@ def _choose(unit: UnitFacts, active: list[CallFacts]) -> _Choice | None:
             left.append(call)
         elif len(rejected) < _MAX_REJECTED:
             rejected.append((call.call.id, reason))
+    # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
+    left = [call for call in left if call.start <= unit.start and unit.end <= call.end] or left
     if not left:
         return None
     ranked = sorted(left, key=lambda call: (-len(_support(call, unit)), -call.start))
@@ -138,8 +140,6 @@ class _GoingOn:
 
     def add(self, call: CallFacts) -> None:
         """A call was answered whose operation may go on."""
-        if call.failed and call.call.status_code is not None:
-            return
         for image_id in call.images:
             self._by_image[image_id] = call
         if call.call.request_id:
@@ -164,10 +164,12 @@ class _GoingOn:
         return None
 
     def choose_by_image(self, unit: UnitFacts) -> _Choice | None:
-        """The answered call whose image the unit works on."""
+        """The call whose image the unit works on: answered, or broken off by the client."""
         call = _only(unit.images, self._by_image)
-        if call is None:
+        if call is None or contradiction(call, unit) is not None:
             return None
+        if call.call.status_code is None:
+            return _Choice(call, INFERRED, 0.9, ("image id, after the client went away",))
         return _Choice(call, INFERRED, 0.9, ("image id, after the response",), relation="async")
 
 

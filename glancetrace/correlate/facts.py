@@ -22,7 +22,11 @@ _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "
 
 @dataclass(slots=True, eq=False)
 class CallFacts:
-    """A call as attribution sees it: `start`, `end` (ns) bound its SQL; `images` are ids that its statements can name."""
+    """A call as attribution sees it.
+
+    `start`, `end` (ns) bound its SQL; `images` are ids that its statements can name; `goes_on`: more may follow after
+    `end`: tasks of an import, or the service's cleaning up after a client that went away.
+    """
 
     call: ApiCall
     start: int
@@ -31,7 +35,7 @@ class CallFacts:
     created: bool
     sql: OperationSql
     project_id: str | None
-    failed: bool
+    goes_on: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -69,15 +73,16 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         images |= _json_ids(call.response_json)
     elif call.query.get("marker"):
         images.add(call.query["marker"])
+    sql = sql_of(call.operation, call.service)
     return CallFacts(
         call=call,
         start=start,
         end=_NEVER if end is None else end,
         images=frozenset(i for i in images if i),
         created=call.operation == "image-create",
-        sql=sql_of(call.operation),
+        sql=sql,
         project_id=call.project_id or project_of.get(call.token or ""),
-        failed=call.status_code is None or call.status_code >= 400,
+        goes_on=call.status_code is None or (sql.goes_on and call.status_code < 400),
     )
 
 

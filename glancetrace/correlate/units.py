@@ -3,7 +3,7 @@
 A unit never holds statements of two requests. Its end is the pool's reset on return, a ROLLBACK; its start often a
 ping. What lies between depends on the era of the service: one SELECT and a ROLLBACK (Glance up to 26), statements,
 COMMIT and ROLLBACK (27 to 30), statements and two ROLLBACKs (from 31 on). Rules that hold for all three: a ping begins
-a unit, the last of consecutive COMMITs and ROLLBACKs ends it.
+a unit, the last of consecutive COMMITs and ROLLBACKs ends it. Under autocommit every statement is a unit.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
             unit = UnitOfWork()
         unit.statements.append(statement)
         # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
-        ended = statement.operation == "ROLLBACK" or (ended and ends)
+        ended = statement.operation == "ROLLBACK" or (ended and ends) or _autocommitted(statement)
     if unit.statements:
         units.append(unit)
     following: UnitOfWork | None = None
@@ -73,6 +73,16 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
         unit.next_unit = following
         following = unit
     return units
+
+
+def _autocommitted(statement: SqlStatement) -> bool:
+    """It was a transaction of its own."""
+    return (
+        statement.kind == "request"
+        and statement.commit_frame is not None
+        and statement.commit_frame == statement.command.request_frame
+        and statement.operation not in _ENDS
+    )
 
 
 def detect_era(units: Iterable[UnitOfWork]) -> Era:

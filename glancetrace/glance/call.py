@@ -23,7 +23,10 @@ class Hop:
     first_frame: int
     last_frame: int
     window: tuple[int, int | None] = (0, None)
-    """[end of the request's head (of its body where the body is JSON), first byte of the response or None], ns."""
+    """[end of the request's head (of its body where the body is JSON), first byte of the response], ns.
+
+    Without a response it ends with the connection, None while that is open.
+    """
 
 
 @dataclass(slots=True, eq=False)

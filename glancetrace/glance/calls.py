@@ -116,7 +116,7 @@ def _hop(call: ApiCall, exchange: HttpExchange) -> Hop:
         dur=call.dur,
         first_frame=call.first_frame,
         last_frame=call.last_frame,
-        window=(begin, exchange.response_ts),
+        window=(begin, exchange.end_ts if exchange.response_ts is None else exchange.response_ts),
     )
 
 

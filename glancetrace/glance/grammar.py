@@ -77,6 +77,6 @@ GRAMMAR: dict[str, OperationSql] = {
 _ANY = OperationSql(ANY, goes_on=True)
 
 
-def sql_of(operation: str) -> OperationSql:
-    """What `operation` can run; anything for an operation that is not in the table."""
-    return GRAMMAR.get(operation, _ANY)
+def sql_of(operation: str, service: str = "glance") -> OperationSql:
+    """What `operation` can run; anything for one that is not in the table, or of a registry, which only stores."""
+    return GRAMMAR.get(operation, _ANY) if service == "glance" else _ANY

@@ -113,6 +113,7 @@ class HttpDecoder:
             elif side.body is not None:
                 self._break_off(side, side.body, seen_to_end=how != "end")
         for exchange in list(self._open.values()):
+            exchange.row.end_ts = ts if how != "end" else None
             self._finish(exchange, exchange.lost or _ENDS[how])
         self._pairing = Pairing()
 

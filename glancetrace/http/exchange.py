@@ -97,7 +97,7 @@ class HttpExchange:
     empty method when only the response was seen. `first_frame` and `last_frame` bound everything seen of the exchange.
     `complete`: both messages were seen to their end, no byte missing, and belong together. `end` says how the exchange
     ended when it is not complete: "reset", "closed", "gap", "malformed" (framing that makes no sense), "capture-end",
-    else "".
+    else ""; `end_ts` is when its connection ended then, None while that is open.
     """
 
     connection_id: int
@@ -119,3 +119,4 @@ class HttpExchange:
     last_frame: int = 0
     complete: bool = False
     end: str = ""
+    end_ts: int | None = None

@@ -31,23 +31,21 @@ class FlowTable:
     """A block by flow; positions are those of `FlowGroups.rows`.
 
     Attributes:
-        group: int64[n], flow of each position. side, flags: int64[n]. expected: int64[n], unwrapped number that the
-            packet begins with.
+        group: int64[n], flow of each position. side, flags: int64[n].
         clean: bool[flows].
         nxt: int64[flows, 2], next expected number after the block; base: int64[flows, 2], first number of streams that
             begin in this block; both hold only for clean flows, `UNKNOWN` where the side is not known.
-        advanced: bool[flows, 2], whether the side sent anything that has a place in its stream.
+        began: bool[flows, 2], whether the side sent anything that has a place in its stream, or its SYN was answered.
         seen: int64[flows], bit mask of the sides that sent a packet.
     """
 
     group: Int64Array
     side: Int64Array
     flags: Int64Array
-    expected: Int64Array
     clean: _BoolArray
     nxt: Int64Array
     base: Int64Array
-    advanced: _BoolArray
+    began: _BoolArray
     seen: Int64Array
 
 
@@ -104,7 +102,9 @@ def check_flows(block: SegmentBlock, groups: FlowGroups, flows: list[Flow | None
     total = (sent[:, np.append(starts[1:], size)] - at_start).T
     after = np.where(nxt == UNKNOWN, UNKNOWN, nxt + total)
     seen = (first[:, 0] < size) + 2 * (first[:, 1] < size)
-    return FlowTable(group, side, flags, expected, clean, after, _bases(known, nxt, first, syn), total > 0, seen)
+    began = total > 0
+    began[group[syn & has_ack], peer[syn & has_ack]] = True
+    return FlowTable(group, side, flags, clean, after, _bases(known, nxt, first, syn), began, seen)
 
 
 def _first_numbers(

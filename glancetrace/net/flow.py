@@ -79,6 +79,7 @@ class Flow:
         fins: bit mask of the sides whose FIN was delivered. fin_ts, fin_frame: of the newest FIN.
         gap: bytes given up by side, to be told with the next run. seen: bit mask of the sides that sent a packet.
         last_frame: frame of the newest packet.
+        epoch: of the capture when it was last seen; see `glancetrace.net.reassemble`.
         pending_packets, pending_bytes: what the judge's verdict will decide about, for the accounting.
         order: packets that wait for others; None where none do.
         tails: by side, the last bytes delivered, to hold retransmissions against.
@@ -93,6 +94,7 @@ class Flow:
         "complaints",
         "connection",
         "consumer",
+        "epoch",
         "fin_frame",
         "fin_ts",
         "fins",
@@ -125,6 +127,7 @@ class Flow:
         self.gap = [0, 0]
         self.seen = 0
         self.last_frame = connection.first_frame
+        self.epoch = 0
         self.closed = False
         self.pending_packets = 0
         self.pending_bytes = 0

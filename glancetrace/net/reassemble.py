@@ -7,11 +7,16 @@ and neither does the way the packets are cut into blocks.
 House rules: checksums are not looked at (offload leaves them empty). Connections are numbered by their first packet.
 A connection on a port of a known server is wanted at once; any other is judged once by its first bytes, and when nobody
 wants it, its packets are left out with one mask per block.
+
+Memory follows the connections that are open. Connections that nobody wants do not tell when they end, so after every
+`EPOCH_PACKETS` packets those are forgotten that sent none of them, and likewise those that were closed; if one of them
+speaks again, it is judged again. Blocks are cut at the end of an epoch, so this does not depend on their size either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +32,9 @@ from glancetrace.net.reorder import ACK, RST, SEQUENCE_BASE, SYN, Reordering
 from glancetrace.net.run import Connection, Run
 from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
 
-__all__ = ["TcpReassembler"]
+__all__ = ["EPOCH_PACKETS", "TcpReassembler"]
+
+EPOCH_PACKETS = 1 << 18
 
 _MASK = SEQUENCE_BASE - 1
 _BOTH = 0b11
@@ -57,6 +64,16 @@ def _packets(
     return zip(*(column[rows].tolist() for column in columns), strict=True)
 
 
+def _rows(block: SegmentBlock, start: int, stop: int) -> SegmentBlock:
+    """Some rows of a block."""
+    columns = {
+        name: column[start:stop]
+        for name in SegmentBlock.__slots__
+        if isinstance(column := getattr(block, name), np.ndarray)
+    }
+    return replace(block, **columns)
+
+
 class TcpReassembler:
     """Takes the TCP packets of a capture and feeds each connection's runs to its consumer.
 
@@ -79,12 +96,15 @@ class TcpReassembler:
         server_ports: frozenset[int] = frozenset(),
         judge: Judge | None = None,
         fast: bool = True,
+        epoch_packets: int = EPOCH_PACKETS,
     ) -> None:
         self.accounting = TcpAccounting()
         self._sink = Sink(make_consumer, issues, self.accounting)
         self._server_ports = server_ports
         self._judge = judge
         self._fast = fast
+        self._epoch_packets = epoch_packets
+        self._epoch = 0
         self._flows: dict[FlowKey, Flow] = {}
         self._unsettled: dict[Flow, None] = {}
         self._clock = 0
@@ -96,8 +116,16 @@ class TcpReassembler:
 
     def push(self, block: SegmentBlock) -> None:
         """Take the next block of packets."""
-        if not len(block):
-            return
+        start = 0
+        while start < len(block):
+            left = self._epoch_packets - self.accounting.packets % self._epoch_packets
+            stop = min(start + left, len(block))
+            self._push(block if stop - start == len(block) else _rows(block, start, stop))
+            start = stop
+            if self.accounting.packets % self._epoch_packets == 0:
+                self._forget()
+
+    def _push(self, block: SegmentBlock) -> None:
         self.accounting.packets += len(block)
         self.accounting.payload_bytes += int(block.payload_len.sum())
         clock = np.maximum.accumulate(np.maximum(block.ts, self._clock))
@@ -109,9 +137,22 @@ class TcpReassembler:
                 table.clean[:] = False
             flows = self._push_packets(block, groups, known, table, clock)
             self._push_clean(block, groups, flows, table)
+            for flow in flows:
+                flow.epoch = self._epoch
         self._clock = int(clock[-1])
         for flow in list(self._unsettled):
             self._settle(flow)
+
+    def _forget(self) -> None:
+        """The epoch is over: forget what nobody wants or what is closed, and was silent."""
+        silent = [
+            key
+            for key, flow in self._flows.items()
+            if flow.epoch < self._epoch and (flow.closed or flow.wanted == UNWANTED)
+        ]
+        for key in silent:
+            del self._flows[key]
+        self._epoch += 1
 
     def finish(self) -> None:
         """The capture is over: give up what is missing and close all connections."""
@@ -125,6 +166,9 @@ class TcpReassembler:
         unwanted = np.array([flow is not None and flow.wanted == UNWANTED for flow in flows])
         if not unwanted.any():
             return groups
+        for flow in flows:
+            if flow is not None:
+                flow.epoch = self._epoch
         opens = (block.flags[groups.rows] & (SYN | ACK)) == SYN
         unwanted &= ~np.logical_or.reduceat(opens, groups.starts)
         sizes = np.diff(groups.starts, append=len(groups.rows))
@@ -220,8 +264,7 @@ class TcpReassembler:
             connection.last_ts = ts
         if flow.closed or flags & RST:
             self.accounting.late_bytes += payload_len
-            if not flow.closed:
-                self._end(flow, ts, frame, "rst")
+        if flow.closed:
             flow.count(0, 0)
             return
         flow.seen |= 1 << side
@@ -229,7 +272,10 @@ class TcpReassembler:
         if order is None:
             order = flow.order = Reordering(flow)
             self._unsettled[flow] = None
-        order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame)
+        if flags & RST:
+            order.push_reset(ts, frame, clock)
+        else:
+            order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame)
         if order.waits:
             self._give_up(flow, clock)
         elif flow.fins == _BOTH:
@@ -244,7 +290,7 @@ class TcpReassembler:
         sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
         last_ts = np.maximum.reduceat(block.ts[groups.rows], groups.starts).tolist()
         last_frame = block.frame[groups.rows[np.append(groups.starts[1:], len(groups.rows)) - 1]].tolist()
-        nxt, base, advanced = table.nxt.tolist(), table.base.tolist(), table.advanced.tolist()
+        nxt, base, began = table.nxt.tolist(), table.base.tolist(), table.began.tolist()
         seen = table.seen.tolist()
         for number in np.flatnonzero(table.clean).tolist():
             flow = flows[number]
@@ -253,7 +299,7 @@ class TcpReassembler:
             for side in (0, 1):
                 if base[number][side] != UNKNOWN:
                     flow.base[side] = base[number][side]
-                flow.began[side] |= advanced[number][side]
+                flow.began[side] |= began[number][side]
             flow.seen |= seen[number]
             flow.last_frame = last_frame[number]
             connection = flow.connection
@@ -281,7 +327,7 @@ class TcpReassembler:
         """Give up what is due at the capture time `clock` (ns)."""
         if flow.order is not None:
             flow.order.give_up_old(clock)
-            if flow.fins == _BOTH:
+            if flow.order.is_over(clock):
                 self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
     def _settle(self, flow: Flow) -> None:
@@ -300,6 +346,8 @@ class TcpReassembler:
         """Close a connection: feed what waits, and tell the gap at the end of a stream."""
         order = flow.order
         if order is not None:
+            if order.reset is not None:
+                (ts, frame), how = order.reset, "rst"
             order.give_up_all()
             order.end_run()
             for side in (0, 1):

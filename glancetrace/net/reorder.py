@@ -8,7 +8,9 @@ response that was captured before its request comes out after it. Until then it 
 - Nobody acknowledged them: they were lost on the network, and their retransmission is waited for, until more than
   `MAX_WAITING_BYTES` wait behind them or the connection ends.
 
-Both are judged by packets and capture time, which only goes forward, never by where a block ends. Bytes given up become
+A reset connection stays open for `GIVE_UP_NS`, for what was on its way then or was captured after the RST.
+
+All is judged by packets and capture time, which only goes forward, never by where a block ends. Bytes given up become
 the `gap` of the next run; a copy that comes later is ignored. A stream that began before the capture has no gap before
 its first byte.
 """
@@ -38,6 +40,7 @@ SEQUENCE_BASE = 1 << 32
 
 _MASK = SEQUENCE_BASE - 1
 _HALF = SEQUENCE_BASE >> 1
+_BOTH = 0b11
 
 GIVE_UP_PACKETS = 64
 GIVE_UP_NS = 300_000_000
@@ -52,7 +55,8 @@ class Reordering:
         fin_at: by side, number of a FIN that was seen and not delivered, else `UNKNOWN`.
         hole_at, hole_ts, hole_packet: by side, the place of missing bytes that will be given up, and the capture time
             (ns) and packet since when.
-        waits: whether anything waits or is missing.
+        reset: time (ns) and frame of the first RST. reset_clock: capture time (ns) then.
+        waits: whether anything waits or is missing, or the connection was reset.
     """
 
     __slots__ = (
@@ -70,6 +74,8 @@ class Reordering:
         "hole_packet",
         "hole_ts",
         "packets",
+        "reset",
+        "reset_clock",
         "waiting",
         "waits",
     )
@@ -83,6 +89,8 @@ class Reordering:
         self.hole_ts = [0, 0]
         self.hole_packet = [0, 0]
         self.packets = 0
+        self.reset: tuple[int, int] | None = None
+        self.reset_clock = 0
         self.waits = False
         self._start_run()
 
@@ -117,6 +125,7 @@ class Reordering:
             need = self._acknowledge(side ^ 1, ack)
         if flags & SYN:
             flow.began[side] = True
+            flow.began[side ^ 1] |= bool(flags & ACK)
             seq += 1
         if not (wire_len or flags & FIN):
             return
@@ -128,6 +137,20 @@ class Reordering:
         if wire_len:
             self._take(side, Piece(start, start + wire_len, need, self.packets, data, ts, frame))
         self._reach_fin(side)
+
+    def push_reset(self, ts: int, frame: int, clock: int) -> None:
+        """Take a packet with RST set; its numbers mean nothing. `clock` is the capture time (ns)."""
+        self.packets += 1
+        if self.reset is None:
+            self.reset = (ts, frame)
+            self.reset_clock = clock
+        self.waits = True
+
+    def is_over(self, clock: int) -> bool:
+        """Whether nothing more is expected at the capture time `clock` (ns)."""
+        if self.reset is not None and clock - self.reset_clock >= GIVE_UP_NS:
+            return True
+        return self.flow.fins == _BOTH
 
     def give_up_old(self, clock: int) -> None:
         """Give up what was acknowledged and did not come in time; `clock` is the capture time (ns)."""
@@ -153,7 +176,8 @@ class Reordering:
         """Nothing waits and nothing is missing: the flow needs no reordering any more."""
         nxt = self.flow.nxt
         return not (
-            self.waiting[0].pieces
+            self.reset
+            or self.waiting[0].pieces
             or self.waiting[1].pieces
             or self.acked[0] > nxt[0]
             or self.acked[1] > nxt[1]

@@ -6,7 +6,6 @@ __all__ = ["format_bytes", "format_count", "format_duration", "plural"]
 
 _SMALL = ((1_000_000, 1_000, "µs"), (1_000_000_000, 1_000_000, "ms"))
 _SECOND = 1_000_000_000
-_MINUTE = 60 * _SECOND
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -28,7 +27,7 @@ def format_duration(dur: int | None) -> str:
     for bound, unit, name in _SMALL:
         if dur < bound * 0.9995:
             return f"{_three_digits(dur / unit)} {name}"
-    if dur < _MINUTE * 0.999:
+    if dur < 59_950_000_000:
         return f"{_three_digits(dur / _SECOND)} s"
     seconds = (dur + _SECOND // 2) // _SECOND
     if seconds < 3600:
