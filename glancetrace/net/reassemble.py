@@ -66,12 +66,23 @@ def _packets(
 
 def _rows(block: SegmentBlock, start: int, stop: int) -> SegmentBlock:
     """Some rows of a block."""
-    columns = {
-        name: column[start:stop]
-        for name in SegmentBlock.__slots__
-        if isinstance(column := getattr(block, name), np.ndarray)
-    }
-    return replace(block, **columns)
+    rows = slice(start, stop)
+    return replace(
+        block,
+        frame=block.frame[rows],
+        ts=block.ts[rows],
+        src=block.src[rows],
+        dst=block.dst[rows],
+        version=block.version[rows],
+        sport=block.sport[rows],
+        dport=block.dport[rows],
+        seq=block.seq[rows],
+        ack=block.ack[rows],
+        flags=block.flags[rows],
+        payload=block.payload[rows],
+        payload_len=block.payload_len[rows],
+        wire_len=block.wire_len[rows],
+    )
 
 
 class TcpReassembler:
@@ -276,10 +287,8 @@ class TcpReassembler:
             order.push_reset(ts, frame, clock)
         else:
             order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame)
-        if order.waits:
+        if order.waits or flow.fins == _BOTH or flow.wanted == UNWANTED:
             self._give_up(flow, clock)
-        elif flow.fins == _BOTH:
-            self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
     def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
         """Feed the runs of clean flows and bring their state up to date."""
@@ -324,11 +333,17 @@ class TcpReassembler:
                 self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
     def _give_up(self, flow: Flow, clock: int) -> None:
-        """Give up what is due at the capture time `clock` (ns)."""
-        if flow.order is not None:
-            flow.order.give_up_old(clock)
-            if flow.order.is_over(clock):
-                self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
+        """Give up what is due at the capture time `clock` (ns), or all when it turned out that nobody wants it."""
+        order = flow.order
+        if order is None:
+            return
+        order.give_up_old(clock)
+        if flow.wanted == UNWANTED:
+            flow.count(0, order.drop())
+            flow.order = None
+            del self._unsettled[flow]
+        elif order.is_over(clock):
+            self._end(flow, flow.fin_ts, flow.fin_frame, "fin")
 
     def _settle(self, flow: Flow) -> None:
         """No packet follows in this block: feed the run under way, and keep only what waits."""

@@ -163,6 +163,10 @@ class Reordering:
         while any([self._give_up(0), self._give_up(1)]):
             self._drain()
 
+    def drop(self) -> int:
+        """Forget all that waits; returns its bytes."""
+        return self.waiting[0].drop() + self.waiting[1].drop()
+
     def end_run(self) -> None:
         """Feed the run that is being put together."""
         side = self._run_side

@@ -6,12 +6,15 @@ between the fast and the slow way changes anything; and nothing comes out before
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.tcp_packets import ACK, CLIENT, FIN, SERVER, SYN, Packet, Result, reassemble
+from glancetrace.net.run import Connection
+from glancetrace.net.verdict import Verdict
+from tests.support.tcp_packets import ACK, CLIENT, FIN, RST, SERVER, SYN, Packet, Result, reassemble
 
 ISNS = st.sampled_from([0, 7, 2**31 - 20, 2**32 - 40, 2**32 - 1])
 
@@ -26,7 +29,7 @@ class Wire(NamedTuple):
 
 @st.composite
 def wires(draw: st.DrawFn) -> Wire:
-    """A conversation without accidents: handshake, messages in segments, acknowledgments now and then, FINs."""
+    """A conversation without accidents: handshake, messages in segments, acknowledgments, FINs, RST."""
     isn = (draw(ISNS), draw(ISNS))
     nxt = [isn[0] + 1, isn[1] + 1]
     packets = [
@@ -49,6 +52,9 @@ def wires(draw: st.DrawFn) -> Wire:
         packets.append(Packet(*ends[side], nxt[side], nxt[1 - side], ACK | FIN))
         nxt[side] += 1
         packets.append(Packet(*ends[1 - side], nxt[1 - side], nxt[side], ACK))
+    if draw(st.integers(0, 3)) == 0:
+        side = draw(st.integers(0, 1))
+        packets.append(Packet(*ends[side], nxt[side], nxt[1 - side], draw(st.sampled_from([RST, RST | ACK]))))
     timed = [packet._replace(ts=1000 * number) for number, packet in enumerate(packets)]
     return Wire(timed, (isn[0] + 1, isn[1] + 1), (bytes(sent[0]), bytes(sent[1])))
 
@@ -137,6 +143,14 @@ def test_without_losses_there_is_no_gap(data: st.DataObject) -> None:
     assert [len(places(result, side)) for side in (0, 1)] == [len(sent) for sent in wire.sent]
 
 
+def by_length(_connection: Connection, client: bytes, server: bytes) -> Verdict:
+    """Some connections are wanted, some are not, some have swapped roles; by their first bytes alone."""
+    seen = len(client) + 3 * len(server)
+    if seen < 9:
+        return Verdict.MORE
+    return (Verdict.WANT, Verdict.WANT_SWAPPED, Verdict.SKIP)[seen % 3]
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.data())
 def test_cuts_and_ways_change_nothing(data: st.DataObject) -> None:
@@ -150,12 +164,19 @@ def test_cuts_and_ways_change_nothing(data: st.DataObject) -> None:
     packets += data.draw(captures(wire, losses=True)) if data.draw(st.booleans()) else []
     if not packets:
         return
-    whole = outcome(reassemble(packets, fast=False))
-    assert outcome(reassemble(packets)) == whole
+    epoch = data.draw(st.sampled_from([5, 20, 1000]))
+    ports = data.draw(st.sampled_from([frozenset({3306}), frozenset({1})]))
+
+    def result(cuts: Iterable[int], *, fast: bool) -> object:
+        return outcome(
+            reassemble(packets, cuts=cuts, fast=fast, epoch_packets=epoch, server_ports=ports, judge=by_length)
+        )
+
+    whole = result((), fast=False)
+    assert result((), fast=True) == whole
     for fast in (True, False):
-        cuts = data.draw(st.sets(st.integers(1, len(packets)), max_size=8))
-        assert outcome(reassemble(packets, cuts=cuts, fast=fast)) == whole
-    assert outcome(reassemble(packets, cuts=range(len(packets)))) == whole
+        assert result(data.draw(st.sets(st.integers(1, len(packets)), max_size=8)), fast=fast) == whole
+    assert result(range(len(packets)), fast=True) == whole
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

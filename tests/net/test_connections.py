@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from glancetrace.net.reorder import GIVE_UP_NS
 from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection
 from glancetrace.net.verdict import MAX_SEGMENTS, PREFIX_LEN, Verdict
 from tests.support.tcp_packets import (
@@ -106,17 +107,29 @@ def test_a_fin_before_missing_bytes_waits_for_them() -> None:
 
 
 @both_ways
-def test_rst_closes_and_what_follows_is_late(fast: bool) -> None:
+def test_rst_closes(fast: bool) -> None:
     packets = [
         *HANDSHAKE,
-        from_client(10, 100, b"ask"),
+        from_client(10, 100, b"ask", ts=3),
         from_client(13, 100, flags=RST, ts=4),
-        from_server(100, 13, b"answer"),
+        from_server(100, 13, b"on its way", ts=5),
+        from_server(110, 13, b"too late", ts=4 + GIVE_UP_NS),
+        from_server(118, 13, b"too late", ts=5 + GIVE_UP_NS),
     ]
-    result = reassemble(packets, fast=fast)
-    assert result.only().closed == (4, 5, "rst")
-    assert [s.data for s in result.only().segments] == [b"ask"]
-    assert result.tcp.accounting.late_bytes == 6
+    for cuts in ((), (5,), range(8)):
+        result = reassemble(packets, fast=fast, cuts=cuts)
+        assert result.only().closed == (4, 5, "rst")
+        assert [s.data for s in result.only().segments] == [b"ask", b"on its way", b"too late"]
+        assert result.tcp.accounting.late_bytes == 8
+
+
+@pytest.mark.parametrize("flags", [RST, RST | ACK])
+def test_rst_captured_before_the_last_data(flags: int) -> None:
+    packets = [*HANDSHAKE, from_client(13, 0, flags=flags, ts=4), from_client(10, 100, b"ask", ts=3)]
+    for follows in ([], [from_client(7_000, 0, flags=SYN)]):
+        recorder = reassemble([*packets, *follows]).recorders[0]
+        assert recorder.stream(FROM_CLIENT) == [b"ask"]
+        assert recorder.closed == (4, 4, "rst")
 
 
 @both_ways
@@ -297,3 +310,15 @@ def test_issues_of_unwanted_connections_are_not_counted() -> None:
     assert result.kinds() == {}
     result = reassemble([*lossy, from_client(12, 100, b"!")], server_ports=UNKNOWN_PORTS, judge=after_all)
     assert result.kinds() == {"tcp-overlap-differs": 1}
+
+
+@both_ways
+def test_what_is_over_or_unwanted_and_silent_is_forgotten(fast: bool) -> None:
+    scan = [Packet(("192.0.2.7", 1000 + n), SERVER, 5, 0, SYN) for n in range(100)]
+    unwanted = [packet._replace(target=("192.0.2.9", 22)) for packet in scan]
+    short = [*HANDSHAKE, from_client(10, 100, flags=FIN | ACK), from_server(100, 11, flags=FIN | ACK)]
+    packets = [*short, *unwanted, *scan, *[from_client(10, 100)._replace(source=OTHER)] * 25]
+    for cuts in ((), (7, 50, 121)):
+        result = reassemble(packets, fast=fast, cuts=cuts, epoch_packets=10)
+        assert len(result.tcp._flows) == 101
+        assert len(result.tcp.connections) == 102

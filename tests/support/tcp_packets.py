@@ -12,7 +12,7 @@ import numpy as np
 
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.issues import IssueLog
-from glancetrace.net.reassemble import TcpReassembler
+from glancetrace.net.reassemble import EPOCH_PACKETS, TcpReassembler
 from glancetrace.net.run import Connection, Run
 from glancetrace.net.verdict import Judge
 
@@ -168,6 +168,7 @@ def reassemble(
     server_ports: frozenset[int] = frozenset({3306}),
     judge: Judge | None = None,
     make: Callable[[Connection], Recorder | None] = Recorder,
+    epoch_packets: int = EPOCH_PACKETS,
 ) -> Result:
     """Reassemble `packets` in blocks that are cut at the positions `cuts`, and check that the accounting balances."""
     issues = IssueLog()
@@ -179,7 +180,9 @@ def reassemble(
             recorders.append(recorder)
         return recorder
 
-    tcp = TcpReassembler(consumer, issues, server_ports=server_ports, judge=judge, fast=fast)
+    tcp = TcpReassembler(
+        consumer, issues, server_ports=server_ports, judge=judge, fast=fast, epoch_packets=epoch_packets
+    )
     edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < len(packets)), len(packets)]
     for begin, end in itertools.pairwise(edges):
         tcp.push(block_of(packets[begin:end], begin + 1))
