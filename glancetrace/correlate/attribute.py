@@ -25,6 +25,9 @@ __all__ = ["attribute"]
 _CONNECT = 2_000_000_000
 """ns within which a new connection is used by whoever opened it."""
 
+_OPENER = 0.9
+"""How sure it is that who used a new connection first had opened it: a pool may hand it to somebody else."""
+
 _MAX_REJECTED = 8
 """Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
 
@@ -193,10 +196,10 @@ def _links(unit: UnitOfWork, choices: dict[int, _Choice], calls_known: bool) -> 
             yield Link(
                 statement_id=statement.id,
                 call_id=choice.call.call.id,
-                link_class=choice.link_class,
+                link_class=INFERRED if unit.setup else choice.link_class,
                 relation=choice.relation,
-                score=choice.score,
-                evidence=choice.evidence if not unit.setup else ("opened the connection", *choice.evidence),
+                score=min(choice.score, _OPENER) if unit.setup else choice.score,
+                evidence=("first to use the new connection",) if unit.setup else choice.evidence,
                 rejected=choice.rejected,
             )
 
