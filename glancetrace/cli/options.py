@@ -81,9 +81,9 @@ class Reading:
         for entry in self.ports:
             service, _, number = entry.partition("=")
             if service not in SERVICES or not number.isascii() or not number.isdigit() or not 0 < int(number) < 65536:
+                known = ", ".join(SERVICES)
                 raise UsageError(
-                    f"--port {entry!r} is not service=port",
-                    action=f"services: {', '.join(SERVICES)}; --port glance=9292",
+                    f"--port {entry!r} is not SERVICE=PORT", action=f"as in glance=9292; services: {known}"
                 )
             ports[int(number)] = service
         return ports
@@ -93,6 +93,7 @@ class Reading:
         from glancetrace.output.progress import ProgressBar
         from glancetrace.pipeline import Options, analyze
 
+        self._check_hashes()
         with ProgressBar(enabled=self.progress) as bar:
             options = Options(
                 ports=self.port_map(),
@@ -101,6 +102,14 @@ class Reading:
                 progress=bar if bar.enabled else None,
             )
             return analyze(list(paths), options)
+
+    def _check_hashes(self) -> None:
+        import hashlib
+
+        for name in self.hashes:
+            known = hashlib.algorithms_available
+            if name not in known or not hashlib.new(name, usedforsecurity=False).digest_size:
+                raise UsageError(f"--hash {name!r} is not known", action=f"one of {', '.join(sorted(known))}")
 
     def look(self, paths: Sequence[str]) -> QuickLook:
         """The quick look at captures."""
