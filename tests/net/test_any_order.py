@@ -76,12 +76,14 @@ def captures(draw: st.DrawFn, wire: Wire, *, losses: bool, repeats: bool = True)
             data = bytes(byte ^ 0x55 for byte in data)
         again = packet._replace(seq=wire.first[side] + start, payload=data)
         packets.insert(draw(st.integers(min(len(packets), 4), len(packets))), again)
-    for _ in range(draw(st.integers(0, 5))):
-        at = draw(st.integers(0, len(packets) - 1))
+    first = draw(st.sampled_from([(0, 1, 2), (1, 0, 2), (0, 2, 1)]))
+    packets[:3] = [packets[number] for number in first]
+    for _ in range(draw(st.integers(0, 5)) if len(packets) > 3 else 0):
+        at = draw(st.integers(3, len(packets) - 1))
         packet = packets.pop(at)
         packets.insert(min(len(packets), at + draw(st.integers(1, 6))), packet)
-    if losses:
-        lost = draw(st.sets(st.integers(2, len(packets) - 1), max_size=4))
+    if losses and len(packets) > 3:
+        lost = draw(st.sets(st.integers(3, len(packets) - 1), max_size=4))
         packets = [packet for number, packet in enumerate(packets) if number not in lost]
     return packets
 
