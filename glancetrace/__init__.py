@@ -24,7 +24,7 @@ _HOMES = {"analyze": "glancetrace.pipeline", "Options": "glancetrace.pipeline", 
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - keeps the package's import free
+    from importlib import import_module
 
     if name == "errors":
         return import_module("glancetrace.errors")

@@ -82,7 +82,7 @@ class _ConnectionDecoder:
         self._connection = connection
         self.row = ConnectionRow(connection, "unknown")
         self._service = stage.options.ports.get(connection.server[1])
-        self._prefixes = [b"", b""]
+        self._ignored_bytes = 0
         self._decoder: HttpDecoder | MysqlDecoder | None = None
         self.feed: Callable[[Run], None] = self._first_feed
 
@@ -103,9 +103,10 @@ class _ConnectionDecoder:
         else:
             kind = "tls-not-decrypted" if protocol == "tls" else "protocol-unknown"
             stage.issues.count(kind, frame=run.frames[0], connection_id=connection.id)
-            self.feed = _ignore
             if protocol == "tls":
                 self.row.tls = _TLS_UNKNOWN
+            self.feed = self._ignore
+            self._ignore(run)
             return
         self.feed = self._decoder.feed
         self._decoder.feed(run)
@@ -120,6 +121,17 @@ class _ConnectionDecoder:
         if looks_like_http(client, server):
             return "http"
         return "mysql" if looks_like_mysql(client, server) is not False else "unknown"
+
+    def _ignore(self, run: Run) -> None:
+        """Nobody decodes this connection."""
+        self._ignored_bytes += len(run.data)
+
+    @property
+    def bytes_skipped(self) -> int:
+        """Bytes of both directions that were fed and not decoded."""
+        if isinstance(self._decoder, HttpDecoder):
+            return sum(self._decoder.bytes_skipped)
+        return self._ignored_bytes
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """The connection ends."""
@@ -137,10 +149,6 @@ _TLS_UNKNOWN: dict[str, object] = {
 }
 
 
-def _ignore(run: Run) -> None:
-    """Nobody decodes this connection."""
-
-
 class _Stage:
     """State that the connections of one capture share."""
 
@@ -150,13 +158,12 @@ class _Stage:
         self.definitions = DefinitionsCache()
         self.exchanges: list[tuple[HttpExchange, Connection]] = []
         self.commands: list[tuple[MysqlCommand, Connection]] = []
-        self.rows: dict[int, ConnectionRow] = {}
+        self.decoders: dict[Connection, _ConnectionDecoder] = {}
         algorithms = tuple(dict.fromkeys((*DEFAULT_HASHES, *options.hashes)))
         self.body_policy = make_body_policy(lambda: hash_pool.new(algorithms))
 
     def consumer(self, connection: Connection) -> _ConnectionDecoder:
-        decoder = _ConnectionDecoder(self, connection)
-        self.rows[id(connection)] = decoder.row
+        decoder = self.decoders[connection] = _ConnectionDecoder(self, connection)
         return decoder
 
     def http_sink(self, connection: Connection) -> Callable[[HttpExchange], None]:
@@ -219,9 +226,7 @@ def decode(paths: Paths, options: Options | None = None) -> Decoded:
     reader = open_captures(names, issues, block_size=options.block_size)
     with _no_collection(), HashPool() as pool:
         stage = _Stage(options, issues, pool)
-        reassembler = TcpReassembler(
-            stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge
-        )
+        reassembler = TcpReassembler(stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge)
         accounting = _read(reader, reassembler, issues, options)
         # Digests are asked for while the pool's threads are still there.
         for exchange, _connection in stage.exchanges:
@@ -229,14 +234,13 @@ def decode(paths: Paths, options: Options | None = None) -> Decoded:
                 if body.hasher is not None:
                     body.hasher.hexdigests()
     totals = reassembler.accounting
-    accounting.stream_bytes_decoded = totals.decoded_bytes
-    accounting.stream_bytes_skipped = totals.skipped_bytes
+    skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
+    accounting.stream_bytes_decoded = totals.decoded_bytes - skipped
+    accounting.stream_bytes_skipped = totals.skipped_bytes + skipped
     accounting.stream_bytes_missing = totals.missing_bytes
     accounting.stream_bytes = totals.decoded_bytes + totals.skipped_bytes + totals.missing_bytes
-    rows = [stage.rows[id(c)] for c in reassembler.connections if id(c) in stage.rows]
-    return Decoded(
-        reader, issues, accounting, stage.exchanges, stage.commands, rows, totals.connections
-    )
+    rows = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
+    return Decoded(reader, issues, accounting, stage.exchanges, stage.commands, rows, totals.connections)
 
 
 def _read(reader: CaptureReader, reassembler: TcpReassembler, issues: IssueLog, options: Options) -> Accounting:

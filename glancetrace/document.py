@@ -207,7 +207,11 @@ class RowBuilder:
         harmless = self._harmless.get(shape.digest)
         if harmless is None:
             harmless = self._harmless[shape.digest] = not may_hold_secret(shape.text)
-        if harmless and not parsed.comment and not may_hold_secret("\n".join([v for v in parsed.literals if type(v) is str])):
+        if (
+            harmless
+            and not parsed.comment
+            and not may_hold_secret("\n".join([v for v in parsed.literals if type(v) is str]))
+        ):
             return text
         return self.trace.redactor.text(text)
 

@@ -35,7 +35,7 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "capture-damaged",
             "error",
-            "a packet header in the file makes no sense; reading went on at the next header that does, or stopped there",
+            "a packet header in the file makes no sense; reading went on at the next one that does, or stopped there",
             "copy the file again in binary mode, or record again",
         ),
         IssueKind(

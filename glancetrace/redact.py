@@ -32,8 +32,11 @@ SECRET_HEADERS = frozenset(
 )
 
 _SECRET_KEY = r"(?:admin_?pass|adminPass|new_?password|original_?password|user_?password|password|passwd|secret_?key|secret|api_?key|access_?key|private_?key|signature|passcode|credential_blob|blob|key_hash|hash_key|password_hash|token)"  # noqa: E501
-_HINTS = ("gAAAA", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key", "KEY",
-          "://", "$2", "$pbkdf2", "$scrypt", "$6$", "signature", "Signature", "blob", "eyJ", "IDENTIFIED", "identified")  # fmt: skip
+_HINTS = (
+    "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key", "KEY",
+    "signature", "Signature", "blob", "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
+)  # fmt: skip
+"""What stands in every text that the patterns below match: looked for first, which is much faster."""
 
 _FERNET = re.compile(r"gAAAA[A-Za-z0-9_\-]{16,}={0,2}")
 _JWS = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+")
@@ -51,7 +54,7 @@ _SET_PASSWORD = re.compile(r"(PASSWORD\s*\(\s*)'(?:[^'\\]|\\.)*'", re.IGNORECASE
 
 def may_hold_secret(text: str) -> bool:
     """False when nothing in `text` can be a secret; far cheaper than replacing."""
-    for hint in _HINTS:
+    for hint in _HINTS:  # noqa: SIM110 - a generator costs more than the search
         if hint in text:
             return True
     return False

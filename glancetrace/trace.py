@@ -139,7 +139,7 @@ class Trace:
         Raises:
             KeyError: there is no such table.
         """
-        from glancetrace.frames import build_frame  # noqa: PLC0415 - pandas takes half a second to import
+        from glancetrace.frames import build_frame
 
         return build_frame(self, table)
 

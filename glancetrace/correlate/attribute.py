@@ -9,7 +9,6 @@ after a response is tied to its call by task and image ids; the rest stays witho
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,7 +17,6 @@ from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, Link
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
-from glancetrace.glance.statement import SqlStatement
 
 __all__ = ["attribute"]
 
@@ -84,11 +82,12 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
         active = still_open
         if unit.unit.setup:
             continue
+        unit.alone = bool(calls) and not active
         choice = going_on.choose_by_task(unit) or _choose(unit, active) or going_on.choose_by_image(unit)
         if choice is not None:
             choices[id(unit.unit)] = choice
             going_on.learn(choice.call, unit)
-    return [link for unit in facts for link in _links(unit.unit, choices, bool(calls))]
+    return [link for unit in facts for link in _links(unit.unit, choices, unit.alone)]
 
 
 def _choose(unit: UnitFacts, active: list[CallFacts]) -> _Choice | None:
@@ -182,8 +181,11 @@ def _only(keys: frozenset[str], index: dict[str, CallFacts]) -> CallFacts | None
     return next(iter(found.values())) if len(found) == 1 else None
 
 
-def _links(unit: UnitOfWork, choices: dict[int, _Choice], calls_known: bool) -> Iterable[Link]:
-    """Links of a unit's statements; set-up goes to whoever used the new connection next."""
+def _links(unit: UnitOfWork, choices: dict[int, _Choice], alone: bool) -> Iterable[Link]:
+    """Links of a unit's statements; set-up goes to whoever used the new connection next.
+
+    Without a call the statements are background work if they ran `alone`, with no call open that they could be of.
+    """
     choice = choices.get(id(unit))
     if unit.setup and unit.next_unit is not None and unit.next_unit.ts - unit.end_ts < _CONNECT:
         choice = _next_choice(unit, choices)
@@ -191,7 +193,8 @@ def _links(unit: UnitOfWork, choices: dict[int, _Choice], calls_known: bool) -> 
         if statement.kind in ("ping", "health"):
             continue
         if choice is None:
-            _leave_alone(statement, calls_known)
+            if statement.kind == "request":
+                statement.kind = "background" if alone else "unattributed"
         elif statement.kind != "setup":
             yield Link(
                 statement_id=statement.id,
@@ -210,16 +213,3 @@ def _next_choice(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | Non
     while following is not None and following.setup:
         following = following.next_unit
     return choices.get(id(following)) if following is not None else None
-
-
-def _leave_alone(statement: SqlStatement, calls_known: bool) -> None:
-    if statement.kind == "request":
-        statement.kind = "background" if calls_known else "unattributed"
-
-
-def by_service(units: Iterable[tuple[str, UnitOfWork]]) -> dict[str, list[UnitOfWork]]:
-    """Units grouped by service."""
-    grouped: dict[str, list[UnitOfWork]] = defaultdict(list)
-    for service, unit in units:
-        grouped[service].append(unit)
-    return grouped

@@ -44,7 +44,8 @@ class UnitFacts:
 
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
-    `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions.
+    `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
+    `alone`: no call was open while it ran.
     """
 
     unit: UnitOfWork
@@ -58,6 +59,7 @@ class UnitFacts:
     tasks: frozenset[str]
     request_ids: frozenset[str]
     blank: bool
+    alone: bool = False
 
 
 def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:

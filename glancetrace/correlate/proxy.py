@@ -8,6 +8,7 @@ themselves are compared: same texts in the same order, each inner command within
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.glance.statement import SqlStatement, StatementHop
@@ -54,7 +55,7 @@ def _legs(by_connection: dict[int, list[SqlStatement]]) -> dict[int, int]:
     taken: set[int] = set()
     for group in starts.values():
         group.sort(key=lambda key: by_connection[key][0].command.ts)
-        for outer, inner in zip(group, group[1:], strict=False):
+        for outer, inner in pairwise(group):
             legs[outer] = inner
             taken |= {outer, inner}
     rest = [key for key, statements in by_connection.items() if statements and key not in taken]

@@ -82,9 +82,7 @@ def _steps(evidence: ImageEvidence) -> list[_Step]:
         if statement.command.affected_rows == 0:
             continue
         certain = statement.outcome == _COMMITTED and statement.command.complete
-        steps.append(
-            _Step(write, change.status_from, change.status_to, change.operation == "INSERT", certain)
-        )
+        steps.append(_Step(write, change.status_from, change.status_to, change.operation == "INSERT", certain))
     # A write whose transaction's end is not known counts only where later evidence needs it.
     steps.sort(key=lambda step: (step.write.ts, step.write.statement.id))
     return steps
@@ -194,7 +192,7 @@ def _infer_from_reads(chain: Chain, reads: list[Read]) -> None:
     """Insert a change where a read shows a status that no seen change explains."""
     for read in reads:
         status = read.values.get("status")
-        if not isinstance(status, str) or not chain.transitions and status == chain.first_status:
+        if not isinstance(status, str) or (not chain.transitions and status == chain.first_status):
             continue
         if status in possible_statuses(chain, read.since, read.ts, _early(chain)):
             continue
@@ -258,7 +256,9 @@ def _chain_from_api(evidence: ImageEvidence) -> Chain:
             chain.certainty = OBSERVED if certainty == OBSERVED else certainty
             continue
         before = None if creates else chain.status
-        transition = _transition(before, status, ts, INFERRED if certainty == OBSERVED else certainty, frame=frame, write=None)
+        transition = _transition(
+            before, status, ts, INFERRED if certainty == OBSERVED else certainty, frame=frame, write=None
+        )
         transition.source, transition.call_id = "api", call.id
         chain.transitions.append(transition)
     return chain

@@ -107,9 +107,7 @@ def collect_evidence(
             for image_id, values in _image_rows(statement):
                 # Behind its own uncommitted write a transaction reads what nobody else sees yet.
                 if image_id not in written[statement.unit_id]:
-                    of(image_id).reads.append(
-                        Read(statement, first_ts[statement.unit_id], statement.end_ts, values)
-                    )
+                    of(image_id).reads.append(Read(statement, first_ts[statement.unit_id], statement.end_ts, values))
     for call in calls:
         if call.service not in ("glance", "registry"):
             continue

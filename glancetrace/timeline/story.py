@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from glancetrace.correlate.link import Link
@@ -63,7 +64,7 @@ def _intervals(chain: Chain) -> list[StatusInterval]:
 
 def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
     """Last known values of the image's own fields."""
-    told: list[tuple[int, int, dict[str, Any]]] = [
+    told: list[tuple[int, int, Mapping[str, Any]]] = [
         (w.ts, w.statement.id, w.change.values)
         for w in evidence.writes
         if w.change.table == "images" and w.statement.outcome == "committed" and w.statement.command.affected_rows != 0
