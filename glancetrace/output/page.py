@@ -10,9 +10,8 @@ from glancetrace.output.paint import Painter
 from glancetrace.output.places import Places
 from glancetrace.redact import Redactor
 
-__all__ = ["NARROWEST", "Page", "short_id"]
+__all__ = ["Page", "short_id"]
 
-NARROWEST = 60
 _UNBOUNDED = 110
 _UUID_LEN = 36
 
@@ -23,7 +22,7 @@ class Page:
 
     Attributes:
         painter: applies colours. clock: formats times. places: names frames. redactor: hides secrets.
-        width: columns of the terminal, at least `NARROWEST`; None in a pipe or file, where lines are not cut.
+        width: columns of the terminal, at least 60; None in a pipe or file, where lines are not cut.
     """
 
     painter: Painter

@@ -12,11 +12,11 @@ from typing import BinaryIO, Self
 
 from glancetrace.errors import UsageError
 from glancetrace.output.clean import escape_json_controls
-from glancetrace.output.page import NARROWEST
 
 __all__ = ["ReaderGone", "Target"]
 
 _BATCH = 1 << 16
+_NARROWEST = 60
 
 
 class ReaderGone(Exception):
@@ -71,9 +71,9 @@ class Target:
     def width(self) -> int | None:
         """Columns of the terminal; what COLUMNS says elsewhere; None when nothing says so."""
         if self.is_terminal:
-            return max(NARROWEST, shutil.get_terminal_size().columns)
+            return max(_NARROWEST, shutil.get_terminal_size().columns)
         columns = os.environ.get("COLUMNS", "")
-        return max(NARROWEST, int(columns)) if columns.isascii() and columns.isdigit() else None
+        return max(_NARROWEST, int(columns)) if columns.isascii() and columns.isdigit() else None
 
     def write(self, data: bytes) -> None:
         """Write all of `data`."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glancetrace.output.paint import Painter, Styled
-from glancetrace.output.table import Column, cell_width, fit, render_table
+from glancetrace.output.table import Cell, Column, cell_width, fit, render_table
 
 PLAIN = Painter(color=False)
 ID = "7b1a2c3d-0000-4000-8000-000000000001"
@@ -61,7 +61,7 @@ def test_wide_characters_count_twice() -> None:
 
 
 def test_colours_do_not_change_the_layout() -> None:
-    rows = [[Styled("red", "bad"), "x"]]
+    rows: list[list[Cell]] = [[Styled("red", "bad"), "x"]]
     (_, line) = render_table((Column("colour"), Column("b")), rows, Painter(color=True), width=None, indent="")
     assert line == "\x1b[31mred\x1b[0m     x"
 
