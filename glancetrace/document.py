@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import KINDS
 from glancetrace.net.run import Endpoint, render_endpoint
-from glancetrace.redact import may_hold_secret
+from glancetrace.redact import Redactor, is_secret_name, may_hold_secret
 from glancetrace.schema import SCHEMA
+from glancetrace.sql.statement import Shape
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
 from glancetrace.trace import Trace
 
-__all__ = ["BUILDERS", "RowBuilder", "render_document", "rfc3339"]
+__all__ = ["BUILDERS", "RowBuilder", "render_document", "rfc3339", "shown_sql"]
 
 Row = dict[str, Any]
 Clock = Callable[[int | None], Any]
@@ -46,6 +48,29 @@ def _second(seconds: int) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
+def _writes_secret(shape: Shape) -> bool:
+    """A literal of such a statement is a secret by the column that it stands beside, whatever it looks like."""
+    columns = [a.column for a in shape.assignments if a.slot is not None]
+    columns += [p.column for p in shape.predicates if p.slots]
+    return any(map(is_secret_name, columns))
+
+
+def shown_sql(statement: SqlStatement, redactor: Redactor) -> str | None:
+    """Text of a statement as it may be shown; without its literals where one of them is a secret."""
+    text = statement.command.sql
+    parsed = statement.parsed
+    if text is None or redactor.reveal:
+        return text
+    if parsed is None or parsed.comment or not parsed.shape.parsed or not parsed.shape.tables:
+        return redactor.text(text)
+    if _writes_secret(parsed.shape):
+        return parsed.shape.text
+    if may_hold_secret("\n".join([value for value in parsed.literals if type(value) is str])):
+        return redactor.text(text)
+    return text
+
+
 class RowBuilder:
     """Builds rows of one trace.
 
@@ -58,7 +83,6 @@ class RowBuilder:
         self.trace = trace
         self._time: Clock = (lambda ts: ts) if raw_times else rfc3339
         self._endpoints: dict[Endpoint, str] = {}
-        self._harmless: dict[str, bool] = {}
 
     def _endpoint(self, endpoint: Endpoint) -> str:
         text = self._endpoints.get(endpoint)
@@ -174,7 +198,7 @@ class RowBuilder:
             "command": command.command,
             "operation": shape.operation if shape is not None else statement.operation,
             "tables": shape.tables if shape is not None else (),
-            "sql": self.sql(statement),
+            "sql": shown_sql(statement, self.trace.redactor),
             "digest": shape.digest if shape is not None else None,
             "image_ids": statement.image_ids,
             "ts": self._time(command.ts),
@@ -196,24 +220,6 @@ class RowBuilder:
             "request_frame": command.request_frame,
             "response_frame": command.response_frame,
         }
-
-    def sql(self, statement: SqlStatement) -> str | None:
-        """Text of a statement, secrets replaced."""
-        text = statement.command.sql
-        parsed = statement.parsed
-        if text is None or parsed is None:
-            return text if text is None else self.trace.redactor.text(text)
-        shape = parsed.shape
-        harmless = self._harmless.get(shape.digest)
-        if harmless is None:
-            harmless = self._harmless[shape.digest] = not may_hold_secret(shape.text)
-        if (
-            harmless
-            and not parsed.comment
-            and not may_hold_secret("\n".join([v for v in parsed.literals if type(v) is str]))
-        ):
-            return text
-        return self.trace.redactor.text(text)
 
     def statements(self) -> Iterator[Row]:
         """All SQL statements."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["REDACTED", "SECRET_HEADERS", "Redactor", "may_hold_secret"]
+__all__ = ["REDACTED", "SECRET_HEADERS", "Redactor", "is_secret_name", "may_hold_secret"]
 
 REDACTED = "<redacted>"
 
@@ -33,11 +33,13 @@ SECRET_HEADERS = frozenset(
 
 _SECRET_KEY = r"(?:admin_?pass|adminPass|new_?password|original_?password|user_?password|password|passwd|secret_?key|secret|api_?key|access_?key|private_?key|signature|passcode|credential_blob|blob|key_hash|hash_key|password_hash|token)"  # noqa: E501
 _HINTS = (
-    "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key", "KEY",
-    "signature", "Signature", "blob", "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
+    "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key",
+    "KEY",
+    "_sig=", "signature", "Signature", "blob", "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
 )  # fmt: skip
 """What stands in every text that the patterns below match: looked for first, which is much faster."""
 
+_SECRET_NAME = re.compile(_SECRET_KEY, re.IGNORECASE)
 _FERNET = re.compile(r"gAAAA[A-Za-z0-9_\-]{16,}={0,2}")
 _JWS = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+")
 _CRYPT = re.compile(r"\$(?:2[abxy]?|pbkdf2[a-z0-9-]*|scrypt|bcrypt_sha256|5|6)\$[A-Za-z0-9./$+=,\-]{8,}")
@@ -58,6 +60,11 @@ def may_hold_secret(text: str) -> bool:
         if hint in text:
             return True
     return False
+
+
+def is_secret_name(name: str) -> bool:
+    """A column or field of this name holds a secret."""
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 class Redactor:
