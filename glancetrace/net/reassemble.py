@@ -94,6 +94,7 @@ class TcpReassembler:
         server_ports: ports of known servers.
         judge: decides about connections on other ports; None: nobody wants them.
         fast: False takes every packet one by one (for tests: the result is the same).
+        epoch_packets: how long silent connections are remembered that nobody wants or that are closed.
 
     Attributes:
         accounting: where the bytes went; it balances after `finish`.
@@ -250,7 +251,7 @@ class TcpReassembler:
                 opened += 1
             flow = flows[number]
             side, seq, _, flags, _, _, wire_len, _, _, clock_before, _ = packet
-            if flow.order is not None and flow.order.waits:
+            if flow.order is not None and flow.order.waits and clock_before >= flow.order.due_clock:
                 self._give_up(flow, clock_before)
             unusual = flags & SYN or (wire_len and flow.is_far(side, seq))
             if unusual and flow.is_reused_by(side, seq, flags):
@@ -286,8 +287,8 @@ class TcpReassembler:
         if flags & RST:
             order.push_reset(ts, frame, clock)
         else:
-            order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame)
-        if order.waits or flow.fins == _BOTH or flow.wanted == UNWANTED:
+            order.push(side, seq, ack, flags, buffer[payload : payload + payload_len], wire_len, ts, frame, clock)
+        if order.is_due(clock) or flow.fins == _BOTH or flow.wanted == UNWANTED:
             self._give_up(flow, clock)
 
     def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
@@ -337,7 +338,7 @@ class TcpReassembler:
         order = flow.order
         if order is None:
             return
-        order.give_up_old(clock)
+        order.give_up_due(clock)
         if flow.wanted == UNWANTED:
             flow.count(0, order.drop())
             flow.order = None

@@ -4,7 +4,7 @@ A segment goes on when the bytes before it have gone on, and the peer's bytes th
 response that was captured before its request comes out after it. Until then it waits. Where bytes do not come:
 
 - The peer acknowledged them, or the peer is not in the capture at all: the capture lost them. They are given up after
-  `GIVE_UP_PACKETS` further packets of the connection or `GIVE_UP_NS` of capture time.
+  `GIVE_UP_PACKETS` further packets of the connection or `GIVE_UP_NS` of capture time since.
 - Nobody acknowledged them: they were lost on the network, and their retransmission is waited for, until more than
   `MAX_WAITING_BYTES` wait behind them or the connection ends.
 
@@ -17,6 +17,9 @@ its first byte.
 
 from __future__ import annotations
 
+from collections import deque
+from typing import NamedTuple
+
 from glancetrace.net.flow import FAR, TAIL_LEN, UNKNOWN, WANTED, Flow, unwrap
 from glancetrace.net.run import Run
 from glancetrace.net.waiting import Piece, WaitingPieces
@@ -27,6 +30,7 @@ __all__ = [
     "GIVE_UP_NS",
     "GIVE_UP_PACKETS",
     "MAX_WAITING_BYTES",
+    "NEVER",
     "RST",
     "SEQUENCE_BASE",
     "SYN",
@@ -42,9 +46,20 @@ _MASK = SEQUENCE_BASE - 1
 _HALF = SEQUENCE_BASE >> 1
 _BOTH = 0b11
 
+NEVER = 1 << 63
+"""Later than all capture times (ns)."""
+
 GIVE_UP_PACKETS = 64
 GIVE_UP_NS = 300_000_000
 MAX_WAITING_BYTES = 4 << 20
+
+
+class _Acknowledged(NamedTuple):
+    """The bytes before `number` were acknowledged at the capture time `clock` (ns), when `packets` had been taken."""
+
+    number: int
+    clock: int
+    packets: int
 
 
 class Reordering:
@@ -53,10 +68,11 @@ class Reordering:
     Attributes:
         waiting: pieces by side. acked: by side, the number up to which the peer acknowledged.
         fin_at: by side, number of a FIN that was seen and not delivered, else `UNKNOWN`.
-        hole_at, hole_ts, hole_packet: by side, the place of missing bytes that will be given up, and the capture time
-            (ns) and packet since when.
+        acks: by side, when which number beyond `nxt` was acknowledged, oldest first.
+        packets: how many were taken. clock: capture time (ns) at the newest.
         reset: time (ns) and frame of the first RST. reset_clock: capture time (ns) then.
         waits: whether anything waits or is missing, or the connection was reset.
+        due_clock, due_packets: capture time (ns) and count of packets when something is to be given up.
     """
 
     __slots__ = (
@@ -68,11 +84,12 @@ class Reordering:
         "_run_side",
         "_ts",
         "acked",
+        "acks",
+        "clock",
+        "due_clock",
+        "due_packets",
         "fin_at",
         "flow",
-        "hole_at",
-        "hole_packet",
-        "hole_ts",
         "packets",
         "reset",
         "reset_clock",
@@ -85,18 +102,25 @@ class Reordering:
         self.waiting = (WaitingPieces(), WaitingPieces())
         self.acked = flow.nxt.copy()
         self.fin_at = [UNKNOWN, UNKNOWN]
-        self.hole_at = [UNKNOWN, UNKNOWN]
-        self.hole_ts = [0, 0]
-        self.hole_packet = [0, 0]
+        self.acks: tuple[deque[_Acknowledged], deque[_Acknowledged]] = (deque(), deque())
         self.packets = 0
+        self.clock = 0
         self.reset: tuple[int, int] | None = None
         self.reset_clock = 0
         self.waits = False
+        self.due_clock = NEVER
+        self.due_packets = NEVER
         self._start_run()
 
-    def push(self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int) -> None:
-        """Take the next packet of the open connection; `data` is its captured payload, `wire_len` its true length."""
+    def push(
+        self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int, clock: int
+    ) -> None:
+        """Take the next packet of the open connection.
+
+        `data` is its captured payload, `wire_len` the true length; `clock` is the capture time (ns).
+        """
         self.packets += 1
+        self.clock = clock
         flow = self.flow
         nxt = flow.nxt
         expected = nxt[side]
@@ -108,7 +132,7 @@ class Reordering:
             or (wire_len and (seq & _MASK != expected & _MASK or len(data) != wire_len or flow.fins))
         ):
             self._push_any(side, seq, ack, flags, data, wire_len, ts, frame)
-            self.waits = not self._is_idle()
+            self._plan()
         elif wire_len:
             nxt[side] = expected + wire_len
             self._append(side, data, ts, frame)
@@ -144,7 +168,11 @@ class Reordering:
         if self.reset is None:
             self.reset = (ts, frame)
             self.reset_clock = clock
-        self.waits = True
+        self._plan()
+
+    def is_due(self, clock: int) -> bool:
+        """Whether something is to be given up at the capture time `clock` (ns)."""
+        return clock >= self.due_clock or self.packets >= self.due_packets
 
     def is_over(self, clock: int) -> bool:
         """Whether nothing more is expected at the capture time `clock` (ns)."""
@@ -152,11 +180,18 @@ class Reordering:
             return True
         return self.flow.fins == _BOTH
 
-    def give_up_old(self, clock: int) -> None:
+    def give_up_due(self, clock: int) -> None:
         """Give up what was acknowledged and did not come in time; `clock` is the capture time (ns)."""
-        while self._give_up_one(clock):
-            self._drain()
-        self.waits = not self._is_idle()
+        progress = True
+        while progress:
+            progress = False
+            for side in (0, 1):
+                end = self._due_up_to(side, clock)
+                if end > self.flow.nxt[side]:
+                    self._skip(side, end)
+                    self._drain()
+                    progress = True
+        self._plan()
 
     def give_up_all(self) -> None:
         """The connection is over: nothing that is missing will come."""
@@ -215,8 +250,13 @@ class Reordering:
         if number > nxt + FAR:
             return 0
         if number > self.acked[side]:
-            self.acked[side] = number
+            self._note(side, number)
         return number
+
+    def _note(self, side: int, number: int) -> None:
+        """What `side` sent before `number` has arrived."""
+        self.acked[side] = number
+        self.acks[side].append(_Acknowledged(number, self.clock, self.packets))
 
     def _take(self, side: int, piece: Piece) -> None:
         """Deliver a segment, or let it wait."""
@@ -227,6 +267,7 @@ class Reordering:
             if not flow.began[side] and not is_probe:
                 nxt = flow.nxt[side] = piece.start
                 flow.base[side] = piece.start & _MASK
+                self._note(side, self.acked[side])
             else:
                 seen = piece.data[: nxt - piece.start]
                 flow.sink.accounting.duplicate_bytes += len(seen)
@@ -244,14 +285,22 @@ class Reordering:
             if self.waiting[side ^ 1].pieces:
                 self._drain()
             return
+        if not flow.seen >> (side ^ 1) & 1 and piece.start > self.acked[side]:
+            self._note(side, piece.start)
         duplicate, differs = waiting.add(piece)
         if duplicate:
             flow.sink.accounting.duplicate_bytes += duplicate
         if differs:
             flow.complain("tcp-overlap-differs", piece.frame)
-        self._drain()
+        if waiting.pieces[0].start > nxt:
+            self._bound(piece.frame)
+        else:
+            self._drain()
+
+    def _bound(self, frame: int) -> None:
+        """Give up what is missing while too much waits for it."""
         while self.waiting[0].bytes_held + self.waiting[1].bytes_held > MAX_WAITING_BYTES:
-            flow.complain("tcp-buffer-exceeded", piece.frame)
+            self.flow.complain("tcp-buffer-exceeded", frame)
             if not any([self._give_up(0), self._give_up(1)]):
                 break
             self._drain()
@@ -338,24 +387,29 @@ class Reordering:
             return max(nxt, pieces[0].start)
         return max(nxt, self.fin_at[side] if self.fin_at[side] != UNKNOWN else self.acked[side])
 
-    def _give_up_one(self, clock: int) -> bool:
-        """Give up the missing bytes of one side if they are due."""
-        flow = self.flow
-        for side in (0, 1):
-            end = self._missing_up_to(side)
-            nxt = flow.nxt[side]
-            if flow.seen >> (side ^ 1) & 1:
-                end = min(end, self.acked[side])
-            if end <= nxt:
-                self.hole_at[side] = UNKNOWN
-            elif self.hole_at[side] != nxt:
-                self.hole_at[side] = nxt
-                self.hole_ts[side] = clock
-                self.hole_packet[side] = self.packets
-            elif self.packets - self.hole_packet[side] >= GIVE_UP_PACKETS or clock - self.hole_ts[side] >= GIVE_UP_NS:
-                self._skip(side, end)
-                return True
-        return False
+    def _due_up_to(self, side: int, clock: int) -> int:
+        """The number up to which the missing bytes of `side` are given up at the capture time `clock` (ns)."""
+        number = self.flow.nxt[side]
+        for acknowledged in self.acks[side]:
+            if clock - acknowledged.clock < GIVE_UP_NS and self.packets - acknowledged.packets < GIVE_UP_PACKETS:
+                break
+            number = acknowledged.number
+        return min(number, self._missing_up_to(side))
+
+    def _plan(self) -> None:
+        """Find out whether and for how long to wait."""
+        self.waits = not self._is_idle()
+        clock = NEVER if self.reset is None else self.reset_clock + GIVE_UP_NS
+        packets = NEVER
+        for side, acks in enumerate(self.acks):
+            nxt = self.flow.nxt[side]
+            while acks and acks[0].number <= nxt:
+                acks.popleft()
+            if acks and self._missing_up_to(side) > nxt:
+                clock = min(clock, acks[0].clock + GIVE_UP_NS)
+                packets = min(packets, acks[0].packets + GIVE_UP_PACKETS)
+        self.due_clock = clock
+        self.due_packets = packets
 
     def _give_up(self, side: int) -> bool:
         """Give up the missing bytes of `side`, acknowledged or not."""
