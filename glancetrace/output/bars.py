@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from glancetrace.timeline.image import StatusInterval
+from glancetrace.timeline.image import ImageStory, StatusInterval
 
-__all__ = ["Piece", "draw_axis", "lay_out_bar"]
+__all__ = ["Piece", "choose_view", "draw_axis", "lay_out_bar"]
 
 _GONE = frozenset({"deleted"})
+_BUSY = frozenset({"saving", "uploading", "importing", "pending_delete"})
 
 
 class Piece(NamedTuple):
@@ -18,6 +19,16 @@ class Piece(NamedTuple):
     status: str
     start: int
     length: int
+
+
+def choose_view(images: Sequence[ImageStory], last_ts: int) -> tuple[int, int]:
+    """The time that is worth drawing, ns: from the first interval to a little after the last change of any image, to
+    the end of the capture where one is still busy then. Every image has an interval."""
+    start = min(image.intervals[0].ts for image in images)
+    changed = max(image.intervals[-1].ts for image in images)
+    if changed == start or any(image.intervals[-1].status in _BUSY for image in images):
+        return start, max(last_ts, start + 1)
+    return start, max(min(last_ts, changed + (changed - start) // 6), changed + 1)
 
 
 def lay_out_bar(intervals: Sequence[StatusInterval], first_ts: int, last_ts: int, width: int) -> list[Piece]:

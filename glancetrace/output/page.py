@@ -13,6 +13,7 @@ from glancetrace.redact import Redactor
 __all__ = ["Page", "short_id"]
 
 _UNBOUNDED = 110
+_WITH_WHOLE_IDS = 120
 _UUID_LEN = 36
 
 
@@ -47,7 +48,7 @@ class Page:
     def image_id(self, image_id: str | None) -> str:
         """An image's id, its first eight digits where there is little room."""
         text = self.text(image_id or "-")
-        return text if self.drawing_width >= 100 else short_id(text)
+        return text if self.width is None or self.width >= _WITH_WHOLE_IDS else short_id(text)
 
 
 def short_id(text: str) -> str:

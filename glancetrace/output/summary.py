@@ -19,6 +19,7 @@ __all__ = [
     "count_attribution",
     "quantile",
     "rank_findings",
+    "sort_statuses",
     "sum_issues",
     "summarise_images",
     "summarise_operations",
@@ -81,6 +82,12 @@ class AttributionRow:
     statements: int
     linked: int
     kinds: dict[str, int]
+
+
+def sort_statuses(statuses: Iterable[str]) -> list[str]:
+    """Statuses in the order of an image's life, unknown ones at the end."""
+    rank = {status: index for index, status in enumerate(STATUS_ORDER)}
+    return sorted(statuses, key=lambda status: (rank.get(status, len(rank)), status))
 
 
 def quantile(values: Sequence[int], share: float) -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from glancetrace.output.paint import Painter, Styled
 
-__all__ = ["Cell", "Column", "cell_width", "fit", "render_table"]
+__all__ = ["Cell", "Column", "cell_width", "fit", "fit_middle", "render_table"]
 
 Cell = str | Styled
 _GAP = "  "
@@ -26,6 +26,7 @@ class Column:
         importance: columns with the lowest are left out first; 9 never.
         shrinks_to: narrowest width of free text, None for a column that is never cut.
         at_most: widest that it gets, also where there is room.
+        middle: cut in the middle: names often differ at their end.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Column:
     importance: int = 9
     shrinks_to: int | None = None
     at_most: int | None = None
+    middle: bool = False
 
 
 def cell_width(text: str) -> int:
@@ -57,6 +59,14 @@ def fit(text: str, width: int) -> str:
             break
         kept.append(character)
     return "".join(kept) + "…"
+
+
+def fit_middle(text: str, width: int) -> str:
+    """`text` cut to `width` columns in its middle."""
+    if cell_width(text) <= width:
+        return text
+    tail = fit(text[::-1], max(width // 2, 1))[-2::-1]
+    return fit(text, width - cell_width(tail)) + tail
 
 
 def _text(cell: Cell) -> str:
@@ -112,30 +122,30 @@ def render_table(
         width: columns of the terminal; None for as wide as it takes.
         indent: stands before every line.
     """
-    natural = [cell_width(column.title) for column in columns]
-    for row in rows:
-        for index, cell in enumerate(row):
-            size = cell_width(_text(cell))
-            if size > natural[index]:
-                natural[index] = size
+    sizes = [[cell_width(_text(cell)) for cell in row] for row in rows]
+    heading = [cell_width(column.title) for column in columns]
+    natural = [max(size) for size in zip(heading, *sizes, strict=True)]
     for index, column in enumerate(columns):
         if column.at_most is not None:
             natural[index] = min(natural[index], column.at_most)
-    kept = [i for i, column in enumerate(columns) if column.importance == 9 or any(_text(row[i]) for row in rows)]
+    kept = [i for i, column in enumerate(columns) if column.importance == 9 or any(size[i] for size in sizes)]
     room = None if width is None else width - len(indent)
     widths = choose_widths([columns[i] for i in kept], [natural[i] for i in kept], room)
-    shown = [(i, w, columns[i].right) for i, w in zip(kept, widths, strict=True) if w is not None]
+    shown = [(i, w, columns[i]) for i, w in zip(kept, widths, strict=True) if w is not None]
 
-    def line(cells: Sequence[Cell]) -> str:
+    def line(cells: Sequence[Cell], taken: Sequence[int]) -> str:
         parts = []
-        for index, size, right in shown:
-            cell = cells[index]
-            text = fit(_text(cell), size)
+        for index, size, column in shown:
+            cell, used = cells[index], taken[index]
+            text = _text(cell)
+            if used > size:
+                text = fit_middle(text, size) if column.middle else fit(text, size)
+                used = cell_width(text)
             painted = text if isinstance(cell, str) else painter.paint(text, cell.style)
-            padding = " " * (size - cell_width(text))
-            parts.append(padding + painted if right else painted + padding)
+            padding = " " * (size - used)
+            parts.append(padding + painted if column.right else painted + padding)
         return indent + _GAP.join(parts).rstrip()
 
-    yield line([Styled(column.title, "head") for column in columns])
-    for row in rows:
-        yield line(row)
+    yield line([Styled(column.title, "head") for column in columns], heading)
+    for row, taken in zip(rows, sizes, strict=True):
+        yield line(row, taken)

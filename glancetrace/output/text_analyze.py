@@ -5,21 +5,21 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from glancetrace.output.bars import draw_axis, lay_out_bar
+from glancetrace.output.bars import choose_view, draw_axis, lay_out_bar
 from glancetrace.output.clean import clean
 from glancetrace.output.page import Page, short_id
 from glancetrace.output.paint import Styled, severity_style, status_fill, status_style
 from glancetrace.output.summary import (
-    STATUS_ORDER,
     ImageRow,
     IssueRow,
     count_attribution,
     rank_findings,
+    sort_statuses,
     sum_issues,
     summarise_images,
     summarise_operations,
 )
-from glancetrace.output.table import Cell, Column, cell_width, fit, render_table
+from glancetrace.output.table import Cell, Column, cell_width, fit, fit_middle, render_table
 from glancetrace.output.units import format_bytes, format_count, format_duration, plural
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import Trace
@@ -153,9 +153,9 @@ def _images(trace: Trace, page: Page) -> Iterator[str]:
     if not rows:
         return
     seen = {status for row in rows for status in row.times}
-    statuses = [status for status in STATUS_ORDER if status in seen] + sorted(seen.difference(STATUS_ORDER))
+    statuses = sort_statuses(seen)
     columns = [
-        Column("name", shrinks_to=10, at_most=40),
+        Column("name", shrinks_to=10, at_most=40, middle=True),
         Column("id"),
         Column("status"),
         Column("size", right=True, importance=3),
@@ -165,45 +165,47 @@ def _images(trace: Trace, page: Page) -> Iterator[str]:
     yield from render_table(columns, [_image_row(row, statuses, page) for row in rows], page.painter, width=page.width)
 
 
-def _story_line(image: ImageStory, page: Page) -> str:
-    """`queued 1.2 s → saving 3.4 s → active`."""
+def _story_line(image: ImageStory, page: Page, width: int) -> str:
+    """`04:49:56.204652 queued 1.2 s → saving 3.4 s → active`; the time is left out where it does not fit."""
     parts = []
     for interval in image.intervals:
         status = clean(interval.status)
         parts.append(status if interval.dur is None else f"{status} {format_duration(interval.dur)}")
-    since = f"{page.clock.show(image.intervals[0].ts)} " if image.intervals else ""
-    return since + " → ".join(parts)
+    story = " → ".join(parts)
+    dated = f"{page.clock.show(image.intervals[0].ts)} {story}"
+    return dated if cell_width(dated) <= width else fit_middle(story, width)
 
 
 def _timeline(trace: Trace, page: Page) -> Iterator[str]:
     images = [image for image in trace.tables.images if image.intervals]
-    first_ts, last_ts = trace.capture.first_ts, trace.capture.last_ts
-    if not images or first_ts is None or last_ts is None:
+    capture = trace.capture
+    if not images or capture.first_ts is None or capture.last_ts is None:
         return
     names = [short_id(page.text(i.id)) if i.name is None else page.image_name(i.name) for i in images]
     room = page.drawing_width - 2
     label_width = min(max(map(cell_width, names)), 24, room // 4)
     width = room - label_width - 2
-    span = last_ts - first_ts
-    yield _title(page, "Timeline", f"{format_duration(span)} from {page.clock.show(first_ts)}")
+    margin = " " * (label_width + 4)
+    first_ts, last_ts = choose_view(images, capture.last_ts)
+    span, whole = last_ts - first_ts, capture.last_ts - capture.first_ts
+    note = f"{format_duration(span)} from {page.clock.show(first_ts)}, of {format_duration(whole)}"
+    yield _title(page, "Timeline", note)
     quarters = 4 if width >= 60 else 2
     labels, ticks = draw_axis([format_duration(span * n // quarters) if n else "0" for n in range(quarters + 1)], width)
-    margin = " " * (label_width + 4)
     yield page.painter.paint(f"{margin}{labels}", "dim")
     yield page.painter.paint(f"{margin}{ticks}", "dim")
-    seen: dict[str, None] = {}
+    seen: set[str] = set()
     for image, name in zip(images, names, strict=True):
         bar, cursor = "", 0
         for status, start, length in lay_out_bar(image.intervals, first_ts, last_ts, width):
             bar += " " * (start - cursor) + page.painter.paint(status_fill(status) * length, status_style(status))
             cursor = start + length
-            seen[status] = None
-        label = fit(name, label_width)
-        yield f"  {label}{' ' * (label_width - cell_width(label))}  {bar}"
+            seen.add(status)
+        label = fit_middle(name, label_width)
+        yield f"  {label}{' ' * (label_width - cell_width(label))}  {bar}".rstrip()
         if len(images) <= _WITH_TIMES:
-            yield page.painter.paint(f"{margin}{fit(_story_line(image, page), width)}", "dim")
-    order = [status for status in STATUS_ORDER if status in seen] + sorted(set(seen).difference(STATUS_ORDER))
-    legend = [f"{page.painter.paint(status_fill(s), status_style(s))} {clean(s)}" for s in order]
+            yield page.painter.paint(f"{margin}{_story_line(image, page, width)}", "dim")
+    legend = [f"{page.painter.paint(status_fill(s), status_style(s))} {clean(s)}" for s in sort_statuses(seen)]
     yield f"{margin}{'  '.join(legend)}"
 
 

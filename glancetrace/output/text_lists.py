@@ -25,7 +25,7 @@ _CALL_COLUMNS = (
     Column("code", right=True),
     Column("took", right=True, importance=8),
     Column("SQL", right=True, importance=4),
-    Column("image", importance=5, shrinks_to=8, at_most=32),
+    Column("image", importance=5, shrinks_to=8, at_most=32, middle=True),
     Column("request", importance=3, shrinks_to=16),
 )
 

@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("time"),
     Column("frames", right=True, importance=8),
     Column("call", right=True, importance=6),
-    Column("image", importance=4, shrinks_to=8, at_most=32),
+    Column("image", importance=4, shrinks_to=8, at_most=32, middle=True),
     Column("where", importance=7),
     Column("text", shrinks_to=24),
 )

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glancetrace.output.bars import Piece, draw_axis, lay_out_bar
-from glancetrace.timeline.image import StatusInterval
+from glancetrace.output.bars import Piece, choose_view, draw_axis, lay_out_bar
+from glancetrace.timeline.image import ImageStory, StatusInterval
 
 
 def story(*changes: tuple[str, int]) -> list[StatusInterval]:
@@ -70,3 +70,20 @@ def test_axis() -> None:
     labels, ticks = draw_axis(["0", "1 s", "2 s"], 21)
     assert labels == "0        1 s      2 s"
     assert ticks == "├─────────┬─────────┤"
+
+
+def test_the_view_ends_a_little_after_the_last_change() -> None:
+    settled = ImageStory("a", intervals=story(("queued", 100), ("active", 160)))
+    assert choose_view([settled], 10_000) == (100, 170)
+    assert choose_view([settled], 165) == (100, 165)
+
+
+def test_the_view_goes_to_the_end_where_an_image_is_busy() -> None:
+    settled = ImageStory("a", intervals=story(("queued", 100), ("active", 160)))
+    busy = ImageStory("b", intervals=story(("queued", 110), ("saving", 120)))
+    assert choose_view([settled, busy], 10_000) == (100, 10_000)
+
+
+def test_an_image_that_never_changed() -> None:
+    assert choose_view([ImageStory("a", intervals=story(("queued", 100)))], 500) == (100, 500)
+    assert choose_view([ImageStory("a", intervals=story(("queued", 100)))], 100) == (100, 101)

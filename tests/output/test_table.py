@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glancetrace.output.paint import Painter, Styled
-from glancetrace.output.table import Cell, Column, cell_width, fit, render_table
+from glancetrace.output.table import Cell, Column, cell_width, fit, fit_middle, render_table
 
 PLAIN = Painter(color=False)
 ID = "7b1a2c3d-0000-4000-8000-000000000001"
@@ -74,3 +74,9 @@ def test_an_empty_column_that_may_go_goes() -> None:
 def test_a_column_is_at_most_so_wide() -> None:
     (_, line) = render_table((Column("a", at_most=4), Column("b")), [["x" * 99, "y"]], PLAIN, width=None, indent="")
     assert line == "xxx…  y"
+
+
+def test_names_are_cut_in_the_middle() -> None:
+    assert fit_middle("overcloud-full-vmlinuz", 14) == "overclo…mlinuz"
+    assert fit_middle("short", 14) == "short"
+    assert cell_width(fit_middle("中文" * 20, 11)) <= 11
