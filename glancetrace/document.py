@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from glancetrace.correlate.units import ERA_RELEASES
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import KINDS
@@ -102,6 +103,9 @@ class RowBuilder:
             "last_ts": self._time(capture.last_ts),
             "link_types": capture.link_types,
             "connections": capture.connections,
+            "glance_eras": [
+                {"host": host, "era": era, "releases": ERA_RELEASES[era]} for host, era in capture.glance_eras.items()
+            ],
             "accounting": {
                 "packets_decoded": accounting.packets_decoded,
                 "packets_ignored": accounting.packets_ignored,

@@ -19,7 +19,7 @@ from glancetrace.correlate.link import Link
 from glancetrace.correlate.nesting import nest_calls
 from glancetrace.correlate.outcome import settle_connection
 from glancetrace.correlate.proxy import fold_proxied
-from glancetrace.correlate.units import UnitOfWork, cut_units
+from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
 from glancetrace.decode import Decoded, Options, Paths, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.database import image_ids, kind_of_statement, row_changes, service_of
@@ -186,6 +186,7 @@ def _cut_units(draft: _Draft) -> None:
         for statement in unit.statements:
             statement.unit_id = number
     draft.units = dict(grouped)
+    draft.capture.glance_eras = detect_eras(grouped["glance"])
 
 
 def _attribute(draft: _Draft) -> None:

@@ -55,7 +55,11 @@ class Accounting:
 
 @dataclass(slots=True)
 class CaptureSummary:
-    """What was read: `bytes` of the capture (uncompressed), times in ns (None without packets), LINKTYPE_ values."""
+    """What was read: `bytes` of the capture (uncompressed), times in ns (None without packets), LINKTYPE_ values.
+
+    `glance_eras`: address of a Glance host -> era of its release, by the way it uses the database
+    (see `glancetrace.correlate.units`).
+    """
 
     files: list[CapturedFile]
     packets: int
@@ -65,6 +69,7 @@ class CaptureSummary:
     link_types: list[int]
     connections: int
     accounting: Accounting
+    glance_eras: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

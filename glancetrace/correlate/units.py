@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["Era", "UnitOfWork", "cut_units", "detect_era"]
+__all__ = ["ERA_RELEASES", "Era", "UnitOfWork", "cut_units", "detect_era", "detect_eras"]
 
 Era = int
 """1: Glance up to 26 (2023.1), 2: 27 to 30, 3: from 31 on; 0: not enough seen."""
+
+ERA_RELEASES: dict[Era, str] = {1: "26 or older", 2: "27 to 30", 3: "31 or newer"}
+"""Era -> releases of Glance."""
 
 _ENDS = frozenset({"COMMIT", "ROLLBACK"})
 
@@ -83,6 +86,15 @@ def _autocommitted(statement: SqlStatement) -> bool:
         and statement.commit_frame == statement.command.request_frame
         and statement.operation not in _ENDS
     )
+
+
+def detect_eras(units: Iterable[UnitOfWork]) -> dict[str, Era]:
+    """Address of each database client -> its era; without those of which not enough was seen."""
+    by_host: dict[str, list[UnitOfWork]] = {}
+    for unit in units:
+        by_host.setdefault(unit.statements[0].connection.client[0], []).append(unit)
+    eras = {host: detect_era(of_host) for host, of_host in sorted(by_host.items())}
+    return {host: era for host, era in eras.items() if era}
 
 
 def detect_era(units: Iterable[UnitOfWork]) -> Era:

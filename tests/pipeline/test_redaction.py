@@ -32,7 +32,7 @@ def show(sql: str, *, reveal: bool = False) -> str | None:
         ("UPDATE image_locations SET value='swift+https://me:hunter2@host/c/o' WHERE id = 1", "hunter2"),
         ("SET PASSWORD = PASSWORD('hunter2')", "hunter2"),
         ("CREATE USER me IDENTIFIED BY 'hunter2'", "hunter2"),
-        ("INSERT INTO task_info (input) VALUES ('{\"password\": \"hunter2\"}')", "hunter2"),
+        ('INSERT INTO task_info (input) VALUES (\'{"password": "hunter2"}\')', "hunter2"),
     ],
 )
 def test_secrets_are_hidden_unless_revealed(sql: str, secret: str) -> None:

@@ -133,3 +133,11 @@ class TestProxy:
         linked = {link["statement_id"] for link in proxied["links"]}
         assert len(foreign) > 500
         assert not linked & {s["id"] for s in foreign}
+
+
+@pytest.mark.parametrize(
+    ("name", "era"), [("article", 3), ("failures", 3), ("article-old", 1), ("concurrent-old-8", 1)]
+)
+def test_era_of_the_release_is_told_by_its_sql(name: str, era: int) -> None:
+    eras = document(name)["capture"]["glance_eras"]
+    assert [(row["host"], row["era"]) for row in eras] == [("127.0.0.1", era)]
