@@ -351,7 +351,7 @@ class TcpReassembler:
         if flow.order is not None and flow.order.waits:
             self._give_up(flow, self._clock)
         if flow.order is not None:
-            flow.order.end_run()
+            flow.order.run.end()
             flow.count(0, 0)
             if flow.order.waits:
                 return
@@ -365,7 +365,7 @@ class TcpReassembler:
             if order.reset is not None:
                 (ts, frame), how = order.reset, "rst"
             order.give_up_all()
-            order.end_run()
+            order.run.end()
             for side in (0, 1):
                 gap, flow.gap[side] = flow.gap[side], 0
                 # One byte acknowledged at the end of a stream, and no FIN: it is the FIN that is not in the capture.

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from glancetrace.net.flow import FAR, TAIL_LEN, UNKNOWN, WANTED, Flow, unwrap
-from glancetrace.net.run import Run
+from glancetrace.net.flow import FAR, UNKNOWN, Flow, unwrap
+from glancetrace.net.open_run import OpenRun
 from glancetrace.net.waiting import Piece, WaitingPieces
 
 __all__ = [
@@ -63,7 +63,7 @@ class _Acknowledged(NamedTuple):
 
 
 class Reordering:
-    """Packets of one flow that wait, and the run that is being put together.
+    """Packets of one flow that wait, and the run that is under way.
 
     Attributes:
         waiting: pieces by side. acked: by side, the number up to which the peer acknowledged.
@@ -76,13 +76,6 @@ class Reordering:
     """
 
     __slots__ = (
-        "_data",
-        "_frames",
-        "_offsets",
-        "_run_gap",
-        "_run_len",
-        "_run_side",
-        "_ts",
         "acked",
         "acks",
         "clock",
@@ -93,6 +86,7 @@ class Reordering:
         "packets",
         "reset",
         "reset_clock",
+        "run",
         "waiting",
         "waits",
     )
@@ -110,7 +104,7 @@ class Reordering:
         self.waits = False
         self.due_clock = NEVER
         self.due_packets = NEVER
-        self._start_run()
+        self.run = OpenRun(flow)
 
     def push(
         self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int, clock: int
@@ -124,18 +118,20 @@ class Reordering:
         flow = self.flow
         nxt = flow.nxt
         expected = nxt[side]
-        if (
-            self.waits
-            or flags & (SYN | FIN | ACK) != ACK
-            or expected == UNKNOWN
-            or 0 < (ack - nxt[side ^ 1]) & _MASK < _HALF
-            or (wire_len and (seq & _MASK != expected & _MASK or len(data) != wire_len or flow.fins))
-        ):
-            self._push_any(side, seq, ack, flags, data, wire_len, ts, frame)
-            self._plan()
-        elif wire_len:
-            nxt[side] = expected + wire_len
-            self._append(side, data, ts, frame)
+        plain = not self.waits and flags & (SYN | FIN | ACK) == ACK and expected != UNKNOWN
+        if plain and not 0 < (ack - nxt[side ^ 1]) & _MASK < _HALF:
+            behind = (expected - seq) & _MASK
+            if not wire_len:
+                return
+            if not behind and len(data) == wire_len and not flow.fins:
+                nxt[side] = expected + wire_len
+                self.run.append(side, data, ts, frame)
+                return
+            if behind == wire_len and self.run.ends_with(side, data):
+                flow.sink.accounting.duplicate_bytes += wire_len
+                return
+        self._push_any(side, seq, ack, flags, data, wire_len, ts, frame)
+        self._plan()
 
     def _push_any(
         self, side: int, seq: int, ack: int, flags: int, data: bytes, wire_len: int, ts: int, frame: int
@@ -202,15 +198,6 @@ class Reordering:
         """Forget all that waits; returns its bytes."""
         return self.waiting[0].drop() + self.waiting[1].drop()
 
-    def end_run(self) -> None:
-        """Feed the run that is being put together."""
-        side = self._run_side
-        if side != UNKNOWN:
-            data = self._data[0] if len(self._data) == 1 else b"".join(self._data)
-            run = Run(side, data, self._offsets, self._ts, self._frames, self._run_gap)
-            self._start_run()
-            self.flow.feed(side, run)
-
     def _is_idle(self) -> bool:
         """Nothing waits and nothing is missing: the flow needs no reordering any more."""
         nxt = self.flow.nxt
@@ -225,15 +212,6 @@ class Reordering:
             or self.flow.gap[0]
             or self.flow.gap[1]
         )
-
-    def _start_run(self) -> None:
-        self._run_side = UNKNOWN
-        self._run_gap = 0
-        self._run_len = 0
-        self._data: list[bytes] = []
-        self._offsets: list[int] = []
-        self._ts: list[int] = []
-        self._frames: list[int] = []
 
     def _set_base(self, side: int, seq: int) -> None:
         flow = self.flow
@@ -271,7 +249,7 @@ class Reordering:
             else:
                 seen = piece.data[: nxt - piece.start]
                 flow.sink.accounting.duplicate_bytes += len(seen)
-                if not is_probe and self._differs(side, piece.start, seen):
+                if not is_probe and self.run.differs(side, piece.start, seen):
                     flow.complain("tcp-overlap-differs", piece.frame)
                 if piece.end <= nxt:
                     return
@@ -309,47 +287,12 @@ class Reordering:
         flow = self.flow
         data = piece.data
         if flow.gap[side]:
-            self.end_run()
+            self.run.end()
         if data:
-            self._append(side, data, piece.ts, piece.frame)
+            self.run.append(side, data, piece.ts, piece.frame)
         flow.nxt[side] = piece.end
         flow.began[side] = True
         flow.gap[side] += piece.end - piece.start - len(data)
-
-    def _append(self, side: int, data: bytes, ts: int, frame: int) -> None:
-        """Add a segment to the run that is being put together."""
-        flow = self.flow
-        if side != self._run_side:
-            self.end_run()
-            self._run_side = side
-            self._run_gap, flow.gap[side] = flow.gap[side], 0
-            flow.began[side] = True
-        self._offsets.append(self._run_len)
-        self._ts.append(ts)
-        self._frames.append(frame)
-        self._data.append(data)
-        self._run_len += len(data)
-        flow.pending_bytes += len(data)
-        if flow.wanted != WANTED:
-            self.end_run()
-
-    def _differs(self, side: int, start: int, again: bytes) -> bool:
-        """Whether bytes that were delivered before differ from this copy, as far as they are remembered."""
-        flow = self.flow
-        back = flow.nxt[side] - (flow.fins >> side & 1) - flow.gap[side] - start
-        wanted = min(back, TAIL_LEN)
-        history = b""
-        if side == self._run_side:
-            for data in reversed(self._data):
-                history = data + history
-                if len(history) >= wanted:
-                    break
-        if len(history) < wanted and not (side == self._run_side and self._run_gap):
-            history = flow.tails[side] + history
-        history = history[-wanted:] if wanted > 0 else b""
-        again = again[back - len(history) :]
-        first = history[: len(again)]
-        return again[: len(first)] != first
 
     def _drain(self) -> None:
         """Deliver all that need not wait any more, in capture order where both sides could go on."""
@@ -398,18 +341,19 @@ class Reordering:
 
     def _plan(self) -> None:
         """Find out whether and for how long to wait."""
+        self.due_clock = self.due_packets = NEVER
         self.waits = not self._is_idle()
-        clock = NEVER if self.reset is None else self.reset_clock + GIVE_UP_NS
-        packets = NEVER
+        if not self.waits:
+            return
+        if self.reset is not None:
+            self.due_clock = self.reset_clock + GIVE_UP_NS
         for side, acks in enumerate(self.acks):
             nxt = self.flow.nxt[side]
             while acks and acks[0].number <= nxt:
                 acks.popleft()
             if acks and self._missing_up_to(side) > nxt:
-                clock = min(clock, acks[0].clock + GIVE_UP_NS)
-                packets = min(packets, acks[0].packets + GIVE_UP_PACKETS)
-        self.due_clock = clock
-        self.due_packets = packets
+                self.due_clock = min(self.due_clock, acks[0].clock + GIVE_UP_NS)
+                self.due_packets = min(self.due_packets, acks[0].packets + GIVE_UP_PACKETS)
 
     def _give_up(self, side: int) -> bool:
         """Give up the missing bytes of `side`, acknowledged or not."""

@@ -167,6 +167,16 @@ def test_what_the_peer_acknowledged_is_given_up_when_time_passed(elsewhere: bool
     assert _data(soon) == [(b"ask", 0), (b"answer", 0), (b"next", 0)]
 
 
+def test_the_time_of_each_hole_runs_from_its_own_acknowledgment() -> None:
+    packets = [*HANDSHAKE]
+    for number in range(500):
+        packets += [from_client(11 + 5 * number, 100, b"some"), from_server(100, 15 + 5 * number)]
+    late = [from_client(10 + 5 * number, 100, b"!") for number in range(500)]
+    connection = reassemble([*packets, *late]).only().connection
+    assert 500 - GIVE_UP_PACKETS <= connection.bytes_missing[0] <= 500
+    assert sum((connection.bytes_seen[0], connection.bytes_missing[0])) == 500 * 5
+
+
 def test_what_nobody_acknowledged_is_waited_for() -> None:
     packets = [*HANDSHAKE]
     packets += [from_client(13 + n, 100, b"x", ts=n * GIVE_UP_NS) for n in range(2 * GIVE_UP_PACKETS)]
