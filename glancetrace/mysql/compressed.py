@@ -58,7 +58,7 @@ class CompressedLayer:
     `count` is called with an issue's kind and a frame; `algorithm` becomes "zlib" or "zstd" when one is seen.
     """
 
-    __slots__ = ("_channels", "_count", "_sequence", "_synced", "algorithm")
+    __slots__ = ("_channels", "_count", "_sequence", "_synced", "_unsure", "algorithm")
 
     def __init__(self, count: Callable[[str, int], None]) -> None:
         self.algorithm = ""
@@ -66,18 +66,19 @@ class CompressedLayer:
         self._channels = (Channel(), Channel())
         self._synced = [True, True]
         self._sequence = 0
+        self._unsure = False
+        """Framing was lost and is taken up again: what follows may be no frame."""
 
     def push(self, run: Run, turn: bool) -> list[Run]:
         """Runs of packets that the bytes of `run` complete; `turn`: the other direction spoke before."""
         channel = self._channels[run.direction]
         runs: list[Run] = []
+        if run.gap or (turn and not self._synced[run.direction]):
+            channel.clear()
+            self._synced[run.direction] = True
+            self._unsure = True
         if run.gap:
-            channel.clear()
-            self._synced[run.direction] = True
-            runs.append(Run(run.direction, b"", [0], [0], [0], _UNKNOWN_GAP))
-        elif turn and not self._synced[run.direction]:
-            channel.clear()
-            self._synced[run.direction] = True
+            runs.append(_gap(run.direction))
         if not self._synced[run.direction] or not run.data or not channel.push(run):
             return runs
         while channel.available >= FRAME_HEADER_LEN:
@@ -85,7 +86,9 @@ class CompressedLayer:
             length = int.from_bytes(data[pos : pos + 3], "little")
             sequence = data[pos + 3]
             if not length or (sequence != self._sequence and (sequence or run.direction != FROM_CLIENT)):
-                self._count("mysql-malformed", channel.place(pos)[1])
+                if not self._unsure:
+                    self._count("mysql-malformed", channel.place(pos)[1])
+                    runs.append(_gap(run.direction))
                 self._synced[run.direction] = False
                 channel.clear()
                 return runs
@@ -93,6 +96,7 @@ class CompressedLayer:
                 channel.need = FRAME_HEADER_LEN + length
                 return runs
             self._sequence = sequence + 1 & 0xFF
+            self._unsure = False
             plain = self._plain(data[pos : pos + FRAME_HEADER_LEN + length], channel.place(pos)[1])
             first = channel.place(pos)
             channel.consume(FRAME_HEADER_LEN + length)
@@ -115,9 +119,13 @@ class CompressedLayer:
         return plain
 
 
+def _gap(direction: int) -> Run:
+    return Run(direction, b"", [0], [0], [0], _UNKNOWN_GAP)
+
+
 def _run(direction: int, plain: bytes, first: tuple[int, int], last: tuple[int, int]) -> Run:
     if not plain:
-        return Run(direction, b"", [0], [last[0]], [last[1]], _UNKNOWN_GAP)
+        return _gap(direction)
     if len(plain) == 1 or first == last:
         return Run(direction, plain, [0], [last[0]], [last[1]])
     return Run(direction, plain, [0, len(plain) - 1], [first[0], last[0]], [first[1], last[1]])

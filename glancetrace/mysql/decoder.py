@@ -196,6 +196,7 @@ class MysqlDecoder:
         self._pipeline.retract()
         self._reader = None
         self._phase = Phase.OFF
+        self._fast = False
         self._requests.lose_framing()
         self._server.clear()
 

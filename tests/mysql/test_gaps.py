@@ -1,0 +1,196 @@
+"""Missing bytes: what is known stays, certainty falls, and the next commands are right."""
+
+from __future__ import annotations
+
+from itertools import cycle, repeat
+from typing import Any
+
+import pytest
+
+from glancetrace.net.run import Run
+from tests.support.mysql_wire import (
+    CLIENT,
+    LOGIN,
+    SERVER,
+    Script,
+    column,
+    cut_runs,
+    decode,
+    eof,
+    lenenc,
+    ok,
+    packet,
+    packets,
+    query,
+    result_set,
+    rows_of,
+    runs,
+    text_row,
+)
+
+WANTED = frozenset({"images_id", "images_status"})
+
+
+def work() -> Script:
+    """A unit of work: reads of several sizes, a write, COMMIT, a ping."""
+    small = packets(1, result_set(["images_id", "images_status"], [text_row("a1", "queued")]))
+    large = packets(1, result_set(["images_id", "images_name"], [text_row(f"id-{n}", "n" * 700) for n in range(6)]))
+    return [
+        (CLIENT, query("SELECT images.id, images.status FROM images WHERE images.id = 'a1'")),
+        (SERVER, small),
+        (CLIENT, query("SELECT images.id, images.name FROM images")),
+        (SERVER, large[:1400]),
+        (SERVER, large[1400:2800]),
+        (SERVER, large[2800:]),
+        (CLIENT, query("UPDATE images SET status='saving' WHERE id='a1' " + "/* long */ " * 200)[:1400]),
+        (CLIENT, query("UPDATE images SET status='saving' WHERE id='a1' " + "/* long */ " * 200)[1400:]),
+        (SERVER, packet(1, ok(1, 1))),
+        (CLIENT, query("COMMIT")),
+        (SERVER, packet(1, ok(0, 0))),
+        (CLIENT, packet(0, b"\x0e")),
+        (SERVER, packet(1, ok(0, 0))),
+    ]
+
+
+SESSION = [*LOGIN, *work(), *work(), *work()]
+EXACT = {row["first_frame"]: row for row in rows_of(decode(SESSION, wanted=WANTED)[0])}
+
+
+def without(lost: set[int]) -> list[Run]:
+    """Runs of the session without those at the places `lost`; the next of their direction says what is missing."""
+    missing = [0, 0]
+    kept = []
+    for place, run in enumerate(runs(SESSION)):
+        if place in lost:
+            missing[run.direction] += len(run.data)
+            continue
+        run.gap, missing[run.direction] = missing[run.direction], 0
+        kept.append(run)
+    return kept
+
+
+def comparable(row: dict[str, Any]) -> dict[str, Any]:
+    """Without what a loss before it may change."""
+    return {name: value for name, value in row.items() if name not in ("ordinal", "schema", "status_before")}
+
+
+def check(rows: list[dict[str, Any]]) -> int:
+    """Complete rows are as they were without loss; others claim nothing new. Gives the number of complete ones."""
+    for row in rows:
+        exact = EXACT.get(row["first_frame"])
+        if row["cut"]:
+            continue
+        assert exact is not None
+        if row["complete"]:
+            assert comparable(row) == comparable(exact)
+        else:
+            assert row["sql"] == exact["sql"]
+            assert row["affected_rows"] in (None, exact["affected_rows"])
+            assert row["status_flags"] in (None, exact["status_flags"])
+            assert (row["returned_rows"] or 0) <= (exact["returned_rows"] or 0)
+    return sum(row["complete"] for row in rows)
+
+
+@pytest.mark.parametrize("lost", range(3, len(SESSION)))
+def test_any_one_run_may_be_lost(lost: int) -> None:
+    rows = decode(without({lost}), wanted=WANTED)[0]
+    assert check(rows_of(rows)) >= len(EXACT) - 2
+    bytewise = decode(cut_runs(without({lost}), repeat(1)), wanted=WANTED)[0]
+    assert rows_of(bytewise) == rows_of(rows)
+
+
+@pytest.mark.parametrize("lost", range(3, len(SESSION) - 4))
+@pytest.mark.parametrize("distance", [1, 2, 3, 5])
+def test_any_two_runs_may_be_lost(lost: int, distance: int) -> None:
+    rows = decode(without({lost, lost + distance}), wanted=WANTED)[0]
+    assert check(rows_of(rows)) >= len(EXACT) - 4
+
+
+def test_a_start_that_is_lost() -> None:
+    for lost in range(1, 12):
+        rows = decode(without(set(range(lost))), wanted=WANTED)[0]
+        assert check(rows_of(rows)) >= len(EXACT) - 5
+
+
+def test_a_request_cut_in_the_middle_keeps_its_start_and_its_answer() -> None:
+    sql = "INSERT INTO images VALUES " + "('x')," * 1000
+    data = query(sql)
+    script: Script = [*LOGIN, (CLIENT, data[:2000]), (CLIENT, data[3000:]), (SERVER, packet(1, ok(7)))]
+    script += [(CLIENT, query("COMMIT")), (SERVER, packet(1, ok(0, 0)))]
+    rows, issues, _ = decode(script, gaps={4: 1000})
+    assert (rows[0].sql, rows[0].cut, rows[0].complete, rows[0].affected_rows) == (sql[:1995], True, False, 7)
+    assert (rows[1].sql, rows[1].complete) == ("COMMIT", True)
+    assert not issues.rows()
+
+
+def test_bytes_missing_within_a_row_do_not_lose_the_response() -> None:
+    rows_ = [text_row("a1", "x" * 5000), text_row("b2", "y")]
+    data = packets(1, result_set(["images_id", "images_name"], rows_))
+    at = data.index(b"xxxx") + 100
+    script: Script = [*LOGIN, (CLIENT, query("SELECT")), (SERVER, data[:at]), (SERVER, data[at + 3000 :])]
+    script += [(CLIENT, query("COMMIT")), (SERVER, packet(1, ok(0, 0)))]
+    for wanted, expected in ((WANTED, [("b2",)]), (None, None)):
+        rows, _, _ = decode(script, gaps={5: 3000}, wanted=wanted)
+        assert (rows[0].returned_rows, rows[0].status_flags, rows[0].complete) == (2, 2, False)
+        assert (rows[0].rows, rows[0].rows_complete) == (expected, False)
+        assert (rows[1].sql, rows[1].complete) == ("COMMIT", True)
+        bytewise = decode(cut_runs(runs(script, {5: 3000}), cycle((1, 5, 3))), wanted=wanted)[0]
+        assert rows_of(bytewise) == rows_of(rows)
+
+
+def test_bytes_missing_within_a_row_of_16_mib() -> None:
+    big = packet(5, text_row("z" * 0x1000010, "1"))
+    data = packets(1, [lenenc(2), column("images_name"), column("images_id"), eof()]) + big + packet(7, eof())
+    for wanted in (WANTED, None):
+        for start, gap in ((5000, 100_000), (len(data) - 20, 5)):
+            script: Script = [*LOGIN, (CLIENT, query("SELECT")), (SERVER, data[:start]), (SERVER, data[start + gap :])]
+            rows, _, _ = decode(script, gaps={5: gap}, wanted=wanted)
+            assert (rows[0].returned_rows, rows[0].status_flags, rows[0].complete) == (1, 2, False)
+
+
+def test_a_gap_at_the_end_and_a_gap_over_everything() -> None:
+    script: Script = [*LOGIN, (CLIENT, query("SELECT 1")), (SERVER, b"")]
+    rows, issues, _ = decode(script, gaps={4: 50})
+    assert [(r.sql, r.complete, r.response_ts) for r in rows] == [("SELECT 1", False, None)]
+    assert [i.kind for i in issues.rows()] == ["mysql-response-missing"]
+    rows, _, _ = decode(runs([(CLIENT, b""), (SERVER, b"")], {0: 10, 1: 10}))
+    assert rows == []
+
+
+def test_one_direction_only() -> None:
+    requests = [run for run in runs(SESSION)[3:] if run.direction == CLIENT]
+    rows = decode(requests, joined=True)[0]
+    assert [r.sql for r in rows if r.sql == "COMMIT"] == ["COMMIT"] * 3
+    assert not any(r.complete for r in rows)
+    many: Script = [(CLIENT, query(f"SELECT {n}")) for n in range(2000)]
+    assert len(decode(many, joined=True)[0]) == 2000
+    responses = [run for run in runs(SESSION) if run.direction == SERVER]
+    assert decode(responses, joined=True)[0] == []
+
+
+def test_a_response_whose_request_is_lost_is_nobody_elses() -> None:
+    """The answer to the lost ROLLBACK must not become that of the COMMIT, whose own answer is lost, too."""
+    script: Script = [
+        *LOGIN,
+        (CLIENT, query("COMMIT")),
+        (SERVER, packet(1, ok(5, 0))),
+        (CLIENT, query("SELECT 1")),
+        (SERVER, packet(1, ok(9, 1))),
+    ]
+    rows = decode(script, gaps={4: 11, 5: 13})[0]
+    assert [(r.sql, r.complete, r.affected_rows) for r in rows] == [("COMMIT", False, None), ("SELECT 1", True, 9)]
+    pending: Script = [
+        *LOGIN,
+        (CLIENT, packet(0, b"\x0e") + query("SELECT id FROM image_tags")),
+        (SERVER, packet(1, ok(0, 0))),
+        (CLIENT, query("COMMIT")),
+        (SERVER, packet(1, ok(0, 0))),
+    ]
+    rows = decode(pending, gaps={4: 107, 5: 13})[0]
+    assert [(r.command, r.complete, r.affected_rows) for r in rows] == [
+        ("COM_PING", False, None),
+        ("COM_QUERY", False, None),
+        ("COM_QUERY", True, 0),
+    ]
+    believed = decode(pending, gaps={4: 107})[0]
+    assert [r.complete for r in believed] == [False, True, True]
