@@ -139,10 +139,9 @@ def test_every_entry_of_the_general_log_is_a_row(name: str, decoded: Decoded) ->
         if row.command in LOGGED and row.session.thread_id is not None and not refused:
             text = "" if row.command == "COM_STMT_EXECUTE" else shape(row.sql)
             seen.setdefault(row.session.thread_id, []).append((LOGGED[row.command], text))
+    unlogged = UNLOGGED[name]
     for thread, entries in logged.items():
-        assert [e for e in seen[thread] if e[0] not in UNLOGGED[name]] == [
-            e for e in entries if e[0] not in UNLOGGED[name]
-        ]
+        assert [e for e in seen[thread] if e[0] not in unlogged] == [e for e in entries if e[0] not in unlogged]
 
 
 UNLOGGED = {name: {"Close stmt"} if name.startswith("connector") else set() for name in PLAIN}
@@ -167,8 +166,13 @@ def equal(ours: Value, theirs: Any) -> bool:
     if isinstance(ours, bytes):
         return ours == bytes.fromhex(theirs["hex"])
     if isinstance(theirs, int | float):
-        return float(ours) == theirs
-    return ours == as_text(theirs) or times(ours) == times(theirs)
+        return type(theirs)(ours) == theirs
+    return ours == as_text(theirs) or times(theirs) in (times(ours), FLAWED_TIMES.get(ours))
+
+
+FLAWED_TIMES = {"-140:03:00.000012": -359819.999988, "-99:56:59.999988": -331380.000012}
+"""mysql-connector writes and reads the days and the time of a negative TIME as if both were negative; the server's
+log has `TIME'-140:03:00.000012'` for what it sent."""
 
 
 def times(value: Any) -> float | None:
@@ -250,6 +254,7 @@ def test_rows_of_real_sessions_do_not_depend_on_the_cut(name: str, decoded: Deco
 
 
 def test_passwords_are_in_no_row(decoded: Decoded) -> None:
-    assert gzip.open(FOLDER / "connector-misc-commands.pcap.gz").read().count(b"mysql_native_password") > 2
+    raw = gzip.decompress((FOLDER / "connector-misc-commands.pcap.gz").read_bytes())
+    assert raw.count(b"mysql_native_password") > 2
     for rows, _ in decoded.values():
         assert "mysql_native_password" not in repr(rows)
