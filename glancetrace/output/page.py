@@ -12,7 +12,7 @@ from glancetrace.redact import Redactor
 
 __all__ = ["Page", "short_id"]
 
-_UNBOUNDED = 110
+_UNBOUNDED = 100
 _WITH_WHOLE_IDS = 120
 _UUID_LEN = 36
 

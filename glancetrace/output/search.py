@@ -92,10 +92,12 @@ def _search_statement(
     command = statement.command
     if command.sql is not None and pattern.search(command.sql):
         yield "statement", excerpt_of(redactor.text(command.sql), pattern)
-    for value in command.params or ():
+    for position, value in enumerate(command.params or (), 1):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         if pattern.search(text):
-            yield "parameter", excerpt_of(redactor.text(text), pattern)
+            # A bare value does not show whether it is a secret: its statement stands for it.
+            shown = text if redactor.reveal else f"{position} of {redactor.text(command.sql or '')}"
+            yield "parameter", excerpt_of(shown, pattern)
     if command.error is not None and pattern.search(command.error.message):
         yield "error", excerpt_of(redactor.text(command.error.message), pattern)
 

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from glancetrace.errors import UsageError
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.output.clean import clean
 from glancetrace.output.summary import STATUS_ORDER
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import Trace
@@ -59,13 +60,16 @@ def compile_pattern(text: str, *, regex: bool = True, case_sensitive: bool = Fal
 
 
 def find_images(trace: Trace, wanted: str) -> list[ImageStory]:
-    """Images of that id or name, else those whose id begins so.
+    """Images of that id or name (also as it is printed, or as a pattern: `test-*`), else those whose id begins so.
 
     Raises:
         UsageError: there is none.
     """
     images = trace.tables.images
     exact = [image for image in images if wanted in (image.id, image.name)]
+    if not exact:
+        named = [(clean(image.name), image) for image in images if image.name is not None]
+        exact = [image for name, image in named if name and (name == wanted or fnmatchcase(name, wanted))]
     if exact:
         return exact
     begun = [image for image in images if len(wanted) >= _PREFIX_LEN and image.id.startswith(wanted.lower())]

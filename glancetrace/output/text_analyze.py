@@ -205,8 +205,20 @@ def _timeline(trace: Trace, page: Page) -> Iterator[str]:
         yield f"  {label}{' ' * (label_width - cell_width(label))}  {bar}".rstrip()
         if len(images) <= _WITH_TIMES:
             yield page.painter.paint(f"{margin}{_story_line(image, page, width)}", "dim")
-    legend = [f"{page.painter.paint(status_fill(s), status_style(s))} {clean(s)}" for s in sort_statuses(seen)]
-    yield f"{margin}{'  '.join(legend)}"
+    yield from _legend(sort_statuses(seen), page, margin)
+
+
+def _legend(statuses: Sequence[str], page: Page, margin: str) -> Iterator[str]:
+    """What the characters of the bars mean, on as many lines as it takes."""
+    line, used = margin, len(margin)
+    for status in statuses:
+        taken = len(clean(status)) + 4
+        if used + taken > page.drawing_width + 2 and used > len(margin):
+            yield line.rstrip()
+            line, used = margin, len(margin)
+        line += f"{page.painter.paint(status_fill(status), status_style(status))} {clean(status)}  "
+        used += taken
+    yield line.rstrip()
 
 
 def _findings(trace: Trace, page: Page) -> Iterator[str]:
@@ -225,7 +237,8 @@ def _findings(trace: Trace, page: Page) -> Iterator[str]:
         yield from lines
     for rule, count in shown.items():
         if count > _FINDINGS_PER_RULE:
-            yield f"  and {count - _FINDINGS_PER_RULE:,} more of {rule} (all: --format csv --table findings)"
+            more = f"and {count - _FINDINGS_PER_RULE:,} more of {rule} (all: --format csv --table findings)"
+            yield from _paragraph(more, page, "  ", "    ")
 
 
 def _issues(trace: Trace, page: Page) -> Iterator[str]:

@@ -50,3 +50,12 @@ def test_excerpts_show_the_surroundings() -> None:
     assert excerpt_of("x" * 50 + "NEEDLE" + "y" * 1000, compile_pattern("needle")).startswith("…" + "x" * 16 + "NEEDLE")
     assert excerpt_of("all of it", compile_pattern("of")) == "all of it"
     assert excerpt_of("<redacted>", compile_pattern("secret")) == "<redacted>"
+
+
+def test_a_parameter_is_found_and_its_statement_shown() -> None:
+    for reveal, shown in ((False, "2 of UPDATE user SET x=? WHERE y=?"), (True, "bare secret")):
+        trace = handmade_trace(reveal=reveal)
+        command = trace.tables.statements[5].command
+        command.sql, command.params = "UPDATE user SET x=? WHERE y=?", (7, b"bare secret")
+        (hit,) = search_trace(trace, compile_pattern("bare"))
+        assert (hit.where, hit.excerpt) == ("parameter", shown)

@@ -61,6 +61,8 @@ def test_an_image_is_found_by_id_name_and_first_digits() -> None:
     trace = handmade_trace()
     assert [image.id for image in find_images(trace, CIRROS)] == [CIRROS]
     assert [image.id for image in find_images(trace, HOSTILE_NAME)] == [OTHER]
+    assert [image.id for image in find_images(trace, "=evil name")] == [OTHER]
+    assert [image.id for image in find_images(trace, "cir*")] == [CIRROS]
     assert [image.id for image in find_images(trace, "7B1A")] == [CIRROS, OTHER]
     with pytest.raises(UsageError, match="no such image in the capture; images: cirros"):
         find_images(trace, "7b1")
