@@ -64,6 +64,7 @@ def _run(args: Sequence[str] | None) -> int:
         return result if isinstance(result, int) else 0
     except GlancetraceError as error:
         _complain(str(error))
+        _drop_output()
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -78,16 +79,20 @@ def _run(args: Sequence[str] | None) -> int:
     except click.Abort:  # click has ended the line already
         return _INTERRUPTED
     except (ReaderGone, BrokenPipeError):
-        # What is still buffered would be complained about when Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return _READER_GONE
     except OSError as error:
         _complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return GlancetraceError.exit_code
 
 
+def _drop_output() -> None:
+    """Nowhere to write to: what is still buffered would be complained about when Python shuts down."""
+    if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+
+
 def _complain(message: str) -> None:
     from glancetrace.output.clean import clean
 
-    line = f"glancetrace: {clean(message)}\n"
-    sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
+    click.echo(f"glancetrace: {clean(message)}", err=True)

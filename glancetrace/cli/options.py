@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -229,4 +228,4 @@ def takes_showing(command: Callback) -> Callback:
 
 def say(message: str) -> None:
     """A remark on standard error: nothing that a pipe would read."""
-    sys.stderr.write(f"glancetrace: {message}\n")
+    click.echo(f"glancetrace: {message}", err=True)

@@ -26,7 +26,7 @@ class ProgressBar:
     """
 
     def __init__(self, *, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
-        self.enabled = enabled and sys.stderr.isatty()
+        self.enabled = enabled and sys.stderr is not None and sys.stderr.isatty()
         self._now = now
         self._next = now() + _PATIENCE
         self._bar: Progress | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from glancetrace.errors import UsageError
+from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.output.clean import escape_json_controls
 
 __all__ = ["ReaderGone", "Target"]
@@ -46,6 +46,8 @@ class Target:
         self._part: str | None = None
         self._shown = path or "-"
         if self._path is None:
+            if sys.stdout is None:
+                raise UsageError("standard output is closed", action="write to a file with -o")
             sys.stdout.flush()
             self._stream: BinaryIO = sys.stdout.buffer
             self.is_terminal = sys.stdout.isatty()
@@ -79,8 +81,15 @@ class Target:
         """Write all of `data`."""
         try:
             self._stream.write(data)
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as error:
+            raise self._explain(error) from None
+
+    def _explain(self, error: OSError) -> Exception:
+        """What it means that a write failed."""
+        if isinstance(error, BrokenPipeError):
+            return ReaderGone()
+        where = "standard output" if self._path is None else self._shown
+        return GlancetraceError(f"cannot be written: {error.strerror}", where=where, action="make room, or use -o")
 
     def write_json(self, data: bytes) -> None:
         """Write a JSON text; on a terminal its control characters are escaped."""
@@ -118,8 +127,8 @@ class Target:
             if self._part is not None and kind is None:
                 os.replace(self._part, self._path)
                 self._part = None
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as failure:
+            raise self._explain(failure) from None
         finally:
             if self._part is not None and os.path.exists(self._part):
                 os.unlink(self._part)

@@ -211,3 +211,24 @@ def test_output_that_the_terminal_cannot_show_is_replaced() -> None:
     done = run_alone("timeline", str(ARTICLE), "--no-sql", env=environment)
     assert done.returncode == 0
     assert "queued ? saving" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "error"),
+    [
+        (">/dev/full", 3, "standard output: cannot be written: No space left on device"),
+        (">&-", 2, "standard output is closed; write to a file with -o"),
+        ("-o /dev/full", 3, "/dev/full: cannot be written: No space left on device"),
+    ],
+)
+def test_output_that_has_no_place(redirection: str, code: int, error: str) -> None:
+    command = f"{sys.executable} -m glancetrace calls {ARTICLE} {redirection}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert_refused(done, code, error)
+
+
+def test_standard_error_may_be_closed() -> None:
+    command = f"{sys.executable} -m glancetrace calls {ARTICLE} --status 404 2>&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout
