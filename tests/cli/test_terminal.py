@@ -20,7 +20,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def on_terminal(*args: str, columns: int = 80, **environment: str) -> str:
+def on_terminal(*args: str, columns: int = 80, environment: dict[str, str] | None = None) -> str:
     """What a command writes to a terminal of some width."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -29,7 +29,7 @@ def on_terminal(*args: str, columns: int = 80, **environment: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=follower,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm", "PYTHONUTF8": "1", **environment},
+        env={**os.environ, "TERM": "xterm", "PYTHONUTF8": "1", **(environment or {})},
     )
     os.close(follower)
     pieces = []
@@ -55,7 +55,7 @@ def test_the_report_fits_and_has_colours(columns: int) -> None:
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_where_they_are_not_wanted(environment: dict[str, str]) -> None:
-    assert "\x1b" not in on_terminal("calls", str(capture_path("article")), **environment)
+    assert "\x1b" not in on_terminal("calls", str(capture_path("article")), environment=environment)
 
 
 @pytest.mark.parametrize("command", ["timeline", "calls", "sql"])
