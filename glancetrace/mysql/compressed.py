@@ -142,7 +142,7 @@ def _unzstd(payload: bytes, plain_len: int) -> bytes:
     import zstandard
 
     try:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(payload)[: plain_len + 1]
+        return zstandard.ZstdDecompressor().stream_reader(payload).read(plain_len + 1)
     except zstandard.ZstdError:
         return b""
 

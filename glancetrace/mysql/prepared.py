@@ -21,6 +21,8 @@ _LAST_PREPARED = 0xFFFFFFFF
 _BULK_SEND_TYPES = 128
 _INDICATOR_NONE = 0
 _MAX_BOUND = 100_000
+_MAX_LONG_DATA = 1 << 24
+"""Bytes of a value sent ahead that are kept."""
 
 Types = tuple[tuple[int, bool], ...]
 
@@ -80,7 +82,8 @@ class Statements:
         """COM_STMT_SEND_LONG_DATA: statement id, int<2> parameter, data, which are appended to earlier ones."""
         prepared = self.of(payload)
         if prepared is not None:
-            prepared.long_data.setdefault(payload[5] | payload[6] << 8, bytearray()).extend(payload[7:])
+            value = prepared.long_data.setdefault(payload[5] | payload[6] << 8, bytearray())
+            value.extend(payload[7 : 7 + _MAX_LONG_DATA - len(value)])
 
 
 def bind_execute(prepared: Prepared, payload: bytes) -> tuple[Value, ...] | None:

@@ -18,6 +18,9 @@ __all__ = ["Outcome", "ResponseReader", "is_eof"]
 
 _MORE_RESULTS = int(ServerStatus.SERVER_MORE_RESULTS_EXISTS)
 _EOF_LEN = 5
+_MAX_PARTS = 4
+"""Full packets of one payload that are held; a row that goes on is dropped."""
+
 _MAX_FIRST_LEN = 1 << 16
 """No response begins with a longer packet; in bytes that are no response, lengths are random."""
 
@@ -159,6 +162,8 @@ class ResponseReader:
         """A packet: further parts of a payload are joined, errors end the response."""
         end = start + length
         if length == MAX_PACKET_LEN:
+            if len(self._parts) == _MAX_PARTS:
+                return self._drops(data[start], length)
             self._parts.append(data[start:end])
             return True
         if self._parts:

@@ -82,27 +82,33 @@ def text_row(data: bytes, pos: int, end: int, indexes: tuple[int, ...]) -> tuple
     """Wanted values of a ProtocolText::ResultsetRow, None when the row's fields do not fit."""
     values: list[Value] = []
     field = 0
-    for index in indexes:
-        for _ in range(index - field + 1):
-            if pos >= end:
-                return None
+    try:
+        for index in indexes:
+            for _ in range(index - field):
+                size = data[pos]
+                pos += 1
+                if size < 0xFB:
+                    pos += size
+                elif size > 0xFB:
+                    size, pos = pull_lenenc(data, pos - 1, end)
+                    if size < 0:
+                        return None
+                    pos += size
+            field = index + 1
             size = data[pos]
-            start = pos + 1
-            if size < 0xFB:
-                pos = start + size
-            elif size == 0xFB:
-                size = -1
-                pos = start
-            else:
-                size, start = pull_lenenc(data, pos, end)
+            pos += 1
+            if size == 0xFB:
+                values.append(None)
+                continue
+            if size > 0xFB:
+                size, pos = pull_lenenc(data, pos - 1, end)
                 if size < 0:
                     return None
-                pos = start + size
-        field = index + 1
-        if pos > end:
-            return None
-        values.append(None if size < 0 else data[start:pos].decode("utf-8", "replace"))
-    return tuple(values)
+            values.append(data[pos : pos + size].decode("utf-8", "replace"))
+            pos += size
+    except IndexError:
+        return None
+    return tuple(values) if pos <= end else None
 
 
 def binary_row(data: bytes, pos: int, end: int, plan: Plan) -> tuple[Value, ...] | None:
@@ -125,6 +131,21 @@ def binary_row(data: bytes, pos: int, end: int, plan: Plan) -> tuple[Value, ...]
         if index in wanted:
             values.append(value)
     return tuple(values)
+
+
+def _plain_column_count(data: bytes) -> int:
+    """Number of columns that the packet at the start of `data` announces; 0 when that is not one byte, or when no
+    definitions follow (a flag before the count with MySQL, behind it with MariaDB, says so)."""
+    length, first = data[0], data[4]
+    if data[1] or data[2] or first > 250:
+        return 0
+    if length == 1:
+        return first
+    if length != 2:
+        return 0
+    if data[5] == 1:
+        return first
+    return data[5] if first == 1 and 1 < data[5] <= 250 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +178,12 @@ class DefinitionsCache:
     def _learn(
         self, data: bytes, wanted: frozenset[str] | None, key: tuple[frozenset[str] | None, bytes]
     ) -> Definitions | None:
-        """Walk the definitions; only plain ones: a count of one byte, without a metadata flag, all packets there."""
-        count = data[4]
-        if data[0] != 1 or data[1] or data[2] or not count or count > 250:
+        """Walk the definitions; only the usual ones: a count of one byte, all packets there."""
+        count = _plain_column_count(data)
+        if not count:
             return None
         columns: list[Column] = []
-        pos = 5
+        pos = 4 + data[0]
         for sequence in range(2, count + 2):
             end = pos + 4 + int.from_bytes(data[pos : pos + 3], "little")
             if end > len(data) or end < pos + 5 or data[pos + 3] != sequence & 0xFF:

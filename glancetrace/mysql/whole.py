@@ -99,7 +99,7 @@ def _read_response(
         command.affected_rows = affected
         command.last_insert_id = insert_id
         return status_flags
-    if code != _QUERY or first >= 0xFB or data[0] != 1 or data[1] or data[2]:
+    if code != _QUERY or first >= 0xFB or data[0] > 2 or data[1] or data[2]:
         return -1
     return _read_result_set(data, size, command, policy, definitions)
 

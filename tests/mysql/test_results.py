@@ -138,6 +138,15 @@ def test_rows_of_16_mib_and_more(wanted: frozenset[str] | None) -> None:
         assert not issues.rows()
 
 
+def test_a_wanted_row_without_end_is_counted_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glancetrace.mysql.response._MAX_PARTS", 0)
+    data = packets(1, [lenenc(1), column("data"), eof()]) + packet(4, text_row("z" * 0x1000010)) + packet(6, eof())
+    script: Script = [*LOGIN, (CLIENT, query("SELECT")), (SERVER, data)]
+    command = decode(script, wanted=frozenset({"data"}))[0][0]
+    assert (command.returned_rows, command.rows, command.rows_complete) == (1, [], False)
+    assert command.complete
+
+
 @pytest.mark.parametrize("follows", [0, 1])
 @pytest.mark.parametrize("deprecate_eof", [False, True])
 @pytest.mark.parametrize("flavour", ["mysql", "mariadb"])
