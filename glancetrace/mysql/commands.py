@@ -86,7 +86,6 @@ _MIN_LEN: dict[int, int] = {
 }
 
 _WHITE_SPACE = frozenset(b"\t\n\v\f\r")
-_ATTRIBUTE_SETS = 1
 _TEXT_COMMANDS: frozenset[int] = frozenset(
     (Command.COM_QUERY, Command.COM_STMT_PREPARE, Command.COM_INIT_DB, Command.COM_FIELD_LIST)
 )

@@ -143,14 +143,8 @@ def _read_result_set(
             rows.append(row)
             pos = end
             count += 1
-    length = data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16
-    if data[pos + 4] != 0xFE or pos + 4 + length != size or data[pos + 3] != sequence + count & 0xFF:
-        return -1
-    if length == 5 or (length == 7 and not data[pos + 5] and not data[pos + 6]):
-        status_flags = data[pos + 7] | data[pos + 8] << 8
-    else:
-        return -1
-    if status_flags & _SPECIAL or (plan is not None and count > MAX_ROWS_KEPT):
+    status_flags = _end_of_rows(data, pos, size, sequence + count & 0xFF)
+    if status_flags < 0 or (plan is not None and count > MAX_ROWS_KEPT):
         return -1
     command.returned_rows = count
     if plan is not None:
@@ -158,3 +152,14 @@ def _read_result_set(
         command.rows = rows
         command.rows_complete = True
     return status_flags
+
+
+def _end_of_rows(data: bytes, pos: int, size: int, sequence: int) -> int:
+    """Status flags of the EOF packet, or OK packet in its place, at `pos`, with which `data` ends; else -1."""
+    length = size - pos - 4
+    if data[pos + 4] != 0xFE or data[pos + 3] != sequence or data[pos] | data[pos + 1] << 8 != length or data[pos + 2]:
+        return -1
+    if length != 5 and (length != 7 or data[pos + 5] or data[pos + 6]):
+        return -1
+    status_flags = data[pos + 7] | data[pos + 8] << 8
+    return -1 if status_flags & _SPECIAL else status_flags
