@@ -1,6 +1,6 @@
 """`python -m glancetrace`."""
 
-from glancetrace.cli import main
+from glancetrace.cli import run_process
 
 if __name__ == "__main__":
-    main()
+    run_process()

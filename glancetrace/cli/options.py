@@ -100,7 +100,11 @@ class Reading:
                 reveal=self.reveal,
                 progress=bar if bar.enabled else None,
             )
-            return analyze(list(paths), options)
+            trace = analyze(list(paths), options)
+        kept = click.get_current_context().obj
+        if isinstance(kept, list):
+            kept.append(trace)
+        return trace
 
     def _check_hashes(self) -> None:
         import hashlib
