@@ -36,6 +36,7 @@ def rfc3339(ts: int | None) -> str | None:
     return f"{_second(seconds)}.{nanoseconds:09d}Z"
 
 
+_MANY = 4096
 _seconds: dict[int, str] = {}
 
 
@@ -43,7 +44,7 @@ def _second(seconds: int) -> str:
     """Seconds as text; statements of the same second share it."""
     text = _seconds.get(seconds)
     if text is None:
-        if len(_seconds) > 4096:
+        if len(_seconds) > _MANY:
             _seconds.clear()
         text = _seconds[seconds] = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return text
@@ -84,6 +85,7 @@ class RowBuilder:
         self.trace = trace
         self._time: Clock = (lambda ts: ts) if raw_times else rfc3339
         self._endpoints: dict[Endpoint, str] = {}
+        self._sides: dict[int, tuple[str, str]] = {}
 
     def _endpoint(self, endpoint: Endpoint) -> str:
         text = self._endpoints.get(endpoint)
@@ -185,28 +187,35 @@ class RowBuilder:
     def statement(self, statement: SqlStatement) -> Row:
         """One SQL statement."""
         command = statement.command
+        session = command.session
         shape = statement.parsed.shape if statement.parsed is not None else None
         error = command.error
         end = command.response_end_ts
+        ts = command.ts
+        sides = self._sides.get(session.connection_id)
+        if sides is None:
+            connection = statement.connection
+            sides = self._endpoint(connection.client), self._endpoint(connection.server)
+            self._sides[session.connection_id] = sides
         return {
             "id": statement.id,
             "service": statement.service,
             "schema": statement.schema,
-            "connection_id": command.session.connection_id,
-            "mysql_thread_id": command.session.thread_id,
+            "connection_id": session.connection_id,
+            "mysql_thread_id": session.thread_id,
             "ordinal": command.ordinal,
             "unit_id": statement.unit_id,
             "outcome": statement.outcome,
             "commit_frame": statement.commit_frame,
             "kind": statement.kind,
             "command": command.command,
-            "operation": shape.operation if shape is not None else statement.operation,
+            "operation": statement.operation,
             "tables": shape.tables if shape is not None else (),
             "sql": shown_sql(statement, self.trace.redactor),
             "digest": shape.digest if shape is not None else None,
             "image_ids": statement.image_ids,
-            "ts": self._time(command.ts),
-            "dur": end - command.ts if end is not None else None,
+            "ts": self._time(ts),
+            "dur": end - ts if end is not None else None,
             "returned_rows": command.returned_rows,
             "affected_rows": command.affected_rows,
             "error": None
@@ -216,9 +225,9 @@ class RowBuilder:
                 "sqlstate": error.sqlstate,
                 "message": self.trace.redactor.text(error.message),
             },
-            "client": self._endpoint(statement.connection.client),
-            "server": self._endpoint(statement.connection.server),
-            "hops": [self._hop(hop) for hop in statement.hops],
+            "client": sides[0],
+            "server": sides[1],
+            "hops": [self._hop(hop) for hop in statement.hops] if statement.hops else (),
             "first_frame": command.first_frame,
             "last_frame": command.response_frame or command.request_frame,
             "request_frame": command.request_frame,

@@ -22,12 +22,11 @@ from glancetrace.correlate.proxy import fold_proxied
 from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
 from glancetrace.decode import Decoded, Options, Paths, decode
 from glancetrace.glance.calls import call_from_exchange
-from glancetrace.glance.database import image_ids, kind_of_statement, row_changes, service_of
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
-from glancetrace.sql.parser import StatementParser
+from glancetrace.statements import StatementReader
 from glancetrace.timeline.story import tell_stories
 from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
 
@@ -115,15 +114,14 @@ def _take_calls(draft: _Draft) -> None:
 
 def _take_statements(draft: _Draft) -> None:
     """Commands become statements: text taken apart, service and kind told; legs of a proxy become one."""
-    parser = StatementParser()
-    grouped: dict[int, list[tuple[MysqlCommand, Connection]]] = defaultdict(list)
+    reader = StatementReader()
+    grouped: dict[Connection, list[MysqlCommand]] = defaultdict(list)
     for command, connection in draft.decoded.commands:
-        grouped[connection.id].append((command, connection))
+        grouped[connection].append(command)
     by_connection: dict[int, list[SqlStatement]] = {}
-    for key, rows in grouped.items():
-        by_connection[key] = [_statement(command, connection, parser) for command, connection in rows]
-        _settle_service(by_connection[key])
-        settle_connection(by_connection[key], closed=bool(rows[0][1].closed))
+    for connection, commands in grouped.items():
+        statements = by_connection[connection.id] = reader.read(commands, connection)
+        settle_connection(statements, closed=bool(connection.closed))
     draft.by_connection = fold_proxied(by_connection)
     statements = [s for rows in draft.by_connection.values() for s in rows]
     statements.sort(key=_wire_order)
@@ -138,39 +136,6 @@ def _take_statements(draft: _Draft) -> None:
 def _wire_order(statement: SqlStatement) -> tuple[int, int, int, int]:
     command = statement.command
     return command.ts, command.first_frame, command.session.connection_id, command.ordinal
-
-
-def _statement(command: MysqlCommand, connection: Connection, parser: StatementParser) -> SqlStatement:
-    has_text = command.sql is not None and command.command in _TEXT_COMMANDS
-    parsed = parser.parse(command.sql, command.params) if has_text and command.sql is not None else None
-    statement = SqlStatement(command, parsed, connection, "other", "request", schema=command.schema)
-    kind = kind_of_statement(command.command, parsed, command.session.user)
-    statement.kind = "request" if kind == "transaction" else kind
-    return statement
-
-
-_TEXT_COMMANDS = frozenset({"COM_QUERY", "COM_STMT_EXECUTE", "COM_STMT_PREPARE", "COM_STMT_BULK_EXECUTE"})
-_RUNS = _TEXT_COMMANDS - {"COM_STMT_PREPARE"}
-
-
-def _settle_service(statements: list[SqlStatement]) -> None:
-    """Whose connection it is: by schema or user, else by the tables that its statements name."""
-    votes: dict[str, int] = defaultdict(int)
-    told: list[str | None] = []
-    for statement in statements:
-        session = statement.command.session
-        shape = statement.parsed.shape if statement.parsed is not None else None
-        service = service_of(shape, session.user, statement.schema)
-        told.append(service)
-        if service is not None:
-            votes[service] += 1
-    default = max(sorted(votes), key=lambda service: votes[service]) if votes else "other"
-    for statement, service in zip(statements, told, strict=True):
-        statement.service = service or default
-        if statement.service == "glance" and statement.parsed is not None:
-            statement.image_ids = image_ids(statement.parsed)
-            if statement.command.command in _RUNS:
-                statement.changes = row_changes(statement.parsed)
 
 
 def _cut_units(draft: _Draft) -> None:

@@ -35,7 +35,8 @@ _SECRET_KEY = r"(?:admin_?pass|adminPass|new_?password|original_?password|user_?
 _HINTS = (
     "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key",
     "KEY",
-    "_sig=", "signature", "Signature", "blob", "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
+    "_sig=", "signature", "Signature", "blob",
+    "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
 )  # fmt: skip
 """What stands in every text that the patterns below match: looked for first, which is much faster."""
 

@@ -107,13 +107,14 @@ def _choose(unit: UnitFacts, active: list[CallFacts]) -> _Choice | None:
     left = [call for call in left if call.start <= unit.start and unit.end <= call.end] or left
     if not left:
         return None
-    ranked = sorted(left, key=lambda call: (-len(_support(call, unit)), -call.start))
-    best = ranked[0]
-    support = _support(best, unit)
-    equals = sum(len(_support(call, unit)) == len(support) for call in ranked)
     if len(left) == 1:
-        return _Choice(best, CERTAIN, 1.0, (*support, "only call left"), rejected=rejected)
-    return _Choice(best, INFERRED, round(1 / equals, 3), (*support, f"nearest of {len(left)}"), rejected=rejected)
+        return _Choice(left[0], CERTAIN, 1.0, (*_support(left[0], unit), "only call left"), rejected=rejected)
+    supports = [_support(call, unit) for call in left]
+    most = max(map(len, supports))
+    equals = [call for call, support in zip(left, supports, strict=True) if len(support) == most]
+    best = max(equals, key=lambda call: call.start)
+    evidence = (*supports[left.index(best)], f"nearest of {len(left)}")
+    return _Choice(best, INFERRED, round(1 / len(equals), 3), evidence, rejected=rejected)
 
 
 def _support(call: CallFacts, unit: UnitFacts) -> list[str]:

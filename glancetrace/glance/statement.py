@@ -36,6 +36,7 @@ class SqlStatement:
         service: "glance", "keystone" or "other". schema: default schema when it ran, None if unknown.
         kind: "request", "ping", "setup", "health", "background" or "unattributed"; final after attribution.
         unit_id: unit of work (one checkout of the connection), numbered over the whole capture from 1.
+        operation: SELECT, UPDATE, COMMIT ...; the command's name for commands without text.
         outcome: "committed", "rolled_back" or "unknown"; commit_ts (ns, the server's OK), commit_frame (the COMMIT's
             frame, or the statement's own under autocommit).
         image_ids: images that the text names. changes: rows that it writes, as its text says.
@@ -46,6 +47,7 @@ class SqlStatement:
     connection: Connection
     service: str
     kind: str
+    operation: str
     schema: str | None = None
     id: int = 0
     unit_id: int | None = None
@@ -55,11 +57,6 @@ class SqlStatement:
     image_ids: tuple[str, ...] = ()
     changes: tuple[RowChange, ...] = ()
     hops: list[StatementHop] = field(default_factory=list)
-
-    @property
-    def operation(self) -> str:
-        """SELECT, UPDATE, COMMIT ...; the command's name for commands without text."""
-        return self.parsed.shape.operation if self.parsed is not None else self.command.command.removeprefix("COM_")
 
     @property
     def end_ts(self) -> int:

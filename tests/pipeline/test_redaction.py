@@ -17,7 +17,7 @@ TOKEN = "gAAAAABn" + "x" * 60
 def show(sql: str, *, reveal: bool = False) -> str | None:
     command = MysqlCommand(MysqlSession(1), 1, "COM_QUERY", sql, "keystone", 1, 1, 1, 1)
     connection = Connection(1, ("192.0.2.1", 40000), ("192.0.2.2", 3306), False, 1, 1)
-    statement = SqlStatement(command, StatementParser().parse(sql), connection, "keystone", "request")
+    statement = SqlStatement(command, StatementParser().parse(sql), connection, "keystone", "request", "QUERY")
     return shown_sql(statement, Redactor(b"key", reveal=reveal))
 
 

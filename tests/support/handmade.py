@@ -55,8 +55,8 @@ def _statement(number: int, at: int, sql: str, shape: Shape, literals: tuple[str
     row = MysqlCommand(session, number, "COM_QUERY", sql, "glance", ts, frame, ts, frame,
                        response_ts=ts + MS // 2, response_end_ts=ts + MS // 2, response_frame=frame + 1,
                        complete=True, **command)  # type: ignore[arg-type] # fmt: skip
-    return SqlStatement(row, Statement(shape, literals), connection, "glance", "request", "glance", number, 1,
-                        "committed", ts + MS, frame + 5, (image,) if image else ())  # fmt: skip
+    return SqlStatement(row, Statement(shape, literals), connection, "glance", "request", shape.operation, "glance",
+                        number, 1, "committed", ts + MS, frame + 5, (image,) if image else ())  # fmt: skip
 
 
 def handmade_trace(*, reveal: bool = False, files: int = 1) -> Trace:

@@ -118,7 +118,9 @@ class Rows:
         command.affected_rows = fields.pop("affected", None)
         connection = Connection(2, _CLIENT, _DATABASE, False, START, 1)
         parsed = self._parser.parse(sql)
-        statement = SqlStatement(command, parsed, connection, fields.pop("service", "glance"), "request")
+        statement = SqlStatement(
+            command, parsed, connection, fields.pop("service", "glance"), "request", parsed.shape.operation
+        )
         statement.id = len(self.tables.statements) + 1
         statement.schema = fields.pop("schema", "glance")
         statement.outcome = fields.pop("outcome", "committed")
