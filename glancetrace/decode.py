@@ -228,11 +228,6 @@ def decode(paths: Paths, options: Options | None = None) -> Decoded:
         stage = _Stage(options, issues, pool)
         reassembler = TcpReassembler(stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge)
         accounting = _read(reader, reassembler, issues, options)
-        # Digests are asked for while the pool's threads are still there.
-        for exchange, _connection in stage.exchanges:
-            for body in (exchange.request_body, exchange.response_body):
-                if body.hasher is not None:
-                    body.hasher.hexdigests()
     totals = reassembler.accounting
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     accounting.stream_bytes_decoded = totals.decoded_bytes - skipped
