@@ -62,6 +62,8 @@ def run_process() -> None:
     by one is: together that is a third of a run.
     """
     gc.disable()
+    # numpy starts a thread per core for linear algebra, which is not done here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     kept: list[object] = []
     code = _run(None, kept)
     for stream in (sys.stdout, sys.stderr):
