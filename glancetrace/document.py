@@ -16,7 +16,7 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import KINDS
 from glancetrace.net.run import Endpoint, render_endpoint
-from glancetrace.redact import Redactor, is_secret_name, may_hold_secret
+from glancetrace.redact import Redactor, is_secret_name
 from glancetrace.schema import SCHEMA
 from glancetrace.sql.statement import Shape
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
@@ -33,20 +33,20 @@ def rfc3339(ts: int | None) -> str | None:
     if ts is None:
         return None
     seconds, nanoseconds = divmod(ts, 1_000_000_000)
-    return f"{_second(seconds)}.{nanoseconds:09d}Z"
+    return f"{_seconds.get(seconds) or _second(seconds)}.{nanoseconds:09d}Z"
 
 
 _MANY = 4096
+_SHORTEST_SECRET = 16
+"""A statement with less text (COMMIT, ROLLBACK) has no room for a secret."""
 _seconds: dict[int, str] = {}
 
 
 def _second(seconds: int) -> str:
-    """Seconds as text; statements of the same second share it."""
-    text = _seconds.get(seconds)
-    if text is None:
-        if len(_seconds) > _MANY:
-            _seconds.clear()
-        text = _seconds[seconds] = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    """Seconds as text, kept for the next one of the same second."""
+    if len(_seconds) > _MANY:
+        _seconds.clear()
+    text = _seconds[seconds] = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return text
 
 
@@ -62,15 +62,13 @@ def shown_sql(statement: SqlStatement, redactor: Redactor) -> str | None:
     """Text of a statement as it may be shown; without its literals where one of them is a secret."""
     text = statement.command.sql
     parsed = statement.parsed
-    if text is None or redactor.reveal:
+    if text is None or len(text) < _SHORTEST_SECRET or redactor.reveal:
         return text
     if parsed is None or parsed.comment or not parsed.shape.parsed or not parsed.shape.tables:
         return redactor.text(text)
     if _writes_secret(parsed.shape):
         return parsed.shape.text
-    if may_hold_secret("\n".join([value for value in parsed.literals if type(value) is str])):
-        return redactor.text(text)
-    return text
+    return text if redactor.are_harmless(parsed.literals) else redactor.text(text)
 
 
 class RowBuilder:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 __all__ = ["REDACTED", "SECRET_HEADERS", "Redactor", "is_secret_name", "may_hold_secret"]
 
@@ -55,6 +56,10 @@ _IDENTIFIED = re.compile(
 _SET_PASSWORD = re.compile(r"(PASSWORD\s*\(\s*)'(?:[^'\\]|\\.)*'", re.IGNORECASE)
 
 
+_REMEMBERED = 65_536
+"""Harmless texts that a redactor remembers."""
+
+
 def may_hold_secret(text: str) -> bool:
     """False when nothing in `text` can be a secret; far cheaper than replacing."""
     for hint in _HINTS:  # noqa: SIM110 - a generator costs more than the search
@@ -78,6 +83,7 @@ class Redactor:
 
     def __init__(self, key: bytes, *, reveal: bool = False) -> None:
         self._key = key[:64]
+        self._harmless: set[str] = set()
         self.reveal = reveal
 
     def secret(self, value: str) -> str:
@@ -85,6 +91,17 @@ class Redactor:
         if self.reveal or not value:
             return value
         return f"<{hashlib.blake2b(value.encode('utf-8', 'replace'), key=self._key, digest_size=4).hexdigest()}>"
+
+    def are_harmless(self, values: Iterable[object]) -> bool:
+        """None of these texts can hold a secret; ids that come again and again are looked at once."""
+        harmless = self._harmless
+        for value in values:
+            if type(value) is str and value not in harmless:
+                if may_hold_secret(value):
+                    return False
+                if len(harmless) < _REMEMBERED:
+                    harmless.add(value)
+        return True
 
     def header(self, name: str, value: str) -> str:
         """A header's value as it may be shown."""
