@@ -33,6 +33,12 @@ KINDS: dict[str, IssueKind] = {
             "stop tcpdump with Ctrl-C (SIGINT) and use -U, or copy the file again",
         ),
         IssueKind(
+            "capture-empty",
+            "warning",
+            "there is no packet in the capture",
+            "look at tcpdump's filter and interface; a short recording without -U may be lost in its buffer",
+        ),
+        IssueKind(
             "capture-damaged",
             "error",
             "a packet header in the file makes no sense; reading went on at the next one that does, or stopped there",

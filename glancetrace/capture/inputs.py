@@ -246,6 +246,8 @@ class CaptureReader:
 
     def _finish(self) -> None:
         """The input is read to its end: count what the readers found wrong."""
+        if not self.packets:
+            self._issues.count("capture-empty")
         for one, file in zip(self._inputs, self.files, strict=True):
             file.bytes = one.reader.byte_count
             if not file.packets:

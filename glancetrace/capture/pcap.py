@@ -17,7 +17,7 @@ import numpy as np
 
 from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.columns import Columns
-from glancetrace.capture.resync import RecordShape, find_record
+from glancetrace.capture.resync import NEAR, RecordShape, are_records, find_record
 from glancetrace.capture.source import ByteSource
 from glancetrace.errors import InputError
 
@@ -145,6 +145,10 @@ class PcapReader:
             starts, columns.u32(starts), columns.u32(starts + 4), columns.u32(starts + 8), columns.u32(starts + 12)
         )
         good = self._plausible(records)
+        jump = self._first_jump(records, good)
+        if jump is not None:
+            number, unknown = jump
+            return records.first(number), start[number], not unknown
         if good < len(start):
             return records.first(good), start[good], True
         if position > len(data) and start:
@@ -157,6 +161,29 @@ class PcapReader:
         # All zeros is a hole in the file, not a packet.
         bad |= (records.captured | records.fraction | records.seconds | records.original) == 0
         return int(np.argmax(bad)) if bad.any() else len(bad)
+
+    def _first_jump(self, records: _Records, good: int) -> tuple[int, bool] | None:
+        """The first of the `good` records whose time is far from the one before and that no sound records follow.
+
+        Behind a damaged length the walk reads packet bytes as headers, and not all of them look impossible. The flag
+        says that too little of the file is in the buffer to tell.
+        """
+        if not good:
+            return None
+        seconds = records.seconds[:good]
+        before = seconds[0] if self._last_ts is None else self._last_ts // _SECOND
+        far = np.flatnonzero(np.abs(np.diff(seconds, prepend=before)) > NEAR)
+        shape = self._shape()
+        for number in far.tolist():
+            start = int(records.start[number])
+            if len(self._data) - start < shape.window and not self._source.ended:
+                return number, True
+            if not are_records(self._data, start, shape):
+                return number, False
+        return None
+
+    def _shape(self) -> RecordShape:
+        return RecordShape(self._order, self._unit, self._header_len, _LONGEST_PACKET)
 
     def _block(self, records: _Records) -> PacketBlock:
         count = len(records.start)
@@ -178,7 +205,7 @@ class PcapReader:
 
     def _resynchronise(self, position: int) -> int:
         """Look for the next record behind a damaged header; the end of the data if there is none."""
-        shape = RecordShape(self._order, self._unit, self._header_len, _LONGEST_PACKET)
+        shape = self._shape()
         position += 1
         while True:
             while len(self._data) - position < shape.window and not self._source.ended:

@@ -14,11 +14,11 @@ import numpy as np
 
 from glancetrace.capture.columns import Columns
 
-__all__ = ["RecordShape", "find_record"]
+__all__ = ["NEAR", "RecordShape", "are_records", "find_record"]
 
 _CHAIN = 4
 """Records in a row that have to make sense."""
-_NEAR = 86_400
+NEAR = 86_400
 """Seconds between a record and the packets before it."""
 _STEP = 1 << 20
 
@@ -44,13 +44,26 @@ class RecordShape:
 
 
 def _makes_sense(header: tuple[int, int, int, int], shape: RecordShape, near: int) -> bool:
-    seconds, fraction, captured, original = header
-    return (
-        abs(seconds - near) <= _NEAR
-        and fraction * shape.unit < 1_000_000_000
-        and 0 < captured <= shape.longest
-        and captured <= original <= 2 * shape.longest
-    )
+    seconds, _fraction, captured, original = header
+    return _is_possible(header, shape) and abs(seconds - near) <= NEAR and 0 < captured <= original
+
+
+def _is_possible(header: tuple[int, int, int, int], shape: RecordShape) -> bool:
+    _seconds, fraction, captured, original = header
+    return fraction * shape.unit < 1_000_000_000 and captured <= shape.longest and original <= 2 * shape.longest
+
+
+def are_records(data: bytes, position: int, shape: RecordShape) -> bool:
+    """Whether the next `_CHAIN` record headers from `position` on are possible ones, as far as `data` goes."""
+    fields = struct.Struct(shape.order + "IIII")
+    for _ in range(_CHAIN):
+        if position + shape.header_len > len(data):
+            return True
+        header = fields.unpack_from(data, position)
+        if not _is_possible(header, shape):
+            return False
+        position += shape.header_len + header[2]
+    return True
 
 
 def _chain_holds(data: bytes, position: int, shape: RecordShape, at_end: bool) -> bool:
@@ -82,7 +95,7 @@ def find_record(data: bytes, position: int, shape: RecordShape, last_ts: int | N
     possible = (captured > 0) & (captured <= shape.longest) & (captured <= original) & (original <= 2 * shape.longest)
     possible &= columns.u32(at + 4) * shape.unit < 1_000_000_000
     if last_ts is not None:
-        possible &= np.abs(columns.u32(at) - last_ts // 1_000_000_000) <= _NEAR
+        possible &= np.abs(columns.u32(at) - last_ts // 1_000_000_000) <= NEAR
     for candidate in at[possible].tolist():
         if _chain_holds(data, candidate, shape, at_end):
             return int(candidate)

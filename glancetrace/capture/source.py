@@ -78,9 +78,12 @@ class RawSource:
 
     def peek(self, size: int) -> bytes:
         """The next bytes, which will be read again; fewer only at the end."""
-        if self.is_file:
-            return os.pread(self.descriptor, size, self._position)
-        self._ahead = self._fill(self._ahead, size - len(self._ahead))
+        try:
+            if self.is_file:
+                return os.pread(self.descriptor, size, self._position)
+            self._ahead = self._fill(self._ahead, size - len(self._ahead))
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", where=self.name, action="check the file") from None
         return self._ahead[:size]
 
     def read_on(self, carry: bytes, size: int) -> bytes:

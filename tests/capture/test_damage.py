@@ -33,6 +33,17 @@ def test_an_absurd_length_is_stepped_over(tmp_path: Path, order: str) -> None:
     assert cf.read([path], 7).rows == found.rows
 
 
+def test_a_length_of_zero_costs_one_packet(tmp_path: Path) -> None:
+    """The packet's bytes are read as a header of 1970 whose lengths are possible, but nothing sound follows."""
+    header = struct.pack("<IIII", 5, 6, 40, 40) + b"\xff" * 60
+    records = [cf.pcap_record(packet) for packet in PACKETS]
+    records[10] = records[10][:8] + struct.pack("<I", 0) + records[10][12:16] + header
+    found = cf.read([write(tmp_path, cf.pcap_header() + b"".join(records))])
+    assert [row[3] for row in found.rows if row[3]] == [packet.data for packet in PACKETS[:10] + PACKETS[11:]]
+    assert found.reader.first_ts == TS
+    assert found.issues == {"capture-damaged": 1}
+
+
 def test_missing_bytes_cost_only_the_packets_around_them(tmp_path: Path) -> None:
     whole = cf.pcap(PACKETS)
     place = len(cf.pcap(PACKETS[:20])) + 30

@@ -49,7 +49,7 @@ def test_pcap_gives_its_packets_for_any_block_size(
     path.write_bytes(cf.pcap(packets, order, nanoseconds=nanoseconds))
     result = cf.read([path], block_size)
     assert result.rows == rows_of(packets)
-    assert set(result.issues) <= {"time-backwards"}
+    assert set(result.issues) <= {"time-backwards"} | ({"capture-empty"} if not packets else set())
     assert result.reader.files[0].packets == result.reader.packets == len(packets)
     assert result.reader.bytes == path.stat().st_size
 

@@ -197,12 +197,12 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         open_captures([str(path)], IssueLog())
 
 
-def test_a_header_without_packets_is_fine(tmp_path: Path) -> None:
+def test_a_header_without_packets_is_read_and_told(tmp_path: Path) -> None:
     for name, data in (("a", cf.pcap([])), ("b", cf.section()), ("c", cf.section() + cf.interface())):
         (tmp_path / name).write_bytes(data)
         found = cf.read([tmp_path / name])
         assert found.rows == []
-        assert found.issues == {}
+        assert found.issues == {"capture-empty": 1}
         assert found.reader.first_ts is None
 
 
