@@ -24,37 +24,53 @@ SECRET_HEADERS = frozenset(
         "cookie",
         "proxy-authorization",
         "set-cookie",
+        "x-auth-key",
         "x-auth-token",
         "x-service-token",
+        "x-storage-pass",
         "x-storage-token",
         "x-subject-token",
         "x-trace-hmac",
     }
 )
 
-_SECRET_KEY = r"(?:admin_?pass|adminPass|new_?password|original_?password|user_?password|password|passwd|secret_?key|secret|api_?key|access_?key|private_?key|signature|passcode|credential_blob|blob|key_hash|hash_key|password_hash|token)"  # noqa: E501
+_PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin_?pass|password|passwd|passphrase|passcode|secret|secret_?key|api_?key|access_?key|private_?key|token)"  # noqa: E501
+"""`password`, and whatever ends so: `os_password`, `x-db-secret`."""
+_SECRET_KEY = rf"(?:{_PREFIXED}|(?:new|user|original|master|db|root)password|signature|credential_blob|blob|key_hash|hash_key|password_hash)"  # noqa: E501
 _HINTS = (
     "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "key", "Key",
-    "KEY",
-    "_sig=", "signature", "Signature", "blob",
-    "://", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
+    "KEY", "uthorization", "ookie", "_sig=", "signature", "Signature", "blob", "://", "$2", "$pbkdf2", "$scrypt", "$5$",
+    "$6$", "IDENTIFIED", "identified",
 )  # fmt: skip
 """What stands in every text that the patterns below match: looked for first, which is much faster."""
+
+_SQL_STRING = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\""
+_JSON_STRING = r"(?:[^\"\\]|\\(?!\"))*"
 
 _SECRET_NAME = re.compile(_SECRET_KEY, re.IGNORECASE)
 _FERNET = re.compile(r"gAAAA[A-Za-z0-9_\-]{16,}={0,2}")
 _JWS = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+")
 _CRYPT = re.compile(r"\$(?:2[abxy]?|pbkdf2[a-z0-9-]*|scrypt|bcrypt_sha256|5|6)\$[A-Za-z0-9./$+=,\-]{8,}")
-_JSON_PAIR = re.compile(rf'(\\*"{_SECRET_KEY}\\*"\s*:\s*)(\\*")((?:[^"\\]|\\(?!"))*)(\\*")', re.IGNORECASE)
-_SQL_PAIR = re.compile(rf"(\b{_SECRET_KEY}\b[`]?\s*=\s*)'((?:[^'\\]|\\.|'')*)'", re.IGNORECASE)
-_QUERY_PAIR = re.compile(rf"([?&;](?:X-Auth-Token|{_SECRET_KEY}|temp_url_sig)=)([^&\s'\";]+)", re.IGNORECASE)
+_JSON_PAIR = re.compile(rf'(\\*"{_SECRET_KEY}\\*"\s*:\s*)(\\*"){_JSON_STRING}(\\*")', re.IGNORECASE)
+_JSON_NUMBER = re.compile(rf'(\\*"{_SECRET_KEY}\\*"\s*:\s*)-?[0-9][0-9.eE+\-]*', re.IGNORECASE)
+_JSON_PATCH = re.compile(
+    rf'("path"\s*:\s*"/{_SECRET_KEY}"\s*,(?:\s*"op"\s*:\s*"\w*"\s*,)?\s*"value"\s*:\s*"){_JSON_STRING}"'
+    rf'|("value"\s*:\s*"){_JSON_STRING}("\s*,(?:\s*"op"\s*:\s*"\w*"\s*,)?\s*"path"\s*:\s*"/{_SECRET_KEY}")',
+    re.IGNORECASE,
+)
+"""RFC 6902 as Glance takes it: the name of the property stands beside its value."""
+_SQL_PAIR = re.compile(rf"(?<![\w.\-])({_SECRET_KEY}[`]?\s*=\s*)(?:{_SQL_STRING})", re.IGNORECASE)
+_SQL_NAMED = re.compile(rf"('{_SECRET_KEY}'\s*,\s*)(?:{_SQL_STRING})", re.IGNORECASE)
+"""A row of image_properties: the name of the property, then its value."""
+_EVENT_PAIR = re.compile(rf"\A(\w+ {_SECRET_KEY} = ).+", re.IGNORECASE | re.DOTALL)
+"""`added os_password = ...`: the summary of an event of an image."""
+_QUERY_PAIR = re.compile(rf"((?:^|[?&;\n])(?:{_SECRET_KEY}|temp_url_sig)=)([^&\s'\";]+)", re.IGNORECASE)
 _HEADER = re.compile(rf"((?:^|\n)(?:{'|'.join(sorted(SECRET_HEADERS))})\s*:\s*)([^\r\n]+)", re.IGNORECASE)
 _URL_USER = re.compile(r"(://)([^/\s'\"@]+)@")
 _IDENTIFIED = re.compile(
-    r"(IDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?)'(?:[^'\\]|\\.)*'", re.IGNORECASE
+    rf"(IDENTIFIED\s+(?:(?:WITH|VIA)\s+\S+\s+)?(?:BY|AS|USING)\s+(?:PASSWORD\s+)?)(?:{_SQL_STRING})", re.IGNORECASE
 )
-_SET_PASSWORD = re.compile(r"(PASSWORD\s*\(\s*)'(?:[^'\\]|\\.)*'", re.IGNORECASE)
-
+_SET_PASSWORD = re.compile(rf"(PASSWORD\s*(?:\(|\sFOR\s+\S+\s*=)\s*)(?:{_SQL_STRING})", re.IGNORECASE)
 
 _REMEMBERED = 65_536
 """Harmless texts that a redactor remembers."""
@@ -69,7 +85,7 @@ def may_hold_secret(text: str) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """A column or field of this name holds a secret."""
+    """A column, property, field or header of this name holds a secret."""
     return _SECRET_NAME.fullmatch(name) is not None
 
 
@@ -105,7 +121,11 @@ class Redactor:
 
     def header(self, name: str, value: str) -> str:
         """A header's value as it may be shown."""
-        return self.secret(value) if name.lower() in SECRET_HEADERS else self.text(value)
+        if name.lower() in SECRET_HEADERS:
+            return self.secret(value)
+        if is_secret_name(name) and not self.reveal:
+            return REDACTED
+        return self.text(value)
 
     def text(self, text: str) -> str:
         """`text` with everything that looks like a secret replaced."""
@@ -119,8 +139,12 @@ class Redactor:
         text = _FERNET.sub(lambda m: secret(m[0]), text)
         text = _JWS.sub(lambda m: secret(m[0]), text)
         text = _CRYPT.sub(REDACTED, text)
-        text = _JSON_PAIR.sub(lambda m: f"{m[1]}{m[2]}{REDACTED}{m[4]}", text)
+        text = _JSON_PAIR.sub(lambda m: f"{m[1]}{m[2]}{REDACTED}{m[3]}", text)
+        text = _JSON_NUMBER.sub(lambda m: f'{m[1]}"{REDACTED}"', text)
+        text = _JSON_PATCH.sub(lambda m: f'{m[1]}{REDACTED}"' if m[1] else f"{m[2]}{REDACTED}{m[3]}", text)
         text = _SQL_PAIR.sub(lambda m: f"{m[1]}'{REDACTED}'", text)
+        text = _SQL_NAMED.sub(lambda m: f"{m[1]}'{REDACTED}'", text)
+        text = _EVENT_PAIR.sub(lambda m: m[1] + REDACTED, text)
         text = _QUERY_PAIR.sub(lambda m: m[1] + REDACTED, text)
         text = _URL_USER.sub(lambda m: f"{m[1]}{REDACTED}@", text)
         text = _IDENTIFIED.sub(lambda m: f"{m[1]}'{REDACTED}'", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glancetrace.glance.statement import SqlStatement
-from glancetrace.redact import Redactor
+from glancetrace.redact import REDACTED, Redactor, is_secret_name
 from glancetrace.sql.statement import Literal, Predicate, Statement
 
 __all__ = ["describe_result", "describe_statement"]
@@ -29,6 +29,8 @@ def _pair(column: str, operator: str, value: str, redactor: Redactor) -> str:
 
 def _assignments(statement: Statement, redactor: Redactor) -> str:
     values = statement.assigned()
+    if "value" in values and is_secret_name(str(values.get("name"))) and not redactor.reveal:
+        values = {**values, "value": REDACTED}  # a property, which has its name in one column and its value in another
     names = [name for name in _FIRST if name in values] + [name for name in values if name not in _FIRST]
     pairs = [_pair(name, "=", _literal(values[name]), redactor) for name in names[:_SHOWN]]
     return ", ".join(pairs) + (", …" if len(names) > _SHOWN else "")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from glancetrace.document import shown_sql
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.exchange import Body, Head
@@ -91,12 +92,12 @@ def _search_statement(
 ) -> Iterator[tuple[str, str]]:
     command = statement.command
     if command.sql is not None and pattern.search(command.sql):
-        yield "statement", excerpt_of(redactor.text(command.sql), pattern)
+        yield "statement", excerpt_of(shown_sql(statement, redactor) or "", pattern)
     for position, value in enumerate(command.params or (), 1):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         if pattern.search(text):
             # A bare value does not show whether it is a secret: its statement stands for it.
-            shown = text if redactor.reveal else f"{position} of {redactor.text(command.sql or '')}"
+            shown = text if redactor.reveal else f"{position} of {shown_sql(statement, redactor)}"
             yield "parameter", excerpt_of(shown, pattern)
     if command.error is not None and pattern.search(command.error.message):
         yield "error", excerpt_of(redactor.text(command.error.message), pattern)

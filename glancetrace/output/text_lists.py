@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from glancetrace.document import shown_sql
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.output.clean import clean
@@ -84,8 +85,8 @@ def render_statements(
         command = statement.command
         link = trace.link_of.get(statement.id)
         end = command.response_end_ts
-        sql = command.sql if whole and command.sql is not None else None
-        text = describe_statement(statement, page.redactor) if sql is None else page.redactor.text(sql)
+        sql = shown_sql(statement, page.redactor) if whole else None
+        text = describe_statement(statement, page.redactor) if sql is None else sql
         return [
             page.clock.show(command.ts),
             page.places.span(command.first_frame, command.response_frame or command.request_frame),

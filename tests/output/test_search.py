@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 
 from glancetrace.http.exchange import Body
+from glancetrace.output.gist import describe_statement
 from glancetrace.output.search import excerpt_of, search_trace
 from glancetrace.output.select import compile_pattern
+from glancetrace.output.text_lists import render_statements
+from glancetrace.sql.parser import StatementParser
 from tests.support.handmade import CIRROS, PASSWORD, TOKEN, handmade_trace
+from tests.support.pages import page_for
 
 
 def hits(text: str, *, reveal: bool = False) -> list[tuple[str, int | None, int | None]]:
@@ -57,5 +61,30 @@ def test_a_parameter_is_found_and_its_statement_shown() -> None:
         trace = handmade_trace(reveal=reveal)
         command = trace.tables.statements[5].command
         command.sql, command.params = "UPDATE user SET x=? WHERE y=?", (7, b"bare secret")
+        trace.tables.statements[5].parsed = StatementParser().parse(command.sql)
         (hit,) = search_trace(trace, compile_pattern("bare"))
         assert (hit.where, hit.excerpt) == ("parameter", shown)
+
+
+def test_a_secret_by_its_column_is_not_shown() -> None:
+    trace = handmade_trace()
+    statement = trace.tables.statements[5]
+    statement.command.sql = "INSERT INTO local_user (id, password) VALUES (1, 'hunter2')"
+    statement.parsed = StatementParser().parse(statement.command.sql)
+    (hit,) = search_trace(trace, compile_pattern("local_user"))
+    assert hit.where == "statement"
+    assert "hunter2" not in hit.excerpt
+    assert "hunter2" not in "\n".join(render_statements(trace, [statement], page_for(trace, 200), whole=True))
+
+
+def test_the_gist_of_a_property_with_a_secret() -> None:
+    trace = handmade_trace()
+    statement = trace.tables.statements[5]
+    statement.command.sql = (
+        "INSERT INTO image_properties (image_id, name, value) VALUES ('a', 'os_password', 'hunter2')"
+    )
+    statement.parsed = StatementParser().parse(statement.command.sql)
+    gist = describe_statement(statement, trace.redactor)
+    assert "os_password" in gist
+    assert "hunter2" not in gist
+    assert "hunter2" in describe_statement(statement, handmade_trace(reveal=True).redactor)

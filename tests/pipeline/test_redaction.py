@@ -67,3 +67,50 @@ def test_headers_and_urls() -> None:
     assert "opaque" not in redactor.text("GET /v1/x?temp_url_sig=opaque&temp_url_expires=1")
     assert redactor.header("Content-Type", "application/json") == "application/json"
     assert not may_hold_secret("/v2/images?limit=20")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter2&user=me",
+        "grant_type=x&passwd=hunter2",
+        "Authorization: Basic hunter2",
+        "cookie: session=hunter2",
+        '{"os_password": "hunter2"}',
+        '{"user": {"original_password": "hunter2", "password": "hunter2"}}',
+        '[{"op": "add", "path": "/os_password", "value": "hunter2"}]',
+        '[{"value": "hunter2", "op": "replace", "path": "/os_password"}]',
+        "INSERT INTO image_properties (image_id, name, value) VALUES ('id', 'os_password', 'hunter2')",
+        'UPDATE user SET password="hunter2"',
+        "added os_password = hunter2 and more",
+        "CHANGE MASTER TO MASTER_PASSWORD='hunter2'",
+        "SET PASSWORD FOR 'me'@'%' = 'hunter2'",
+        "CREATE USER me IDENTIFIED VIA mysql_native_password USING 'hunter2'",
+    ],
+)
+def test_secrets_by_the_name_that_stands_beside_them(text: str) -> None:
+    assert "hunter2" not in Redactor(b"k").text(text)
+    assert Redactor(b"k", reveal=True).text(text) == text
+
+
+def test_a_password_that_is_a_number() -> None:
+    assert Redactor(b"k").text('{"passcode": 123456}') == '{"passcode": "<redacted>"}'
+
+
+@pytest.mark.parametrize("name", ["X-Auth-Key", "X-Storage-Pass", "X-Image-Meta-Property-os_password"])
+def test_headers_with_secrets_by_name(name: str) -> None:
+    assert "hunter2" not in Redactor(b"k").header(name, "hunter2")
+    assert Redactor(b"k", reveal=True).header(name, "hunter2") == "hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"token": {"methods": ["password"], "expires_at": "2020"}}',
+        '{"cinder_encryption_key_id": "b4fd358a", "img_signature_key_type": "RSA-PSS"}',
+        "SELECT password.id AS password_id FROM password WHERE password.local_user_id = 'a'",
+        "UPDATE token_provider SET password_expires_at='2020-02-18'",
+    ],
+)
+def test_what_is_beside_a_secret_stays(text: str) -> None:
+    assert Redactor(b"k").text(text) == text

@@ -67,7 +67,7 @@ def handmade_trace(*, reveal: bool = False, files: int = 1) -> Trace:
     by_id = Predicate("images", "id", "=", (0,))
     select = Shape("aa" * 8, "SELECT", "SELECT", ("images",), predicates=(by_id,))
     update = Shape("bb" * 8, "UPDATE", "UPDATE", ("images",), (), (Assignment("status", 1),), (by_id,))
-    password = Shape("cc" * 8, "UPDATE", "UPDATE", ("password",), (), (Assignment("password", 0),))
+    password = Shape("cc" * 8, "UPDATE password SET password=?", "UPDATE", ("password",), (), (Assignment("password", 0),))
     commit = Shape("dd" * 8, "COMMIT", "COMMIT")
     auth = b'{"auth": {"identity": {"password": {"user": {"name": "admin", "password": "%s"}}}}}' % PASSWORD.encode()
     token = (("x-auth-token", TOKEN),)
