@@ -37,6 +37,11 @@ class FlowTable:
             begin in this block; both hold only for clean flows, `UNKNOWN` where the side is not known.
         began: bool[flows, 2], whether the side sent anything that has a place in its stream, or its SYN was answered.
         seen: int64[flows], bit mask of the sides that sent a packet.
+        expected, expected_peer: int64[n], next numbers of the packet's side and of its peer before the packet, if all
+            before it are in order.
+        off: int64[n], how far behind `expected` the packet begins. ahead: int64[n], how many bytes behind
+            `expected_peer` it acknowledges.
+        special: bool[n], whether the packet does more than to carry data and to acknowledge what is known, or is cut.
     """
 
     group: Int64Array
@@ -47,6 +52,11 @@ class FlowTable:
     base: Int64Array
     began: _BoolArray
     seen: Int64Array
+    expected: Int64Array
+    expected_peer: Int64Array
+    off: Int64Array
+    ahead: Int64Array
+    special: _BoolArray
 
 
 def _first_position(mask: _BoolArray, starts: Int64Array) -> Int64Array:
@@ -82,9 +92,9 @@ def check_flows(block: SegmentBlock, groups: FlowGroups, flows: list[Flow | None
     expected = nxt[group, side] + sent[side, position] - at_start[side, group]
     expected_peer = nxt[group, peer] + sent[peer, position] - at_start[peer, group]
 
-    ahead = ((ack - expected_peer + _HALF) & _MASK) - _HALF
-    bad = (length > 0) & ((seq - expected) & _MASK != 0)
-    bad |= has_ack & ((ahead > 0) | (position < first[group, peer]) & ~by_ack[group, peer])
+    off = ((seq - expected + _HALF) & _MASK) - _HALF
+    ahead = np.where(has_ack, ((ack - expected_peer + _HALF) & _MASK) - _HALF, 0)
+    bad = has_ack & (position < first[group, peer]) & ~by_ack[group, peer]
     bad |= (wire_len != block.payload_len[rows]) | (flags & RST != 0)
     bad |= syn & ((known[group, side] != UNKNOWN) | by_ack[group, side] | (position != first[group, side]))
     bad |= syn & ~has_ack & (position != starts[group])
@@ -94,6 +104,8 @@ def check_flows(block: SegmentBlock, groups: FlowGroups, flows: list[Flow | None
     np.cumsum(fin & (side == 1), out=fins[1, 1:])
     fin_before = fins[side, position] - fins[side, starts[group]] + (finished[group] >> side & 1)
     bad |= (length > 0) & (fin_before > 0)
+    special = bad | syn | fin
+    bad |= (length > 0) & (off != 0) | (ahead > 0)
 
     clean = ~np.logical_or.reduceat(bad, starts)
     clean &= np.array(
@@ -104,7 +116,8 @@ def check_flows(block: SegmentBlock, groups: FlowGroups, flows: list[Flow | None
     seen = (first[:, 0] < size) + 2 * (first[:, 1] < size)
     began = total > 0
     began[group[syn & has_ack], peer[syn & has_ack]] = True
-    return FlowTable(group, side, flags, clean, after, _bases(known, nxt, first, syn), began, seen)
+    base = _bases(known, nxt, first, syn)
+    return FlowTable(group, side, flags, clean, after, base, began, seen, expected, expected_peer, off, ahead, special)
 
 
 def _first_numbers(

@@ -21,8 +21,8 @@ __all__ = ["cut_runs"]
 
 def cut_runs(
     block: SegmentBlock, groups: FlowGroups, table: FlowTable, wanted: npt.NDArray[np.bool_]
-) -> Iterator[tuple[int, Run]]:
-    """Yield number of the flow and run, in capture order within a flow; `wanted` is bool[flows].
+) -> Iterator[tuple[int, list[Run]]]:
+    """Yield number of the flow and its runs in capture order; `wanted` is bool[flows].
 
     `Run.direction` is the side that sent it: which side is the client may become known by the first run.
     """
@@ -45,12 +45,17 @@ def cut_runs(
     data = block.data
     view = memoryview(data)
     first = [0]
+    runs: list[Run] = []
+    current = -1
     for start, stop, number in zip(starts.tolist(), stops.tolist(), lane[starts].tolist(), strict=True):
+        if number >> 1 != current:
+            if runs:
+                yield current, runs
+            current = number >> 1
+            runs = []
         if stop == start + 1:
-            yield number >> 1, Run(number & 1, data[froms[start] : tos[start]], first, [ts[start]], [frames[start]])
+            runs.append(Run(number & 1, data[froms[start] : tos[start]], first, [ts[start]], [frames[start]]))
         else:
             pieces = [view[a:b] for a, b in zip(froms[start:stop], tos[start:stop], strict=True)]
-            yield (
-                number >> 1,
-                Run(number & 1, b"".join(pieces), offsets[start:stop], ts[start:stop], frames[start:stop]),
-            )
+            runs.append(Run(number & 1, b"".join(pieces), offsets[start:stop], ts[start:stop], frames[start:stop]))
+    yield current, runs

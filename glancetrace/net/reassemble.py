@@ -15,7 +15,6 @@ speaks again, it is judged again. Blocks are cut at the end of an epoch, so this
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +29,7 @@ from glancetrace.net.flow import JUDGED, UNKNOWN, UNWANTED, Flow, Sink, endpoint
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 from glancetrace.net.reorder import ACK, RST, SEQUENCE_BASE, SYN, Reordering
 from glancetrace.net.run import Connection, Run
+from glancetrace.net.stretches import Packet, cut_stretch, find_stretches, packets_of
 from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
 
 __all__ = ["EPOCH_PACKETS", "TcpReassembler"]
@@ -39,29 +39,8 @@ EPOCH_PACKETS = 1 << 18
 _MASK = SEQUENCE_BASE - 1
 _BOTH = 0b11
 
-_Packet = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""Side, seq, ack, flags, payload, payload_len, wire_len, ts, frame, capture time before and after the packet."""
-
-
-def _packets(
-    block: SegmentBlock, side: Int64Array, rows: Int64Array, clock: Int64Array, clock_before: int
-) -> Iterator[_Packet]:
-    """Some packets of a block, one by one."""
-    before = np.concatenate(([clock_before], clock[:-1]))
-    columns = (
-        side,
-        block.seq,
-        block.ack,
-        block.flags,
-        block.payload,
-        block.payload_len,
-        block.wire_len,
-        block.ts,
-        block.frame,
-        before,
-        clock,
-    )
-    return zip(*(column[rows].tolist() for column in columns), strict=True)
+_STRETCH = 4
+"""So many packets in order are worth being taken at once."""
 
 
 def _rows(block: SegmentBlock, start: int, stop: int) -> SegmentBlock:
@@ -238,19 +217,28 @@ class TcpReassembler:
         to_open.append((len(block), -1))
         opened = 0
         flows = {number: flow for number, flow in enumerate(known) if flow is not None}
-        slow = ~table.clean[table.group]
-        in_order = np.argsort(groups.rows[slow])
-        rows = groups.rows[slow][in_order]
-        numbers = table.group[slow][in_order]
-        for row, number, packet in zip(
-            rows.tolist(), numbers.tolist(), _packets(block, groups.side, rows, clock, self._clock), strict=True
-        ):
+        positions = np.flatnonzero(~table.clean[table.group])
+        rows = groups.rows[positions]
+        packets = packets_of(block, groups.side, rows, clock, self._clock)
+        numbers = table.group[positions].tolist()
+        stops, expected = find_stretches(table, positions)
+        done: dict[int, int] = {}
+        for at, row in zip((order := np.argsort(rows)).tolist(), rows[order].tolist(), strict=True):
+            number = numbers[at]
+            if at < done.get(number, 0):
+                continue
             while to_open[opened][0] <= row:
                 first, new = to_open[opened]
                 flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
                 opened += 1
             flow = flows[number]
+            packet = packets[at]
             side, seq, _, flags, _, _, wire_len, _, _, clock_before, _ = packet
+            stop = stops[at]
+            if stop - at >= _STRETCH and self._fast and flow.is_in_order(side, *expected[at]):
+                self._take_stretch(flow, packets[at:stop], block.data)
+                done[number] = stop
+                continue
             if flow.order is not None and flow.order.waits and clock_before >= flow.order.due_clock:
                 self._give_up(flow, clock_before)
             unusual = flags & SYN or (wire_len and flow.is_far(side, seq))
@@ -263,7 +251,7 @@ class TcpReassembler:
             flows[new] = self._open(block, first, keys[new], int(groups.side[first]))
         return [flows[number] for number in range(len(keys))]
 
-    def _take(self, flow: Flow, packet: _Packet, buffer: bytes) -> None:
+    def _take(self, flow: Flow, packet: Packet, buffer: bytes) -> None:
         """Take one packet of a connection."""
         side, seq, ack, flags, payload, payload_len, wire_len, ts, frame, _, clock = packet
         if flow.wanted == UNWANTED:
@@ -291,11 +279,29 @@ class TcpReassembler:
         if order.is_due(clock) or flow.fins == _BOTH or flow.wanted == UNWANTED:
             self._give_up(flow, clock)
 
+    def _take_stretch(self, flow: Flow, packets: list[Packet], buffer: bytes) -> None:
+        """Take packets that follow on each other while nothing waits, as if a block ended before and behind them."""
+        self._settle(flow)
+        payload = 0
+        nxt, connection = flow.nxt, flow.connection
+        for packet in packets:
+            length = packet[5]
+            if length:
+                nxt[packet[0]] += length
+                flow.began[packet[0]] = True
+                payload += length
+            flow.seen |= 1 << packet[0]
+            if packet[7] > connection.last_ts:
+                connection.last_ts = packet[7]
+        flow.last_frame = packets[-1][8]
+        flow.count(len(packets), payload)
+        flow.feed_all(cut_stretch(buffer, packets))
+
     def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
         """Feed the runs of clean flows and bring their state up to date."""
         wanted = table.clean & np.array([flow.wanted != UNWANTED for flow in flows])
-        for number, run in cut_runs(block, groups, table, wanted):
-            flows[number].feed(run.direction, run)
+        for number, runs in cut_runs(block, groups, table, wanted):
+            flows[number].feed_all(runs)
         payload = np.add.reduceat(block.payload_len[groups.rows], groups.starts).tolist()
         sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
         last_ts = np.maximum.reduceat(block.ts[groups.rows], groups.starts).tolist()
