@@ -3,16 +3,17 @@
 Services connect with autocommit off, so a write counts only from the server's OK to the COMMIT on. The session's state
 is read from the commands themselves and from the status flags of OK and EOF packets (SERVER_STATUS_IN_TRANS 0x0001,
 SERVER_STATUS_AUTOCOMMIT 0x0002, MySQL docs: "Status Flags"), which is all there is for a session that began before the
-capture.
+capture. Implicit commits are those of MySQL docs, "Statements That Cause an Implicit Commit". Where bytes of the client
+are missing, its COMMIT or ROLLBACK may have been among them: what was open then stays unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["COMMITTED", "ROLLED_BACK", "UNKNOWN", "settle_connection"]
+__all__ = ["COMMITTED", "ROLLED_BACK", "UNKNOWN", "ends_transaction", "settle_connection"]
 
 COMMITTED = "committed"
 ROLLED_BACK = "rolled_back"
@@ -21,10 +22,11 @@ UNKNOWN = "unknown"
 _IN_TRANS = 0x0001
 _AUTOCOMMIT = 0x0002
 _ER_LOCK_DEADLOCK = 1213
+_PLAIN_LEN = len("ROLLBACK;")
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD"})
-_IMPLICIT_COMMIT = frozenset(
-    {"BEGIN", "START", "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "LOCK"}
-)
+_ENDS_SESSION = frozenset({"CHANGE_USER", "RESET_CONNECTION", "QUIT"})
+_BEGINS = frozenset({"BEGIN", "START", "LOCK"})
+_DEFINES = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE"})
 
 
 class _Transaction:
@@ -50,7 +52,7 @@ class _Transaction:
             self.wrote = False
 
 
-def settle_connection(statements: Iterable[SqlStatement], closed: bool) -> None:
+def settle_connection(statements: Sequence[SqlStatement], closed: bool) -> None:
     """Fill `outcome`, `commit_ts` and `commit_frame` of one connection's statements, given in order.
 
     Args:
@@ -60,37 +62,78 @@ def settle_connection(statements: Iterable[SqlStatement], closed: bool) -> None:
     transaction = _Transaction()
     for statement in statements:
         _settle_statement(statement, transaction)
-    transaction.settle(ROLLED_BACK if closed else UNKNOWN)
+    if transaction.statements:
+        whole = not transaction.statements[-1].connection.bytes_missing[0]
+        transaction.settle(ROLLED_BACK if closed and whole else UNKNOWN)
+
+
+def ends_transaction(statement: SqlStatement) -> bool:
+    """It is a COMMIT or ROLLBACK of the whole transaction."""
+    operation = statement.operation
+    return operation == "COMMIT" or (operation == "ROLLBACK" and not _savepoint(statement.command.sql or ""))
 
 
 def _settle_statement(statement: SqlStatement, transaction: _Transaction) -> None:
     command = statement.command
     operation = statement.operation
-    text = command.sql or ""
+    if command.after_gap:
+        transaction.settle(UNKNOWN)
     if operation == "COMMIT":
+        _commit(statement, transaction)
+    elif operation == "ROLLBACK":
+        _roll_back(statement, transaction)
+    elif operation in _ENDS_SESSION:
         transaction.statements.append(statement)
-        if command.error is not None:
-            transaction.settle(ROLLED_BACK)
-        elif command.response_end_ts is None:
-            transaction.settle(UNKNOWN)
-        else:
-            transaction.settle(COMMITTED, command.response_end_ts, command.request_frame)
-        return
-    if operation == "ROLLBACK":
-        transaction.statements.append(statement)
-        savepoint = _savepoint(text)
-        transaction.settle(ROLLED_BACK, start=transaction.savepoints.get(savepoint, 0) if savepoint else 0)
-        return
-    if operation == "SAVEPOINT":
-        transaction.savepoints[_savepoint(text)] = len(transaction.statements)
-    if command.error is not None:
+        transaction.settle(ROLLED_BACK)
+    elif command.error is not None:
         transaction.statements.append(statement)
         # A deadlock rolls the whole transaction back; any other error only its own statement.
         rolled_back_from = 0 if command.error.code == _ER_LOCK_DEADLOCK else len(transaction.statements) - 1
         transaction.settle(ROLLED_BACK, start=rolled_back_from)
+    else:
+        _run(statement, transaction)
+
+
+def _commit(statement: SqlStatement, transaction: _Transaction) -> None:
+    command = statement.command
+    transaction.statements.append(statement)
+    if command.error is not None:
+        transaction.settle(ROLLED_BACK)
+    elif command.response_end_ts is None:
+        transaction.settle(UNKNOWN)
+    else:
+        transaction.settle(COMMITTED, command.response_end_ts, command.request_frame)
+
+
+def _roll_back(statement: SqlStatement, transaction: _Transaction) -> None:
+    """ROLLBACK, also with lost response: the connection's end would roll back, too. `TO` a savepoint only from there."""
+    savepoint = _savepoint(statement.command.sql or "")
+    if not savepoint:
+        transaction.statements.append(statement)
+        transaction.settle(ROLLED_BACK)
         return
-    if operation in _IMPLICIT_COMMIT or (operation == "SET" and _turns_autocommit_on(text)):
-        transaction.settle(COMMITTED, command.ts, command.request_frame)
+    if statement.command.error is None:
+        start = transaction.savepoints.get(savepoint)
+        transaction.settle(UNKNOWN if start is None else ROLLED_BACK, start=start or 0)
+    transaction.statements.append(statement)
+
+
+def _run(statement: SqlStatement, transaction: _Transaction) -> None:
+    """Any other command that was no error."""
+    command = statement.command
+    operation = statement.operation
+    text = command.sql or ""
+    if operation == "SAVEPOINT":
+        transaction.savepoints[_savepoint(text)] = len(transaction.statements)
+    elif operation in _BEGINS or operation in _DEFINES or (operation == "SET" and _turns_autocommit_on(text)):
+        if operation in _DEFINES:
+            transaction.statements.append(statement)
+        if command.response_end_ts is None:
+            transaction.settle(UNKNOWN)
+        else:
+            transaction.settle(COMMITTED, command.response_end_ts, command.request_frame)
+        if operation in _DEFINES:
+            return
     flags = command.status_flags
     if flags is not None and flags & _AUTOCOMMIT and not flags & _IN_TRANS:
         transaction.settle(UNKNOWN)
@@ -106,6 +149,8 @@ def _settle_statement(statement: SqlStatement, transaction: _Transaction) -> Non
 
 def _savepoint(text: str) -> str:
     """Name of the savepoint in `SAVEPOINT x` or `ROLLBACK TO [SAVEPOINT] x`, "" without one."""
+    if len(text) <= _PLAIN_LEN:
+        return ""
     words = text.replace("`", "").rstrip("; \n").upper().split()
     if "TO" in words or words[:1] == ["SAVEPOINT"]:
         return words[-1]
@@ -113,6 +158,7 @@ def _savepoint(text: str) -> str:
 
 
 def _turns_autocommit_on(text: str) -> bool:
-    return text.replace(" ", "").rstrip(";").lower().removeprefix("setsession").removeprefix("set@@").removeprefix(
-        "set"
-    ) in {"autocommit=1", "autocommit=on", "autocommit=true"}
+    words = text.lower().replace("@@", " ").replace("session.", " ").replace("=", " = ").rstrip("; ").split()
+    return [word for word in words if word != "session"] in (
+        ["set", "autocommit", "=", on] for on in ("1", "on", "true")
+    )

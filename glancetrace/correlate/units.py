@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from glancetrace.correlate.outcome import ends_transaction
 from glancetrace.glance.statement import SqlStatement
 
 __all__ = ["ERA_RELEASES", "Era", "UnitOfWork", "cut_units", "detect_era", "detect_eras"]
@@ -60,14 +61,15 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
     unit = UnitOfWork()
     ended = False
     for statement in statements:
-        ends = statement.operation in _ENDS
+        operation = statement.operation
+        ends = operation in _ENDS and ends_transaction(statement)
         rolled_back = ended and not ends
         if unit.statements and (statement.kind == "ping" or rolled_back):
             units.append(unit)
             unit = UnitOfWork()
         unit.statements.append(statement)
         # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
-        ended = statement.operation == "ROLLBACK" or (ended and ends) or _autocommitted(statement)
+        ended = ends and (ended or operation == "ROLLBACK") or _autocommitted(statement)
     if unit.statements:
         units.append(unit)
     following: UnitOfWork | None = None

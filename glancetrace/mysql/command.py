@@ -70,6 +70,7 @@ class MysqlCommand:
         rows_complete: all rows of the result set are in `rows`.
         complete: request and response seen to their last byte.
         cut: the request itself lost bytes; `sql` is only its start.
+        after_gap: bytes of the client are missing before it, so there may have been other commands.
     """
 
     session: MysqlSession
@@ -96,3 +97,4 @@ class MysqlCommand:
     rows_complete: bool = False
     complete: bool = False
     cut: bool = False
+    after_gap: bool = False

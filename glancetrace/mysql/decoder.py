@@ -87,6 +87,8 @@ class MysqlDecoder:
         """Server bytes are missing, and what comes next may or may not be the head's response."""
         self._doubtful: ResponseReader | None = None
         """A response that was complete under suspicion; whether a request is missing behind it will tell."""
+        self._after_gap = False
+        """Client bytes are missing since the last request."""
         self._fast = False
         """Nothing is under way but perhaps the head: whole requests and responses need no channel."""
 
@@ -173,6 +175,7 @@ class MysqlDecoder:
         if run.direction == FROM_CLIENT:
             self._clean = self._clean and self._pipeline.head is not None
             self._requests.pass_gap(run.gap)
+            self._after_gap = True
             return
         reader = self._reader
         if reader is not None and reader.survives_gap(self._server, run.gap):
@@ -274,7 +277,9 @@ class MysqlDecoder:
             *request.first,
             *request.last,
             cut=request.cut,
+            after_gap=self._after_gap,
         )
+        self._after_gap = False
         while self._suspect and pipeline.head is not None:
             self._abandon()
         if pipeline.head is None:
