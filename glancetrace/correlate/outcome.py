@@ -106,7 +106,7 @@ def _commit(statement: SqlStatement, transaction: _Transaction) -> None:
 
 
 def _roll_back(statement: SqlStatement, transaction: _Transaction) -> None:
-    """ROLLBACK, also with lost response: the connection's end would roll back, too. `TO` a savepoint only from there."""
+    """ROLLBACK, also one without a response: the connection's end rolls back, too."""
     savepoint = _savepoint(statement.command.sql or "")
     if not savepoint:
         transaction.statements.append(statement)

@@ -69,7 +69,7 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
             unit = UnitOfWork()
         unit.statements.append(statement)
         # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
-        ended = ends and (ended or operation == "ROLLBACK") or _autocommitted(statement)
+        ended = (ends and (ended or operation == "ROLLBACK")) or _autocommitted(statement)
     if unit.statements:
         units.append(unit)
     following: UnitOfWork | None = None

@@ -74,10 +74,10 @@ def test_every_statement_of_the_articles_belongs_to_its_call(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_certain_link_is_right(name: str) -> None:
-    """Certainty is a promise; the last statements that are not kept are those of `mixed-64`, at 0.6 %."""
+    """Certainty is a promise."""
     for kind in ("exact", "certain"):
         right, linked = map(int, figures(name)["glance_by_class"].get(kind, "0/0").split("/"))
-        assert right == linked or (name == "mixed-64" and right >= 0.994 * linked)
+        assert right == linked
 
 
 @pytest.mark.parametrize("name", RECORDED)

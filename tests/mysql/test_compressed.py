@@ -110,7 +110,8 @@ def test_after_a_lost_run_the_next_commands_are_right(lost: int) -> None:
     assert rows[-1].first_frame == whole[-1]["first_frame"]
     for row in rows_of(rows):
         row["ordinal"] = exact[row["first_frame"]]["ordinal"]
-        row["status_before"] = exact[row["first_frame"]]["status_before"]
+        for name in ("status_before", "after_gap"):
+            row[name] = exact[row["first_frame"]][name]
         assert row == exact[row["first_frame"]] or not row["complete"]
     assert sum(r.complete for r in rows) >= len(whole) - 2
 
