@@ -107,8 +107,8 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "tls-not-decrypted",
             "warning",
-            "a connection is encrypted; its calls are not visible",
-            "set SSLKEYLOGFILE for the client, or capture the plain hop behind the proxy (9292, 5000)",
+            "a connection is encrypted; what passes on it is not visible",
+            "record the plain hop behind the proxy (ports 9292 and 5000), or the database without TLS",
         ),
         IssueKind(
             "http-malformed",

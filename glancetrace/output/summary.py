@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ __all__ = [
     "IssueRow",
     "OperationRow",
     "count_attribution",
+    "explain_no_calls",
     "quantile",
     "rank_findings",
     "sort_statuses",
@@ -95,6 +97,21 @@ def quantile(values: Sequence[int], share: float) -> int | None:
     if not values:
         return None
     return values[max(0, -int(-share * len(values) // 1) - 1)]
+
+
+def explain_no_calls(trace: Trace) -> str:
+    """Why a capture shows no API call, as far as its connections tell, and what to do about it."""
+    if not trace.capture.packets:
+        return "the capture holds no packets"
+    protocols = Counter(row.protocol for row in trace.tables.connections)
+    if protocols["tls"]:
+        what = "1 connection is" if protocols["tls"] == 1 else f"{protocols['tls']:,} connections are"
+        return f"{what} encrypted (TLS); record the plain hop behind the proxy instead: ports 9292 and 5000"
+    if protocols["http"]:
+        return "there is HTTP, but no call of a known service; is the port right? (--port glance=9292)"
+    if not trace.capture.connections:
+        return "the capture holds no TCP connection; see 'glancetrace info'"
+    return "no connection speaks HTTP; is the port in the capture, and right? (--port glance=9292)"
 
 
 def summarise_operations(trace: Trace) -> list[OperationRow]:

@@ -13,6 +13,7 @@ from glancetrace.output.summary import (
     ImageRow,
     IssueRow,
     count_attribution,
+    explain_no_calls,
     rank_findings,
     sort_statuses,
     sum_issues,
@@ -96,8 +97,9 @@ def _capture(trace: Trace, page: Page) -> Iterator[str]:
 def _operations(trace: Trace, page: Page) -> Iterator[str]:
     rows = summarise_operations(trace)
     calls = sum(row.calls for row in rows)
-    yield _title(page, "API calls", "" if calls else "none: is the port right? (--port glance=9292)")
+    yield _title(page, "API calls", "" if calls else "none")
     if not rows:
+        yield from _paragraph(explain_no_calls(trace), page, "  ", "  ")
         return
     columns = [
         Column("service", importance=4),

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from glancetrace.output.summary import (
     OperationRow,
     count_attribution,
+    explain_no_calls,
     quantile,
     rank_findings,
     sum_issues,
@@ -50,3 +53,22 @@ def test_the_worst_finding_is_first() -> None:
 def test_issues_are_summed_over_connections() -> None:
     (row,) = sum_issues(handmade_trace().tables.issues)
     assert (row.kind, row.count, row.connections, row.first_frame) == ("tcp-gap", 4, 2, 40)
+
+
+@pytest.mark.parametrize(
+    ("packets", "protocols", "reason"),
+    [
+        (0, [], "no packets"),
+        (9, [], "no TCP connection"),
+        (9, ["mysql", "tls"], "1 connection is encrypted"),
+        (9, ["tls", "tls"], "2 connections are encrypted"),
+        (9, ["mysql"], "no connection speaks HTTP"),
+        (9, ["mysql", "http"], "is the port right?"),
+    ],
+)
+def test_why_there_are_no_calls(packets: int, protocols: list[str], reason: str) -> None:
+    trace = handmade_trace()
+    row = trace.tables.connections[0]
+    trace.tables.connections = [replace(row, protocol=protocol) for protocol in protocols]
+    trace.capture.packets, trace.capture.connections = packets, len(protocols)
+    assert reason in explain_no_calls(trace)

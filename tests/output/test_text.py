@@ -76,7 +76,7 @@ def test_an_empty_trace() -> None:
     trace = Trace(capture, Tables(), Redactor(b""))
     text = render("report", trace, 60)
     assert "0 packets, 24 B, Ethernet" in text
-    assert "API calls  none: is the port right?" in text
+    assert "API calls  none\n  the capture holds no packets\n" in text
     for name in ("stories", "calls", "statements", "hits"):
         assert len(render(name, trace, 60).splitlines()) <= 1
 
