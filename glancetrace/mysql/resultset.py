@@ -32,6 +32,10 @@ _UNSIGNED_FLAG = 0x20
 _FIXED_LEN = 12
 _KEY_LEN = 64
 
+_ROWS = 2048
+_LONGEST_ROW = 4096
+"""Rows that are remembered: how many, and of how many bytes at most."""
+
 
 class Column(NamedTuple):
     """What a column definition says and a row needs."""
@@ -82,30 +86,39 @@ def text_row(data: bytes, pos: int, end: int, indexes: tuple[int, ...]) -> tuple
     """Wanted values of a ProtocolText::ResultsetRow, None when the row's fields do not fit."""
     values: list[Value] = []
     field = 0
+    # Cutting text is faster than decoding each value; only values that are not ASCII have to be decoded.
+    row = data[pos:end]  # no copy where it is all of `data`
+    text = row.decode("latin-1")
+    end -= pos
+    pos = 0
     try:
         for index in indexes:
-            for _ in range(index - field):
-                size = data[pos]
-                pos += 1
+            while field < index:
+                size = row[pos]
                 if size < 0xFB:
-                    pos += size
-                elif size > 0xFB:
-                    size, pos = pull_lenenc(data, pos - 1, end)
+                    pos += size + 1
+                elif size == 0xFB:
+                    pos += 1
+                else:
+                    size, pos = pull_lenenc(row, pos, end)
                     if size < 0:
                         return None
                     pos += size
-            field = index + 1
-            size = data[pos]
+                field += 1
+            field += 1
+            size = row[pos]
             pos += 1
             if size == 0xFB:
                 values.append(None)
                 continue
             if size > 0xFB:
-                size, pos = pull_lenenc(data, pos - 1, end)
+                size, pos = pull_lenenc(row, pos - 1, end)
                 if size < 0:
                     return None
-            values.append(data[pos : pos + size].decode("utf-8", "replace"))
-            pos += size
+            stop = pos + size
+            value = text[pos:stop]
+            values.append(value if value.isascii() else row[pos:stop].decode("utf-8", "replace"))
+            pos = stop
     except IndexError:
         return None
     return tuple(values) if pos <= end else None
@@ -158,14 +171,30 @@ class Definitions:
 
 
 class DefinitionsCache:
-    """Definitions seen at the start of responses; shared by all connections, holds at most `limit` blocks."""
+    """Definitions seen at the start of responses; shared by all connections, holds at most `limit` blocks.
 
-    __slots__ = ("_blocks", "_count", "limit")
+    It also holds rows: while an image is uploaded or waited for, services read the same row again and again.
+    """
+
+    __slots__ = ("_blocks", "_count", "_rows", "limit")
 
     def __init__(self, limit: int = 2000) -> None:
         self.limit = limit
         self._blocks: dict[tuple[frozenset[str] | None, bytes], list[Definitions]] = {}
         self._count = 0
+        self._rows: dict[tuple[tuple[int, ...], bytes], tuple[Value, ...]] = {}
+
+    def row(self, data: bytes, indexes: tuple[int, ...]) -> tuple[Value, ...] | None:
+        """Wanted values of the row `data`, as `text_row` reads them."""
+        key = (indexes, data)
+        row = self._rows.get(key)
+        if row is None:
+            row = text_row(data, 0, len(data), indexes)
+            if row is not None and len(data) <= _LONGEST_ROW:
+                if len(self._rows) >= _ROWS:
+                    self._rows.clear()
+                self._rows[key] = row
+        return row
 
     def find(self, data: bytes, wanted: frozenset[str] | None) -> Definitions | None:
         """Definitions that `data`, a response from its first packet on, starts with; None when they are not there."""

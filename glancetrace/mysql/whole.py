@@ -6,11 +6,13 @@ OK packet, one text result set) with index arithmetic and gives up, without havi
 
 from __future__ import annotations
 
+from struct import Struct
+
 from glancetrace.mysql.command import ColumnPolicy, MysqlCommand, Value
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
 from glancetrace.mysql.pipeline import Pipeline
 from glancetrace.mysql.results import MAX_ROWS_KEPT
-from glancetrace.mysql.resultset import DefinitionsCache, text_row
+from glancetrace.mysql.resultset import DefinitionsCache
 from glancetrace.mysql.session_state import parse_ok
 from glancetrace.net.run import Run
 
@@ -18,6 +20,15 @@ __all__ = ["take_whole_request", "take_whole_response"]
 
 _SPECIAL = 0x4008
 """SERVER_MORE_RESULTS_EXISTS, SERVER_SESSION_STATE_CHANGED."""
+
+_unpack_start = Struct("<IB").unpack_from
+"""Length and sequence id as one number, first byte of the payload."""
+
+_unpack_ok = Struct("<IBBBH2x").unpack
+"""The same of the shortest OK packet, affected rows, last insert id, status flags; no warnings are looked at."""
+
+_OK_SIZE = 11
+_OK_HEADER = 1 << 24 | _OK_SIZE - 4
 
 _QUERY = int(Command.COM_QUERY)
 _PING = int(Command.COM_PING)
@@ -27,15 +38,12 @@ def take_whole_request(run: Run, pipeline: Pipeline) -> bool:
     """Take a run that is one COM_QUERY or COM_PING, while nothing waits; false when it is anything else."""
     data = run.data
     size = len(data)
-    if (
-        size < 5
-        or pipeline.head is not None
-        or data[3]
-        or (data[0] | data[1] << 8 | data[2] << 16) != size - 4
-        or size > MAX_PACKET_LEN
-    ):
+    if size < 5 or pipeline.head is not None:
         return False
-    code = data[4]
+    header, code = _unpack_start(data)
+    # The sequence id is the highest byte of the header: one comparison finds the length right and the id 0.
+    if header != size - 4 or size > MAX_PACKET_LEN:
+        return False
     sql: str | None
     if code == _QUERY and size > 5 and data[5] > 0x20:
         name, sql = "COM_QUERY", data[5:].decode("utf-8", "replace")
@@ -58,17 +66,28 @@ def take_whole_response(run: Run, pipeline: Pipeline, policy: ColumnPolicy, defi
     """Take a run that is the whole response to the only command; false when it is anything else."""
     head = pipeline.head
     code = pipeline.code
-    if head is None or (code != _QUERY and code != _PING) or pipeline.waiting or pipeline.sequence != 1:
+    if head is None or (code != _QUERY and code != _PING) or pipeline.sequence != 1 or pipeline.waiting:
         return False
-    status_flags = _read_response(run.data, code, head, policy, definitions)
-    if status_flags < 0:
-        return False
-    head.response_ts = run.ts[0]
-    head.response_end_ts = run.ts[-1]
+    data = run.data
+    size = len(data)
+    if size == _OK_SIZE:
+        header, first, affected, insert_id, status_flags = _unpack_ok(data)
+        if header != _OK_HEADER or first or affected >= 0xFB or insert_id >= 0xFB or status_flags & _SPECIAL:
+            return False
+        head.affected_rows = affected
+        head.last_insert_id = insert_id
+    else:
+        status_flags = _read_response(data, size, code, head, policy, definitions)
+        if status_flags < 0:
+            return False
+    ts = run.ts
+    head.response_ts = ts[0]
+    head.response_end_ts = ts[-1]
     head.response_frame = run.frames[-1]
     head.status_flags = status_flags
     head.complete = not head.cut
-    if head.sql and head.sql[0] in "uU":
+    sql = head.sql
+    if sql and sql[0] in "uU":
         pipeline.settle(head, None, None)
     pipeline.status_flags = status_flags
     pipeline.head = None
@@ -77,28 +96,21 @@ def take_whole_response(run: Run, pipeline: Pipeline, policy: ColumnPolicy, defi
 
 
 def _read_response(
-    data: bytes, code: int, command: MysqlCommand, policy: ColumnPolicy, definitions: DefinitionsCache
+    data: bytes, size: int, code: int, command: MysqlCommand, policy: ColumnPolicy, definitions: DefinitionsCache
 ) -> int:
     """Read the response in `data` into `command`; returns the status flags, -1 when this is not the usual case."""
-    size = len(data)
-    if size < 9 or data[3] != 1 or size > MAX_PACKET_LEN:
+    if size < _OK_SIZE or data[3] != 1 or size > MAX_PACKET_LEN:
         return -1
     first = data[4]
     if first == 0:
         if size != (data[0] | data[1] << 8) + 4 or data[2]:
             return -1
-        if data[5] < 0xFB and data[6] < 0xFB:
-            affected, insert_id, status_flags = data[5], data[6], data[7] | data[8] << 8
-        else:
-            ok = parse_ok(data, 4, size)
-            if ok is None:
-                return -1
-            affected, insert_id, status_flags, _ = ok
-        if status_flags & _SPECIAL or size < 11:
+        ok = parse_ok(data, 4, size)
+        if ok is None or ok.status_flags & _SPECIAL:
             return -1
-        command.affected_rows = affected
-        command.last_insert_id = insert_id
-        return status_flags
+        command.affected_rows = ok.affected_rows
+        command.last_insert_id = ok.last_insert_id
+        return ok.status_flags
     if code != _QUERY or first >= 0xFB or data[0] > 2 or data[1] or data[2]:
         return -1
     return _read_result_set(data, size, command, policy, definitions)
@@ -137,7 +149,7 @@ def _read_result_set(
             end = pos + 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
             if end > last:
                 return -1
-            row = text_row(data, pos + 4, end, indexes)
+            row = definitions.row(data[pos + 4 : end], indexes)
             if row is None:
                 return -1
             rows.append(row)
