@@ -131,6 +131,8 @@ class _ConnectionDecoder:
         """Bytes of both directions that were fed and not decoded."""
         if isinstance(self._decoder, HttpDecoder):
             return sum(self._decoder.bytes_skipped)
+        if isinstance(self._decoder, MysqlDecoder):
+            return self._decoder.bytes_encrypted
         return self._ignored_bytes
 
     def close(self, ts: int, frame: int, how: str) -> None:

@@ -21,6 +21,8 @@ _CHAIN = 4
 NEAR = 86_400
 """Seconds between a record and the packets before it."""
 _STEP = 1 << 20
+_FIRST_LOOK = 8192
+"""Candidates looked at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,22 @@ def find_record(data: bytes, position: int, shape: RecordShape, last_ts: int | N
     `last_ts` (ns) is the time of the last good packet, if any; `at_end`: nothing follows `data`.
     """
     stop = min(position + shape.step, len(data) - shape.header_len + 1)
-    if stop <= position:
-        return None
     columns = Columns(data, shape.order)
-    at = np.arange(position, stop, dtype=np.int64)
+    reach = _FIRST_LOOK
+    while position < stop:  # the next record is nearly always close: look there before at all candidates
+        end = min(position + reach, stop)
+        found = _find_between(data, columns, (position, end), shape, last_ts, at_end=at_end)
+        if found is not None:
+            return found
+        position, reach = end, reach * 8
+    return None
+
+
+def _find_between(
+    data: bytes, columns: Columns, candidates: tuple[int, int], shape: RecordShape, last_ts: int | None, *, at_end: bool
+) -> int | None:
+    """The first record that begins in the range `candidates`."""
+    at = np.arange(*candidates, dtype=np.int64)
     captured = columns.u32(at + 8)
     original = columns.u32(at + 12)
     possible = (captured > 0) & (captured <= shape.longest) & (captured <= original) & (original <= 2 * shape.longest)

@@ -55,7 +55,7 @@ class MysqlDecoder:
     Attributes:
         session: what is known of the session.
         awaits_tls: the client asked for TLS: runs from the wire are ignored from now on, and packets go on (sequence
-            ids included) with what `feed_decrypted` is given.
+            ids included) with what `feed_decrypted` is given. bytes_encrypted: bytes of those runs.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class MysqlDecoder:
     ) -> None:
         self.session = MysqlSession(connection.id)
         self.awaits_tls = False
+        self.bytes_encrypted = 0
         self._issues = issues
         self._policy = column_policy
         self._definitions = definitions
@@ -102,7 +103,9 @@ class MysqlDecoder:
             elif take_whole_response(run, self._pipeline, self._policy, self._definitions):
                 self._direction = FROM_SERVER
                 return
-        if not self.awaits_tls:
+        if self.awaits_tls:
+            self.bytes_encrypted += len(run.data)
+        else:
             self._take(run)
 
     def feed_decrypted(self, run: Run) -> None:

@@ -74,11 +74,19 @@ def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
     told.sort(key=lambda item: item[:2])
     for _ts, _order, values in told:
         for name in _FIELDS:
-            value = values.get(name)
+            value = _fitting(name, values.get(name))
             if value is not None:
                 setattr(story, name, value)
     if story.name is None:
         story.name = next((call.image_name for call in evidence.calls if call.image_name), None)
+
+
+def _fitting(name: str, value: Any) -> str | int | None:
+    """`value` if it has the type that Glance's own values have: what a capture holds may be anything."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    wanted = int if name == "size" else str
+    return value if type(value) is wanted else None
 
 
 def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
