@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SCHEMA", "TABLES", "Column"]
+__all__ = ["CAPTURE", "SCHEMA", "TABLES", "Column"]
 
 SCHEMA = "glancetrace/1"
 
@@ -24,6 +24,21 @@ class Column:
     doc: str
     values: tuple[str, ...] = ()
 
+
+CAPTURE: tuple[Column, ...] = (
+    Column("files", "list", "the input files in their order: name, first_frame (frame of its first packet), packets"),
+    Column("packets", "int", "packets that were read"),
+    Column("bytes", "int", "bytes of the capture, uncompressed"),
+    Column("first_ts", "ts", "earliest packet"),
+    Column("last_ts", "ts", "latest packet"),
+    Column("link_types", "list", "LINKTYPE_ values of its interfaces (1 is Ethernet)"),
+    Column("connections", "int", "TCP connections of interest"),
+    Column("glance_eras", "list", "per Glance host the era of its release, told by its SQL: host, era, releases"),
+    Column("accounting", "object",
+           "where everything went; packets = packets_decoded + packets_ignored (ignored_reasons says why) + "
+           "packets_malformed, stream_bytes = stream_bytes_decoded + stream_bytes_skipped + stream_bytes_missing"),
+)  # fmt: skip
+"""The fields of `capture`, the only part of a result that is not a table."""
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "connections": (
@@ -132,7 +147,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("events", "list", "see table events"),
     ),
     "transitions": (
-        Column("image_id", "str", "image"),
+        Column("image_id", "str", "image that it belongs to"),
         Column("from", "str", "status before; null for a creation"),
         Column("to", "str", "status after"),
         Column("ts", "ts", "when it became true: the server's OK to the COMMIT"),
@@ -145,20 +160,20 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("commit_frame", "int", "frame of the COMMIT"),
     ),
     "intervals": (
-        Column("image_id", "str", "image"),
+        Column("image_id", "str", "image that it belongs to"),
         Column("status", "str", "status"),
         Column("ts", "ts", "since when"),
         Column("dur", "dur", "how long; null for the last, open one"),
     ),
     "events": (
-        Column("image_id", "str", "image"),
+        Column("image_id", "str", "image that it belongs to"),
         Column(
             "kind",
             "str",
             "what happened",
             ("property", "tag", "member", "location", "task", "lookup", "delete", "lost-race", "upload", "download"),
         ),
-        Column("ts", "ts", "when"),
+        Column("ts", "ts", "when it happened"),
         Column("summary", "str", "what, in a few words"),
         Column("statement_id", "int", "statement that wrote it"),
         Column("call_id", "int", "call that caused it"),
@@ -171,7 +186,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("image_id", "str", "image concerned"),
         Column("call_id", "int", "call concerned"),
         Column("statement_id", "int", "statement concerned"),
-        Column("ts", "ts", "when"),
+        Column("ts", "ts", "when it happened"),
         Column("frames", "list", "frames that prove it"),
     ),
     "issues": (

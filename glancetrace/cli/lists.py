@@ -84,7 +84,7 @@ def _filter(*names: str, help: str, metavar: str, **settings: Any) -> Any:
 
 _FILTERS = (
     _filter("--image", multiple=True, metavar="NAME|ID", help="Of this image: name, pattern, id or its first digits."),
-    _filter("--operation", multiple=True, metavar="NAME", help="image-upload, 'image-*'; of sql UPDATE, SELECT."),
+    _filter("--operation", multiple=True, metavar="NAME", help="Calls: image-upload, 'image-*'. SQL: UPDATE, SELECT."),
     _filter(
         "--status",
         multiple=True,

@@ -92,11 +92,11 @@ class Reading:
         from glancetrace.output.progress import ProgressBar
         from glancetrace.pipeline import Options, analyze
 
-        self._check_hashes()
+        hashes = self._known_hashes()
         with ProgressBar(enabled=self.progress) as bar:
             options = Options(
                 ports=self.port_map(),
-                hashes=self.hashes,
+                hashes=hashes,
                 reveal=self.reveal,
                 progress=bar if bar.enabled else None,
             )
@@ -106,13 +106,17 @@ class Reading:
             kept.append(trace)
         return trace
 
-    def _check_hashes(self) -> None:
+    def _known_hashes(self) -> tuple[str, ...]:
+        """Names as hashlib has them; functions of variable length (shake_128) give no digest of their own."""
         import hashlib
 
-        for name in self.hashes:
+        names = tuple(name.lower() for name in self.hashes)
+        for name in names:
             known = hashlib.algorithms_available
             if name not in known or not hashlib.new(name, usedforsecurity=False).digest_size:
-                raise UsageError(f"--hash {name!r} is not known", action=f"one of {', '.join(sorted(known))}")
+                usable = sorted(known - {"shake_128", "shake_256"})
+                raise UsageError(f"--hash {name!r} is not known", action=f"one of {', '.join(usable)}")
+        return names
 
     def look(self, paths: Sequence[str]) -> QuickLook:
         """The quick look at captures."""

@@ -1,0 +1,127 @@
+"""The reference of commands, tables, findings and issues, made from the code: `python -m tests.support.reference`
+writes it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from glancetrace.check.rules import RULES
+from glancetrace.cli import cli
+from glancetrace.issues import KINDS
+from glancetrace.schema import CAPTURE, TABLES, Column
+
+__all__ = ["REFERENCE", "render_reference"]
+
+REFERENCE = Path(__file__).resolve().parents[2] / ".github" / "REFERENCE.md"
+
+_TYPES = {
+    "ts": "time",
+    "dur": "duration, ns",
+    "endpoint": "endpoint",
+    "int": "integer",
+    "str": "text",
+    "bool": "true or false",
+    "float": "number",
+    "list": "list",
+    "object": "object",
+}
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _rows(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(map(_cell, row))} |"
+    yield ""
+
+
+def _option_row(parameter: click.Option) -> tuple[str, str]:
+    names = ", ".join(f"`{name}`" for name in parameter.opts)
+    if isinstance(parameter.type, click.Choice):
+        names += f" {'/'.join(str(choice) for choice in parameter.type.choices)}"
+    elif parameter.metavar:
+        names += f" {parameter.metavar}"
+    return names, parameter.help or ""
+
+
+def _commands() -> Iterator[str]:
+    for name, command in cli.commands.items():
+        yield f"### glancetrace {name}"
+        yield ""
+        yield " ".join((command.help or "").split())
+        yield ""
+        options = (parameter for parameter in command.params if isinstance(parameter, click.Option))
+        yield from _rows(("option", "what it does"), map(_option_row, options))
+
+
+def _columns(columns: tuple[Column, ...]) -> Iterator[str]:
+    def row(column: Column) -> tuple[str, str, str]:
+        values = f" ({', '.join(column.values)})" if column.values else ""
+        return f"`{column.name}`", _TYPES[column.type], f"{column.doc}{values}"
+
+    yield from _rows(("column", "type", "meaning"), map(row, columns))
+
+
+def _lines() -> Iterator[str]:
+    yield "# Reference"
+    yield ""
+    yield "Made from the code by `python -m tests.support.reference`; a test keeps it so."
+    yield ""
+    yield "- [Commands](#commands), [Tables](#tables), [Findings](#findings), [Issues](#issues)"
+    yield ""
+    yield "## Commands"
+    yield ""
+    yield from _commands()
+    yield "## Tables"
+    yield ""
+    yield (
+        "The result document of `analyze --format json` has them under these names, beside `schema` and `capture`; "
+        "`transitions`, `intervals` and `events` stand there within their image, without `image_id`. `--format csv "
+        "--table NAME` writes one, and each is a DataFrame in Python. Times are UTC with nanoseconds (RFC 3339), "
+        "endpoints `address:port` or `[v6]:port`. What is not known is null."
+    )
+    yield ""
+    yield "### capture"
+    yield ""
+    yield from _columns(CAPTURE)
+    for name, columns in TABLES.items():
+        yield f"### {name}"
+        yield ""
+        yield from _columns(columns)
+    yield "## Findings"
+    yield ""
+    yield "What happened to the images and calls that a person should know."
+    yield ""
+    yield from _rows(
+        ("rule", "severity", "what it means", "what to do"),
+        ((f"`{rule.name}`", rule.severity, f"{rule.title}: {rule.meaning}", rule.remedy) for rule in RULES.values()),
+    )
+    yield "## Issues"
+    yield ""
+    yield "What is wrong with a capture, and with what was decoded from it. Nothing is dropped without one of these."
+    yield ""
+    yield from _rows(
+        ("kind", "severity", "what it means", "what to do"),
+        ((f"`{kind.kind}`", kind.severity, kind.meaning, kind.remedy) for kind in KINDS.values()),
+    )
+
+
+def render_reference() -> str:
+    """The whole text."""
+    return "\n".join(_lines()).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write it."""
+    REFERENCE.write_text(render_reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
