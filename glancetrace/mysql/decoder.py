@@ -90,6 +90,8 @@ class MysqlDecoder:
         """A response that was complete under suspicion; whether a request is missing behind it will tell."""
         self._after_gap = False
         """Client bytes are missing since the last request."""
+        self._early_answer = False
+        """The session was joined and began with server bytes: perhaps the answer to a request captured after it."""
         self._fast = False
         """Nothing is under way but perhaps the head: whole requests and responses need no channel."""
 
@@ -285,6 +287,11 @@ class MysqlDecoder:
         self._after_gap = False
         while self._suspect and pipeline.head is not None:
             self._abandon()
+        if self._early_answer and pipeline.head is not None:
+            if not pipeline.confirmed:
+                # A client that waits for answers has got one: the first packets of the session were out of order.
+                self._abandon()
+            self._early_answer = False
         if pipeline.head is None:
             self._server.clear()
             self._suspect = False
@@ -306,6 +313,7 @@ class MysqlDecoder:
         while channel.available:
             head = pipeline.head
             if head is None or self._doubtful is not None:
+                self._early_answer = self._early_answer or not (pipeline.confirmed or pipeline.ordinal)
                 channel.clear()
                 return
             reader = self._reader

@@ -295,3 +295,23 @@ GREETING = LOGIN[0][1]
 )
 def test_recognising_mysql_by_its_first_bytes(client: bytes, server: bytes, expected: bool | None) -> None:
     assert looks_like_mysql(client[:64], server[:64]) is expected
+
+
+@pytest.mark.parametrize("joined_in_one_run", [True, False])
+def test_an_answer_captured_before_its_request_costs_only_itself(joined_in_one_run: bool) -> None:
+    first, second = query("COMMIT"), query("UPDATE t SET a = 1")
+    asked: Script = [(CLIENT, first + second)] if joined_in_one_run else [(CLIENT, first), (CLIENT, second)]
+    script: Script = [
+        (SERVER, packet(1, ok())),
+        *asked,
+        (SERVER, packet(1, ok(7))),
+        (CLIENT, query("ROLLBACK")),
+        (SERVER, packet(1, ok())),
+    ]
+    rows, issues, _ = decode(script, joined=True)
+    assert [(row.sql, row.complete, row.affected_rows) for row in rows] == [
+        ("COMMIT", False, None),
+        ("UPDATE t SET a = 1", True, 7),
+        ("ROLLBACK", True, 0),
+    ]
+    assert "mysql-response-missing" in {issue.kind for issue in issues.rows()}
