@@ -23,6 +23,7 @@ SLOW = 1_000_000_000
 REPEATED = 10
 """Statements of one shape in one call from which on they are told."""
 
+_SURE = frozenset({"exact", "certain"})
 _NO_WORK = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET"})
 
 Span = tuple[int, int]
@@ -133,7 +134,10 @@ def _told(evidence: Evidence, call: ApiCall, shares: dict[str, int]) -> str:
 
 
 def find_repeated(evidence: Evidence) -> Iterator[Finding]:
-    """Statements of one shape that a call ran `REPEATED` times or more, one finding per operation."""
+    """Statements of one shape that a call ran `REPEATED` times or more, one finding per operation.
+
+    Only links that leave no doubt count: what was merely inferred piles up on the wrong calls under load.
+    """
     groups: dict[tuple[str, str], list[tuple[int, ApiCall, str]]] = defaultdict(list)
     for call_id, statements in evidence.ran_by.items():
         if len(statements) < REPEATED:
@@ -141,7 +145,10 @@ def find_repeated(evidence: Evidence) -> Iterator[Finding]:
         counts = Counter(
             s.parsed.shape.digest
             for s in statements
-            if s.parsed is not None and s.kind == "request" and s.parsed.shape.operation not in _NO_WORK
+            if s.parsed is not None
+            and s.kind == "request"
+            and s.parsed.shape.operation not in _NO_WORK
+            and evidence.link_of[s.id].link_class in _SURE
         )
         call = evidence.calls[call_id]
         for digest, count in counts.items():

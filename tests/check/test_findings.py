@@ -314,6 +314,15 @@ def test_statements_repeated_ten_times(rows: Rows) -> None:
     assert "SELECT of image_tags, 10 times" in finding.message
 
 
+def test_statements_whose_call_is_a_guess_are_no_repetition(rows: Rows) -> None:
+    busy = rows.call("image-list", 200, 0)
+    for number in range(20):
+        rows.statement(f"SELECT value FROM image_tags WHERE image_id = '{number}'", 0, call=busy)
+    for link in rows.tables.links:
+        link.link_class = "inferred"
+    assert not list(find_repeated(Evidence(rows.tables, rows.capture())))
+
+
 def test_lost_packets_make_claims_uncertain(rows: Rows) -> None:
     rows.tables.images.append(story(CREATED, SAVING, certainty="inferred"))
     assert rules(find_uncertain(Evidence(rows.tables, rows.capture()))) == ["claim-inferred"]
