@@ -22,7 +22,7 @@ from glancetrace.sql.statement import Shape
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
 from glancetrace.trace import Trace
 
-__all__ = ["BUILDERS", "RowBuilder", "render_document", "rfc3339", "shown_sql"]
+__all__ = ["BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "render_document", "rfc3339", "shown_sql"]
 
 Row = dict[str, Any]
 Clock = Callable[[int | None], Any]
@@ -372,13 +372,14 @@ BUILDERS: dict[str, Callable[[RowBuilder], Iterator[Row]]] = {
 }
 """Table of `glancetrace.schema` -> its rows."""
 
-_DOCUMENT_TABLES = ("connections", "api_calls", "statements", "links", "images", "findings", "issues")
+DOCUMENT_TABLES = ("connections", "api_calls", "statements", "links", "images", "findings", "issues")
+"""Tables of the result document, in its order."""
 
 
 def render_document(trace: Trace) -> Row:
     """The whole result as one document of schema `glancetrace/1`."""
     builder = RowBuilder(trace)
     document: Row = {"schema": SCHEMA, "capture": builder.capture()}
-    for table in _DOCUMENT_TABLES:
+    for table in DOCUMENT_TABLES:
         document[table] = list(BUILDERS[table](builder))
     return document

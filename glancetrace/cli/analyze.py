@@ -55,7 +55,8 @@ def _write(trace: Trace, form: str, table: str | None, showing: Showing, target:
     if form == "json":
         from glancetrace.output.json import render_json
 
-        target.write_json(render_json(trace))
+        for piece in render_json(trace):
+            target.write_json(piece)
     elif form == "jsonl":
         from glancetrace.output.json import render_jsonl
 

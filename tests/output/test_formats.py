@@ -15,7 +15,7 @@ from tests.support.handmade import HOSTILE_NAME, handmade_trace
 
 def test_json_is_the_document_and_a_newline() -> None:
     trace = handmade_trace()
-    rendered = render_json(trace)
+    rendered = b"".join(render_json(trace))
     assert rendered.endswith(b"}\n")
     assert rendered.count(b"\n") == 1
     assert json.loads(rendered) == json.loads(json.dumps(render_document(trace)))
