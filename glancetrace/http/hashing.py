@@ -1,9 +1,13 @@
 """Hashes bodies as they pass, off the main thread.
 
 hashlib releases the interpreter lock while it hashes, so one thread per algorithm lets the main thread go on decoding.
-What waits for a thread is bounded: a few pieces of at most 4 MiB. Small pieces are collected first, since handing one
-over costs more than hashing it, and a body that stays small is hashed by whoever asks for its digest. The collected
-bytes of all bodies together are bounded too. Digests do not depend on any of this.
+What waits for a thread is bounded: a few pieces. Bytes are collected first, since handing over small pieces costs more
+than hashing them, and a body that stays small is hashed by whoever asks for its digest. The collected bytes of all
+bodies together are bounded too.
+
+The same image passes several times: from the client to a proxy, from the proxy to Glance, and to everybody who
+downloads it. Comparing bytes is many times faster than hashing them, so pieces have the same boundaries in every body,
+and where a body goes on like another one did, it shares that one's state. Digests do not depend on any of this.
 """
 
 from __future__ import annotations
@@ -20,24 +24,50 @@ from glancetrace.http.exchange import BodyHasher
 __all__ = ["HashPool"]
 
 _PIECE = 256 * 1024
-"""Pieces are collected up to this many bytes."""
-_LONGEST_PIECE = 4 * 1024 * 1024
-_WAITING_PIECES = 4
+"""Bytes that are collected and hashed at once."""
+_WAITING_PIECES = 16
 _COLLECTED = 16 * 1024 * 1024
 """Bytes collected by all hashers of a pool, at most."""
+_REMEMBERED = 16 * 1024 * 1024
+"""Bytes of newest pieces that other bodies are compared with."""
+_SMALL_PIECES = 512
+"""So many small pieces are joined before more are collected."""
+_SAMPLE = 32
 
 
 class _Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
+    def copy(self) -> _Hash: ...
+
     def hexdigest(self) -> str: ...
+
+
+class _State:
+    """The hashes of the bytes up to some point of one or more bodies, by algorithm.
+
+    `names`: the algorithms. `threaded`: the hashes are made in the threads, perhaps later.
+    """
+
+    __slots__ = ("hashes", "names", "threaded")
+
+    def __init__(self, names: tuple[str, ...], *, threaded: bool) -> None:
+        self.names = names
+        self.hashes: dict[str, _Hash] = {}
+        self.threaded = threaded
+
+    def go_on(self, before: _State, name: str, piece: bytes) -> None:
+        """Make the hash `name` from that of the state before and the piece that follows."""
+        state = before.hashes[name].copy()
+        state.update(piece)
+        self.hashes[name] = state
 
 
 class _Worker:
     """A thread that hashes pieces of many bodies, in order."""
 
     def __init__(self, name: str) -> None:
-        self._queue: Queue[tuple[_Hash, bytes] | Event | None] = Queue(_WAITING_PIECES)
+        self._queue: Queue[tuple[_State, _State, str, bytes] | Event | None] = Queue(_WAITING_PIECES)
         self._error: Exception | None = None
         self._thread = Thread(target=self._work, name=f"hash-{name}", daemon=True)
         self._thread.start()
@@ -50,17 +80,17 @@ class _Worker:
             if isinstance(item, Event):
                 item.set()
                 continue
-            state, piece = item
+            state, before, name, piece = item
             try:
-                state.update(piece)
-            except (ValueError, TypeError, BufferError, MemoryError) as error:
-                self._error = error
-            del item, state, piece
+                state.go_on(before, name, piece)
+            except (ValueError, TypeError, KeyError, BufferError, MemoryError) as error:
+                self._error = self._error or error  # what follows on a broken one is broken, too
+            del item, state, before, piece
 
-    def put(self, state: _Hash, piece: bytes) -> None:
+    def put(self, state: _State, before: _State, name: str, piece: bytes) -> None:
         """Hand over a piece; waits while too many are under way."""
         self.check()
-        self._queue.put((state, piece))
+        self._queue.put((state, before, name, piece))
 
     def wait(self) -> None:
         """Until everything handed over so far is hashed."""
@@ -90,60 +120,61 @@ class _Worker:
 class _PooledHasher:
     """The hashes of one body."""
 
-    __slots__ = ("_collected", "_dispatched", "_pool", "_states", "unbroken")
+    __slots__ = ("_length", "_pieces", "_pool", "_state", "unbroken")
 
-    def __init__(self, pool: HashPool, algorithms: tuple[str, ...]) -> None:
+    def __init__(self, pool: HashPool, start: _State) -> None:
         self._pool = pool
-        self._states: dict[str, _Hash] = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
-        self._collected = bytearray()
-        self._dispatched = False
+        self._state = start
+        self._pieces: list[bytes] = []
+        self._length = 0
         self.unbroken = True
 
     def update(self, data: bytes) -> None:
         """Add the next bytes."""
         if self.unbroken:  # ends soon: one of these is among the first bytes of nearly every body
             self.unbroken = b"\n" not in data and b"\0" not in data and b"\r" not in data
-        if not self._collected and len(data) >= _PIECE:
-            self._dispatch(data)
-            return
-        self._collected += data
+        pieces = self._pieces
+        pieces.append(data)
+        self._length += len(data)
         self._pool.note_collected(self, len(data))
-        if len(self._collected) >= _PIECE:
-            self.flush()
+        if self._length >= _PIECE:
+            self._hand_over()
+        elif len(pieces) > _SMALL_PIECES:
+            pieces[:] = [b"".join(pieces)]
 
     def flush(self) -> None:
         """Hand over what was collected."""
         rest = self._take()
         if rest:
-            self._dispatch(rest)
+            self._state = self._pool.go_on(self._state, rest, threaded=True)
 
     def hexdigests(self) -> dict[str, str]:
         """Lower-case digests of all bytes so far, by algorithm; waits for what is still being hashed."""
-        if self._dispatched:
-            self.flush()
-            for name in self._states:
-                self._pool.wait(name)
-        else:
-            rest = self._take()
-            for state in self._states.values():
-                state.update(rest)
-        return {name: state.hexdigest() for name, state in self._states.items()}
+        rest = self._take()
+        if rest:
+            self._state = self._pool.go_on(self._state, rest, threaded=False)
+        if self._state.threaded:
+            self._pool.wait()
+        hashes = self._state.hashes
+        return {name: hashes[name].hexdigest() for name in self._state.names}
+
+    def _hand_over(self) -> None:
+        """Hand over whole pieces."""
+        data = self._take()
+        whole = len(data) - len(data) % _PIECE
+        for begin in range(0, whole, _PIECE):
+            self._state = self._pool.go_on(self._state, data[begin : begin + _PIECE], threaded=True)
+        if whole < len(data):
+            self._pieces.append(data[whole:])
+            self._length = len(data) - whole
+            self._pool.note_collected(self, self._length)
 
     def _take(self) -> bytes:
-        rest = bytes(self._collected)
-        self._collected.clear()
+        rest = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
         self._pool.note_taken(self, len(rest))
         return rest
-
-    def _dispatch(self, data: bytes) -> None:
-        self._dispatched = True
-        if len(data) <= _LONGEST_PIECE:
-            pieces = [data]
-        else:
-            pieces = [data[begin : begin + _LONGEST_PIECE] for begin in range(0, len(data), _LONGEST_PIECE)]
-        for piece in pieces:
-            for name, state in self._states.items():
-                self._pool.hash(name, state, piece)
 
 
 class HashPool:
@@ -157,6 +188,9 @@ class HashPool:
         self._workers: dict[str, _Worker] = {}
         self._closed = False
         self._collecting: dict[_PooledHasher, None] = {}
+        self._starts: dict[tuple[str, ...], _State] = {}
+        self._known: dict[tuple[_State, int, bytes, bytes], tuple[bytes, _State]] = {}
+        self._remembered = 0
         self.collected = 0
         """Bytes that hashers have collected and not handed over."""
 
@@ -172,28 +206,45 @@ class HashPool:
 
     def new(self, algorithms: Iterable[str]) -> BodyHasher:
         """A hasher for one body, with hashlib's names of algorithms; ValueError for one that hashlib does not have."""
-        return _PooledHasher(self, tuple(algorithms))
+        names = tuple(algorithms)
+        start = self._starts.get(names)
+        if start is None:
+            start = self._starts[names] = _State(names, threaded=False)
+            for name in names:
+                start.hashes[name] = hashlib.new(name, usedforsecurity=False)
+        return _PooledHasher(self, start)
 
-    def hash(self, name: str, state: _Hash, piece: bytes) -> None:
-        """Add a piece to a hash, in the thread of its algorithm; at once when the threads have ended."""
-        if self._closed:
-            self.wait(name)
-            state.update(piece)
-            return
-        worker = self._workers.get(name)
-        if worker is None:
-            worker = self._workers[name] = _Worker(name)
-        worker.put(state, piece)
+    def go_on(self, before: _State, piece: bytes, *, threaded: bool) -> _State:
+        """The state behind a piece. It is made in the threads if `threaded`, or if `before` is; not in a closed pool.
 
-    def wait(self, name: str) -> None:
-        """Until all pieces of an algorithm are hashed; raises what went wrong in its thread."""
-        worker = self._workers.get(name)
-        if worker is None:
-            return
+        Where the same piece followed on the same state before, and that was not long ago, it is the state then.
+        """
+        key = (before, len(piece), piece[:_SAMPLE], piece[-_SAMPLE:])
+        known = self._known.get(key)
+        if known is not None and known[0] == piece:
+            return known[1]
         if self._closed:
-            worker.check()
-        else:
-            worker.wait()
+            self.wait()
+        threaded = (threaded or before.threaded) and not self._closed
+        state = _State(before.names, threaded=threaded)
+        for name in state.names:
+            if not threaded:
+                state.go_on(before, name, piece)
+                continue
+            worker = self._workers.get(name)
+            if worker is None:
+                worker = self._workers[name] = _Worker(name)
+            worker.put(state, before, name, piece)
+        self._remember(key, piece, state)
+        return state
+
+    def wait(self) -> None:
+        """Until all pieces are hashed; raises what went wrong in a thread."""
+        for worker in self._workers.values():
+            if self._closed:
+                worker.check()
+            else:
+                worker.wait()
 
     def note_collected(self, hasher: _PooledHasher, length: int) -> None:
         """A hasher has collected `length` more bytes; when it is too much, those that began first hand theirs over."""
@@ -206,3 +257,12 @@ class HashPool:
         """A hasher no longer holds the `length` bytes that it had collected."""
         self._collecting.pop(hasher, None)
         self.collected -= length
+
+    def _remember(self, key: tuple[_State, int, bytes, bytes], piece: bytes, state: _State) -> None:
+        """Keep a piece for comparison, and forget the oldest ones when they are too much."""
+        older = self._known.pop(key, None)
+        self._known[key] = (piece, state)
+        self._remembered += len(piece) - (len(older[0]) if older is not None else 0)
+        while self._remembered > _REMEMBERED:
+            oldest = next(iter(self._known))
+            self._remembered -= len(self._known.pop(oldest)[0])

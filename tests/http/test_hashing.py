@@ -51,6 +51,21 @@ def test_bodies_that_pass_at_the_same_time(pieces: list[tuple[int, int]]) -> Non
     assert [hasher.hexdigests() for hasher in hashers] == [_expected(body) for body in bodies]
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_bodies_that_go_on_alike_and_then_part(after: bool) -> None:
+    start = bytes(range(256)) * 2500
+    ends = [b"", b"x", b"y", b"y" * 700_000, b"y" * 699_999 + b"z", b"y"]
+    with HashPool() as pool:
+        hashers = [pool.new(ALGORITHMS) for _ in ends]
+        for hasher, end in zip(hashers, ends, strict=True):
+            body = start + end
+            for at in range(0, len(body), 100_000):
+                hasher.update(body[at : at + 100_000])
+        digests = [] if after else [hasher.hexdigests() for hasher in hashers]
+    digests = digests or [hasher.hexdigests() for hasher in hashers]
+    assert digests == [_expected(start + end) for end in ends]
+
+
 def test_small_bodies_need_no_thread_and_threads_end_with_the_context() -> None:
     with HashPool() as pool:
         small = pool.new(ALGORITHMS)
@@ -90,6 +105,9 @@ def test_unknown_algorithms_are_refused() -> None:
 class _Broken:
     def update(self, data: bytes) -> None:
         raise ValueError("broken hash")
+
+    def copy(self) -> _Broken:
+        return self
 
     def hexdigest(self) -> str:
         return ""
