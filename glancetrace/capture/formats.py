@@ -1,4 +1,7 @@
-"""Which file format an input has, told by its first bytes; and what all format readers have in common."""
+"""Which file format an input has, told by its first bytes; and what all format readers have in common.
+
+Nearly every capture is a plain pcap file, so what only the others need is loaded for them alone.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from glancetrace.capture.blocks import Int64Array, PacketBlock
-from glancetrace.capture.compressed import decompressed
 from glancetrace.capture.pcap import PCAP_MAGICS, PcapReader
-from glancetrace.capture.pcapng import PCAPNG_MAGIC, PcapngReader
 from glancetrace.capture.source import ByteSource, RawSource
 from glancetrace.errors import InputError
 
@@ -43,13 +44,24 @@ class FormatReader(Protocol):
     def __iter__(self) -> Iterator[PacketBlock]: ...
 
 
+def _plain(raw: RawSource) -> ByteSource:
+    """What `raw` holds, decompressed."""
+    if raw.peek(4) in PCAP_MAGICS:
+        return raw
+    from glancetrace.capture.compressed import decompressed
+
+    return decompressed(raw)
+
+
 def read_format(raw: RawSource, block_size: int) -> tuple[FormatReader, ByteSource]:
     """The reader for what `raw` holds, and the source that it reads; `InputError` if it is no capture."""
-    source = decompressed(raw)
+    source = _plain(raw)
     data = source.read_on(b"", max(block_size, _FIRST_READ))
     magic = data[:4]
     if magic in PCAP_MAGICS:
         return PcapReader(source, data, block_size), source
+    from glancetrace.capture.pcapng import PCAPNG_MAGIC, PcapngReader
+
     if magic == PCAPNG_MAGIC:
         return PcapngReader(source, data, block_size), source
     source.close()

@@ -7,8 +7,8 @@ statement that is not in it is parsed.
 
 from __future__ import annotations
 
+import os.path
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -22,7 +22,9 @@ KNOWN_SHAPES = "known_shapes.json"
 
 @cache
 def _rows() -> dict[str, dict[str, Any]]:
-    return {row["digest"]: row for row in orjson.loads((files("glancetrace.sql") / KNOWN_SHAPES).read_bytes())}
+    # The file lies beside this module; importlib.resources would cost more time than reading it.
+    with open(os.path.join(os.path.dirname(__file__), KNOWN_SHAPES), "rb") as file:
+        return {row["digest"]: row for row in orjson.loads(file.read())}
 
 
 def known_shape(digest: str, text: str) -> Shape | None:
