@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from glancetrace.correlate.units import ERA_RELEASES
 from glancetrace.output.bars import choose_view, draw_axis, lay_out_bar
 from glancetrace.output.clean import clean
 from glancetrace.output.page import Page, short_id
@@ -92,6 +93,9 @@ def _capture(trace: Trace, page: Page) -> Iterator[str]:
         text = f"SQL: {plural(attribution.statements, 'statement')} of {clean(attribution.service)}"
         yield from _paragraph(f"{text} ({name_counts(attribution.kinds)}), {attribution.linked:,} attributed", page,
                               "  ", "    ")  # fmt: skip
+    releases = {ERA_RELEASES[era] for era in capture.glance_eras.values()}
+    if releases:
+        yield f"  Glance {' and '.join(sorted(releases))}, by its SQL"
 
 
 def _operations(trace: Trace, page: Page) -> Iterator[str]:
