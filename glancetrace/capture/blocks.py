@@ -15,7 +15,7 @@ __all__ = ["Int64Array", "PacketBlock"]
 Int64Array = npt.NDArray[np.int64]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class PacketBlock:
     """Packets as they stand in a capture, one row each.
 

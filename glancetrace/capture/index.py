@@ -24,7 +24,7 @@ __all__ = ["PacketIndex", "index_block"]
 _NEXT_IS_EXTENSION = np.isin(np.arange(256), EXTENSION_HEADERS)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Tally:
     """Where packets without a segment went."""
 
@@ -49,7 +49,7 @@ class _Tally:
                 self.first_malformed = first
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Datagrams:
     """TCP inside IP: `row` in the block, `tcp` header offset, `tcp_len` bytes on the wire, `end` of captured bytes."""
 
@@ -62,7 +62,7 @@ class _Datagrams:
     end: Int64Array
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Segments:
     """The columns of `SegmentBlock`, with `row` in the block instead of frame and time."""
 

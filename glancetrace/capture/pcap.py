@@ -39,7 +39,7 @@ _LONGEST_SNAPLEN = 16 << 20
 _SECOND = 1_000_000_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Records:
     """Fields of the records that lie completely in a buffer."""
 

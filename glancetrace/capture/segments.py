@@ -16,7 +16,7 @@ from glancetrace.capture.blocks import Int64Array
 __all__ = ["SegmentBlock"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SegmentBlock:
     """TCP segments of one block.
 

@@ -40,6 +40,9 @@ _STATUS_LINE = re.compile(r"HTTP/(1\.[0-9]) ([1-9][0-9][0-9])(?: ([^\x00]*))?")
 _METHOD_TOKEN = re.compile(rb"[A-Z][A-Z-]{0,31}(?: |\Z)")
 _FIELD_NAME = re.compile(r"[^\x00-\x20:\x7f][^\x00-\x1f:\x7f]*")
 
+_LONGEST_KEPT = 512
+"""Characters of field lines that are remembered, at most."""
+
 _RECOGNISABLE = 24
 """So many bytes of a request line are enough to call it HTTP, even if its end is not there yet."""
 _TARGET_SO_FAR = re.compile(rb"[A-Z]+ (?:/|https?://|\*)[^\x00-\x20\x7f]*")
@@ -94,6 +97,14 @@ def _field_name(name: str) -> str:
     return name.rstrip(" ").lower() if _FIELD_NAME.fullmatch(name) else ""
 
 
+@lru_cache(maxsize=2048)
+def _field(line: str) -> tuple[str, str] | None:
+    """Name and value of a field line, None when it is none. Most lines recur in message after message."""
+    name, colon, value = line.partition(":")
+    name = _field_name(name)
+    return (name, value.strip(_BLANK)) if colon and name else None
+
+
 def _unfold(lines: list[str]) -> list[str]:
     """Join continued fields; what continues no field is left as it is, and is no field."""
     unfolded = lines[:1]
@@ -117,11 +128,10 @@ def parse_head(data: bytes, request: bool, known_only: bool) -> Head | None:
     for line in lines[1:]:
         if not line:
             break
-        name, colon, value = line.partition(":")
-        name = _field_name(name)
-        if not colon or not name:
+        field = _field(line) if len(line) <= _LONGEST_KEPT else _field.__wrapped__(line)
+        if field is None:
             return None
-        fields.append((name, value.strip(_BLANK)))
+        fields.append(field)
     head.headers = tuple(fields)
     return head
 

@@ -26,7 +26,7 @@ _MASK = SEQUENCE_BASE - 1
 _HALF = SEQUENCE_BASE >> 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FlowTable:
     """A block by flow; positions are those of `FlowGroups.rows`.
 

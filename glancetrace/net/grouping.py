@@ -34,7 +34,7 @@ _SHIFT_2 = np.uint64(27)
 _SHIFT_3 = np.uint64(31)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FlowGroups:
     """The packets of a block, flow by flow.
 
