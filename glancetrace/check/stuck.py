@@ -19,7 +19,10 @@ _STILL_WORKING = 5_000_000_000
 
 
 def find_stuck(evidence: Evidence) -> Iterator[Finding]:
-    """Images that are saving, uploading or importing when the capture ends."""
+    """Images that are saving, uploading or importing when the capture ends.
+
+    Where packets are missing and the upload was answered with success, its end is what was lost.
+    """
     for image in evidence.tables.images:
         if image.status not in _HALF_WAY or not image.intervals:
             continue
@@ -47,6 +50,8 @@ def find_stuck(evidence: Evidence) -> Iterator[Finding]:
             message = f"{image_text(image)} is importing for {lasted} at the end of the capture, and work on it goes on"
             yield found("upload-running", message, since, image_id=image.id, frames=frames)
             continue
+        if evidence.lossy and _upload_succeeded(evidence, image, since):
+            continue
         message = f"{image_text(image)} is still {image.status} at the end of the capture, {lasted} after it began"
         yield found(
             "image-stuck",
@@ -66,16 +71,27 @@ def _running_upload(evidence: Evidence, image: ImageStory) -> ApiCall | None:
     return None
 
 
+def _upload_succeeded(evidence: Evidence, image: ImageStory, since: int) -> bool:
+    """An upload of the image was answered with success after `since` (ns)."""
+    return any(
+        200 <= (call.status_code or 0) < 300 and (call.response_ts or 0) >= since
+        for call in evidence.uploads.get(image.id, ())
+    )
+
+
 def _last_sign(evidence: Evidence, image: ImageStory) -> int:
     """Time of the last statement about an image, ns."""
     return max((s.end_ts for s in evidence.tables.statements if image.id in s.image_ids), default=0)
 
 
 def find_illegal(evidence: Evidence) -> Iterator[Finding]:
-    """Status changes that are not in Glance's table."""
+    """Status changes that are not in Glance's table.
+
+    What is inferred where packets are missing proves nothing: `find_uncertain` tells it.
+    """
     for image in evidence.tables.images:
         for transition in image.transitions:
-            if transition.legal:
+            if transition.legal or (evidence.lossy and transition.certainty != OBSERVED):
                 continue
             sure = "" if transition.certainty == OBSERVED else f" ({transition.certainty})"
             yield found(

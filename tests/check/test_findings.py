@@ -74,6 +74,21 @@ def test_illegal_transition(rows: Rows) -> None:
     assert finding.frames == [200, 201]
 
 
+def test_an_inferred_change_proves_nothing_where_packets_are_missing(rows: Rows) -> None:
+    image = story(CREATED, ("queued", "deactivated", 1.0), certainty="inferred")
+    image.transitions[1].legal = False
+    rows.tables.images.append(image)
+    assert rules(find_illegal(Evidence(rows.tables, rows.capture()))) == ["status-illegal"]
+    assert not list(find_illegal(Evidence(rows.tables, rows.capture(missing=10))))
+
+
+def test_an_upload_whose_end_was_lost_is_not_stuck(rows: Rows) -> None:
+    rows.tables.images.append(story(CREATED, SAVING))
+    rows.call("image-upload", 204, 0.9, lasts=2)
+    assert rules(find_stuck(Evidence(rows.tables, rows.capture()))) == ["image-stuck"]
+    assert not list(find_stuck(Evidence(rows.tables, rows.capture(missing=10))))
+
+
 def shows(rows: Rows, status: str, seconds: float, lasts: float = 0.01) -> ApiCall:
     document = {"id": IMAGE_ID, "status": status}
     return rows.call("image-show", 200, seconds, lasts, response_json=document)
@@ -159,6 +174,14 @@ def test_size_is_compared_when_all_bytes_were_counted(rows: Rows) -> None:
     assert call.exchange is not None
     call.exchange.request_body.complete = False
     assert not list(find_altered(Evidence(rows.tables, rows.capture())))
+
+
+def test_a_response_behind_missing_bytes_says_nothing_about_an_upload(rows: Rows) -> None:
+    image = story(CREATED, SAVING, ACTIVE, size=9)
+    image.wire_checksum, image.wire_bytes, image.wire_complete = {}, 5, True
+    rows.tables.images.append(image)
+    rows.call("image-upload", 204, 1, request_body_bytes=5, end="gap")
+    assert not list(find_altered(Evidence(rows.tables, rows.capture(missing=10))))
 
 
 def test_announced_size_differs(rows: Rows) -> None:
