@@ -1,8 +1,9 @@
 """TCP: packet blocks into runs of contiguous bytes, per connection (RFC 9293).
 
 Flows that are in perfect order in a block, nearly all of them, are cut into runs by numpy; see `glancetrace.net.clean`.
-The others go packet by packet; see `glancetrace.net.reorder`. Which way a flow takes changes nothing in what comes out,
-and neither does the way the packets are cut into blocks.
+The others go packet by packet (see `glancetrace.net.reorder`) where they are out of order, and elsewhere stretch by
+stretch (see `glancetrace.net.stretches`). Which way a packet takes changes nothing in what comes out, and neither does
+the way the packets are cut into blocks.
 
 House rules: checksums are not looked at (offload leaves them empty). Connections are numbered by their first packet.
 A connection on a port of a known server is wanted at once; any other is judged once by its first bytes, and when nobody
