@@ -29,10 +29,8 @@ _FORM = "application/x-www-form-urlencoded"
 def find_altered(evidence: Evidence) -> Iterator[Finding]:
     """Uploads whose hash or size on the wire is not what Glance recorded, or not what the client announced."""
     for image in evidence.tables.images:
-        calls = [
-            c for c in evidence.uploads.get(image.id, ()) if 200 <= (c.status_code or 0) < 300 and not _in_doubt(c)
-        ]
-        if not calls:
+        calls = [c for c in evidence.uploads.get(image.id, ()) if 200 <= (c.status_code or 0) < 300]
+        if not calls or any(map(_in_doubt, calls)):
             continue
         call = calls[-1]
         yield from _announced(call, image)
