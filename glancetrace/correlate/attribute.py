@@ -2,17 +2,17 @@
 
 A unit belongs to one call. Candidates are calls whose innermost leg was between the end of its request and the first
 byte of its response while the unit ran; a candidate that contradicts the unit (another image, a write that the
-operation cannot make) is out, with the reason. One left is certain when an id supports it, or when nothing else was
-open; of several the one with the most evidence, then the one begun last, is inferred. Nobody left: work that goes on
-after a response is tied to its call by task and image ids; the rest stays without a parent.
+operation cannot make) is out, with the reason. One left is certain; of several the one with the most evidence, then the
+one begun last, is inferred. Nobody left: work that goes on after a response is tied to its call by task and image ids;
+the rest stays without a parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
-from glancetrace.correlate.facts import CallFacts, UnitFacts, call_facts, contradiction, unit_facts
+from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts, contradiction
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, Link
 from glancetrace.correlate.units import UnitOfWork
@@ -26,6 +26,10 @@ _CONNECT = 2_000_000_000
 _OPENER = 0.9
 """How sure it is that who used a new connection first had opened it: a pool may hand it to somebody else."""
 
+_CLEANING_UP = 60_000_000_000
+"""ns within which a service has noticed that a client went away, and put the image in order."""
+
+_START = attrgetter("start")
 _MAX_REJECTED = 8
 """Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
 
@@ -58,68 +62,89 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
         links += _attribute_service(facts, units)
-    links.sort(key=lambda link: link.statement_id)
+    links.sort(key=attrgetter("statement_id"))
     return links
 
 
 def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
     calls.sort(key=lambda facts: (facts.start, facts.call.id))
-    facts = sorted((unit_facts(unit) for unit in units), key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    reader = UnitReader()
+    facts = [reader.read(unit) for unit in units if not unit.setup]
+    facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
     choices: dict[int, _Choice] = {}
+    alone: set[int] = set()
     going_on = _GoingOn()
-    active: list[CallFacts] = []
-    position = 0
+    active = _Active(calls, going_on)
     for unit in facts:
-        while position < len(calls) and calls[position].start <= unit.start + CLOCK_SLACK:
-            active.append(calls[position])
-            position += 1
-        still_open = []
-        for call in active:
-            if call.end + CLOCK_SLACK >= unit.start:
-                still_open.append(call)
-            elif call.goes_on:
-                going_on.add(call)
-        active = still_open
-        if unit.unit.setup:
-            continue
-        unit.alone = bool(calls) and not active
-        choice = going_on.choose_by_task(unit) or _choose(unit, active) or going_on.choose_by_image(unit)
+        open_calls = active.at(unit.start)
+        if calls and not open_calls:
+            alone.add(id(unit.unit))
+        choice = going_on.choose_by_task(unit) or _choose(unit, open_calls) or going_on.choose_by_image(unit)
         if choice is not None:
             choices[id(unit.unit)] = choice
             going_on.learn(choice.call, unit)
-    return [link for unit in facts for link in _links(unit.unit, choices, unit.alone)]
+    return [link for unit in units for link in _links(unit, choices, id(unit) in alone)]
 
 
-def _choose(unit: UnitFacts, active: list[CallFacts]) -> _Choice | None:
+class _Active:
+    """Calls that are open, as time goes on; `calls` are in order of their starts."""
+
+    def __init__(self, calls: list[CallFacts], going_on: _GoingOn) -> None:
+        self._calls = calls
+        self._going_on = going_on
+        self._next = 0
+        self._open: list[CallFacts] = []
+        self._first_end = 0
+
+    def at(self, ts: int) -> list[CallFacts]:
+        """Calls open at `ts`, which must not fall, in order of their starts."""
+        calls = self._calls
+        began = self._next
+        while self._next < len(calls) and calls[self._next].start <= ts + CLOCK_SLACK:
+            self._open.append(calls[self._next])
+            self._next += 1
+        if self._next > began or self._first_end < ts:
+            for call in self._open:
+                if call.latest < ts and call.goes_on:
+                    self._going_on.add(call)
+            self._open = [call for call in self._open if call.latest >= ts]
+            self._first_end = min((call.latest for call in self._open), default=ts)
+        return self._open
+
+
+def _choose(unit: UnitFacts, open_calls: list[CallFacts]) -> _Choice | None:
     """The best of the calls that were open while the unit ran."""
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
-    for call in reversed(active):
-        if call.end + CLOCK_SLACK < unit.end:
-            reason: str | None = "its response came first"
-        else:
-            reason = contradiction(call, unit)
+    end = unit.end
+    for call in reversed(open_calls):
+        reason = "its response came first" if call.latest < end else contradiction(call, unit)
         if reason is None:
             left.append(call)
         elif len(rejected) < _MAX_REJECTED:
             rejected.append((call.call.id, reason))
-    # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
-    left = [call for call in left if call.start <= unit.start and unit.end <= call.end] or left
     if not left:
         return None
+    # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
+    start = unit.start
+    left = [call for call in left if call.start <= start and end <= call.end] or left
     if len(left) == 1:
         return _Choice(left[0], CERTAIN, 1.0, (*_support(left[0], unit), "only call left"), rejected=rejected)
-    supports = [_support(call, unit) for call in left]
-    most = max(map(len, supports))
-    equals = [call for call, support in zip(left, supports, strict=True) if len(support) == most]
-    best = max(equals, key=lambda call: call.start)
-    evidence = (*supports[left.index(best)], f"nearest of {len(left)}")
+    equals = left
+    if unit.telling:
+        supports = [_support(call, unit) for call in left]
+        most = max(map(len, supports))
+        equals = [call for call, support in zip(left, supports, strict=True) if len(support) == most]
+    best = max(equals, key=_START)
+    evidence = (*_support(best, unit), f"nearest of {len(left)}")
     return _Choice(best, INFERRED, round(1 / len(equals), 3), evidence, rejected=rejected)
 
 
 def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
     """What speaks for a call, rarest first."""
-    support = []
+    support: list[str] = []
+    if not unit.telling:
+        return support
     if unit.images & call.images:
         support.append("image id")
     if unit.writes:
@@ -171,6 +196,8 @@ class _GoingOn:
         call = _only(unit.images, self._by_image)
         if call is None or contradiction(call, unit) is not None:
             return None
+        if call.call.status_code is None and unit.start - call.end > _CLEANING_UP:
+            return None
         if call.call.status_code is None:
             return _Choice(call, INFERRED, 0.9, ("image id, after the client went away",))
         return _Choice(call, INFERRED, 0.9, ("image id, after the response",), relation="async")
@@ -182,35 +209,43 @@ def _only(keys: frozenset[str], index: dict[str, CallFacts]) -> CallFacts | None
     return next(iter(found.values())) if len(found) == 1 else None
 
 
-def _links(unit: UnitOfWork, choices: dict[int, _Choice], alone: bool) -> Iterable[Link]:
+def _links(unit: UnitOfWork, choices: dict[int, _Choice], alone: bool) -> list[Link]:
     """Links of a unit's statements; set-up goes to whoever used the new connection next.
 
     Without a call the statements are background work if they ran `alone`, with no call open that they could be of.
     """
     choice = choices.get(id(unit))
-    if unit.setup and unit.next_unit is not None and unit.next_unit.ts - unit.end_ts < _CONNECT:
-        choice = _next_choice(unit, choices)
-    for statement in unit.statements:
-        if statement.kind in ("ping", "health"):
-            continue
-        if choice is None:
+    if unit.setup:
+        choice = _opener(unit, choices)
+    if choice is None:
+        for statement in unit.statements:
             if statement.kind == "request":
                 statement.kind = "background" if alone else "unattributed"
-        elif statement.kind != "setup":
-            yield Link(
-                statement_id=statement.id,
-                call_id=choice.call.call.id,
-                link_class=INFERRED if unit.setup else choice.link_class,
-                relation=choice.relation,
-                score=min(choice.score, _OPENER) if unit.setup else choice.score,
-                evidence=("first to use the new connection",) if unit.setup else choice.evidence,
-                rejected=choice.rejected,
-            )
+        return []
+    return [
+        Link(
+            statement.id,
+            choice.call.call.id,
+            choice.link_class,
+            choice.relation,
+            choice.score,
+            choice.evidence,
+            rejected=choice.rejected,
+        )
+        for statement in unit.statements
+        if statement.kind == "request"
+    ]
 
 
-def _next_choice(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | None:
-    """Choice of the first unit after `unit` that is more than set-up."""
+def _opener(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | None:
+    """The call that opened a connection: it has the first unit after the set-up `unit` that is more than set-up."""
     following = unit.next_unit
+    if following is None or following.ts - unit.end_ts >= _CONNECT:
+        return None
     while following is not None and following.setup:
         following = following.next_unit
-    return choices.get(id(following)) if following is not None else None
+    first = choices.get(id(following))
+    if first is None:
+        return None
+    score = min(first.score, _OPENER)
+    return _Choice(first.call, INFERRED, score, ("first to use the new connection",), first.relation, first.rejected)

@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
-from glancetrace.glance.grammar import ANY, CREATE, IMAGE, LIST, OperationSql, sql_of
+from glancetrace.glance.database import RowChange
+from glancetrace.glance.grammar import ANY, CREATE, IMAGE, LIST, NOTHING, OperationSql, sql_of
+from glancetrace.sql.statement import Shape
 
-__all__ = ["CallFacts", "UnitFacts", "call_facts", "contradiction", "unit_facts"]
+__all__ = ["CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
 
 _NEVER = 1 << 63
+_NONE: frozenset[str] = frozenset()
 _TASK_KEYS = (("tasks", "id"), ("task_info", "task_id"))
 _TASK_TABLES = frozenset(table for table, _column in _TASK_KEYS)
 _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "RELEASE"})
@@ -24,16 +28,19 @@ _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "
 class CallFacts:
     """A call as attribution sees it.
 
-    `start`, `end` (ns) bound its SQL; `images` are ids that its statements can name; `goes_on`: more may follow after
-    `end`: tasks of an import, or the service's cleaning up after a client that went away.
+    `start`, `end` (ns) bound its SQL, `latest` is `end` with the slack of the capture's clock; `images` are ids that
+    its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
+    an import, or the service's cleaning up after a client that went away.
     """
 
     call: ApiCall
     start: int
     end: int
+    latest: int
     images: frozenset[str]
     created: bool
     sql: OperationSql
+    runs_anything: bool
     project_id: str | None
     goes_on: bool
 
@@ -45,7 +52,7 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `alone`: no call was open while it ran.
+    `telling`: something of it can speak for a call; `alone`: no call was open while it ran.
     """
 
     unit: UnitOfWork
@@ -59,6 +66,7 @@ class UnitFacts:
     tasks: frozenset[str]
     request_ids: frozenset[str]
     blank: bool
+    telling: bool
     alone: bool = False
 
 
@@ -80,9 +88,11 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         call=call,
         start=start,
         end=_NEVER if end is None else end,
+        latest=_NEVER if end is None else end + CLOCK_SLACK,
         images=frozenset(i for i in images if i),
         created=call.operation == "image-create",
         sql=sql,
+        runs_anything=sql.scope == ANY,
         project_id=call.project_id or project_of.get(call.token or ""),
         goes_on=call.status_code is None or (sql.goes_on and call.status_code < 400),
     )
@@ -94,60 +104,93 @@ def _json_ids(body: Any) -> set[str | None]:
     return {value} if isinstance(value, str) else set()
 
 
-def unit_facts(unit: UnitOfWork) -> UnitFacts:
-    """Facts of a unit of work."""
-    images: set[str] = set()
-    writes: set[str] = set()
-    guarded: set[str] = set()
-    tasks: set[str] = set()
-    request_ids: set[str] = set()
-    reads_list = inserts_image = False
-    blank = True
-    for statement in unit.work:
-        operation = statement.operation
-        if operation in _TRANSACTION:
-            continue
-        blank = False
-        images.update(statement.image_ids)
-        for change in statement.changes:
-            writes.add(change.table)
-            if change.table == "images" and change.operation == "INSERT":
-                inserts_image = True
-            if change.status_from is not None and change.status_to is not None:
-                guarded.add(change.status_to)
-            if change.table in _TASK_TABLES and change.row_id:
-                tasks.add(change.row_id)
-            request_id = change.values.get("request_id") if change.table == "tasks" else None
-            if isinstance(request_id, str):
-                request_ids.add(request_id)
-        if operation == "SELECT" and not statement.image_ids and statement.parsed is not None:
-            # A client that looks an image up by name asks for it as if the name were its id.
-            named = [str(value) for value in statement.parsed.equal_to("images", "id")]
-            images.update(named)
-            for table, column in _TASK_KEYS:
-                tasks.update(str(value) for value in statement.parsed.equal_to(table, column))
-            reads_list = reads_list or (not named and "images" in statement.parsed.shape.tables)
+_Reading = tuple[tuple[int, ...], tuple[int, ...], bool]
+"""What a SELECT's shape says: slots of its literals that are image ids, that are task ids; it reads any image."""
+
+
+def _read_shape(shape: Shape) -> _Reading:
+    columns = {("images", "id"): 0, **dict.fromkeys(_TASK_KEYS, 1)}
+    slots: tuple[list[int], list[int]] = ([], [])
+    for p in shape.predicates:
+        which = columns.get((p.table, p.column))
+        if which is not None and p.conjunct and p.operator in ("=", "IN"):
+            slots[which].extend(p.slots)
+    return tuple(slots[0]), tuple(slots[1]), "images" in shape.tables and not slots[0]
+
+
+class UnitReader:
+    """Reads the facts of units of work; what the shape of a statement says is worked out once."""
+
+    def __init__(self) -> None:
+        self._readings: dict[int, _Reading] = {}
+
+    def read(self, unit: UnitOfWork) -> UnitFacts:
+        """Facts of a unit of work."""
+        images: set[str] = set()
+        tasks: set[str] = set()
+        written: list[RowChange] = []
+        reads_list = False
+        blank = True
+        for statement in unit.statements:
+            operation = statement.operation
+            if statement.kind != "request" or operation in _TRANSACTION:
+                continue
+            blank = False
+            if statement.image_ids:
+                images.update(statement.image_ids)
+            elif operation == "SELECT" and statement.parsed is not None:
+                # Shapes live as long as their statements, so their identity is a key.
+                shape, literals = statement.parsed.shape, statement.parsed.literals
+                reading = self._readings.get(id(shape))
+                if reading is None:
+                    reading = self._readings[id(shape)] = _read_shape(shape)
+                image_slots, task_slots, of_any_image = reading
+                # A client that looks an image up by name asks for it as if the name were its id.
+                for slot in image_slots:
+                    images.add(str(literals[slot]))
+                for slot in task_slots:
+                    tasks.add(str(literals[slot]))
+                reads_list = reads_list or of_any_image
+            written += statement.changes
+        return _facts(unit, frozenset(images), tasks, written, reads_list, blank)
+
+
+def _facts(
+    unit: UnitOfWork, images: frozenset[str], tasks: set[str], written: list[RowChange], reads_list: bool, blank: bool
+) -> UnitFacts:
+    start, end = unit.ts, unit.end_ts
+    if not written:
+        telling = reads_list or bool(images)
+        return UnitFacts(
+            unit, start, end, images, reads_list, False, _NONE, _NONE, frozenset(tasks), _NONE, blank, telling
+        )
+    of_tasks = [change for change in written if change.table in _TASK_TABLES]
+    request_ids = {change.values.get("request_id") for change in of_tasks if change.table == "tasks"}
+    tasks.update(change.row_id for change in of_tasks if change.row_id)
     return UnitFacts(
         unit=unit,
-        start=unit.ts,
-        end=unit.end_ts,
-        images=frozenset(images),
+        start=start,
+        end=end,
+        images=images,
         reads_list=reads_list,
-        inserts_image=inserts_image,
-        writes=frozenset(writes),
-        guarded_to=frozenset(guarded),
+        inserts_image=any(change.table == "images" and change.operation == "INSERT" for change in written),
+        writes=frozenset(change.table for change in written),
+        guarded_to=frozenset(c.status_to for c in written if c.status_from is not None and c.status_to is not None),
         tasks=frozenset(tasks),
-        request_ids=frozenset(request_ids),
+        request_ids=frozenset(value for value in request_ids if isinstance(value, str)),
         blank=blank,
+        telling=True,
     )
 
 
 def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
     """Why `call` cannot have run `unit`, or None when nothing speaks against it."""
     sql = call.sql
-    if sql.scope not in (IMAGE, LIST, CREATE, ANY):
+    if call.runs_anything:
+        return None
+    if sql.scope == NOTHING:
         return f"{call.call.operation} runs no SQL"
-    if unit.blank or sql.scope == ANY:
+    if unit.blank:
         return None
     if unit.tasks and not sql.goes_on:
         return f"{call.call.operation} has no task"

@@ -20,7 +20,6 @@ CLOCK_SLACK = 2_000_000
 """ns by which an inner leg may stand outside its outer one: packets are not captured in strict order of time."""
 
 _NEVER = 1 << 63
-_BROKEN_OFF = frozenset({"reset", "closed"})
 
 
 def fold_hops(calls: list[ApiCall]) -> list[ApiCall]:
@@ -76,11 +75,11 @@ def _route_target(call: ApiCall) -> str:
 
 
 def _end(call: ApiCall) -> int:
-    """When the leg ended, ns; an aborted one with its last byte."""
+    """When the leg ended, ns; an aborted one with its connection."""
     if call.dur is not None:
         return call.ts + call.dur
-    if call.exchange is not None and call.exchange.end in _BROKEN_OFF and call.request_end_ts is not None:
-        return call.request_end_ts
+    if call.exchange is not None and call.exchange.end_ts is not None:
+        return call.exchange.end_ts
     return _NEVER
 
 

@@ -14,6 +14,7 @@ from glancetrace.glance.call import ApiCall
 __all__ = ["nest_calls"]
 
 _BACKENDS = frozenset({"registry", "swift"})
+_READING = frozenset({"GET", "HEAD"})
 
 
 def nest_calls(calls: list[ApiCall]) -> None:
@@ -41,11 +42,12 @@ def _of_image(call: ApiCall, by_image: dict[str, list[ApiCall]]) -> list[ApiCall
 
 
 def _around(call: ApiCall, candidates: list[ApiCall] | tuple[ApiCall, ...]) -> int | None:
-    """The latest begun candidate that is open while `call` runs, and was not sent by the same client connection."""
+    """The latest begun candidate that is open while `call` runs; one that only reads makes no call that writes."""
     end = call.ts + (call.dur or 0)
+    writes = call.service in _BACKENDS and call.method not in _READING
     best: ApiCall | None = None
     for candidate in candidates:
-        if candidate is call or candidate.ts > call.ts + CLOCK_SLACK:
+        if candidate.ts > call.ts + CLOCK_SLACK or (writes and candidate.method in _READING):
             continue
         until = None if candidate.dur is None else candidate.ts + candidate.dur
         if until is not None and end > until + CLOCK_SLACK:

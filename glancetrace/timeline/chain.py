@@ -1,25 +1,29 @@
-"""Builds the chain of status changes of one image from its evidence.
+"""Builds the chain of status changes of one image from the database's statements.
 
-Committed writes make the chain. Reads and API views are held against it: each must show a status that the image can
-have had at some moment of its window. The first evidence gives the status of an image that is older than the capture.
-A view that fits no such status means that a change is missing in the capture: it is inferred, never observed.
+Committed writes make the chain; a guarded one (`WHERE status = 'x'`) also tells the status before it. A write whose
+COMMIT was not seen counts where what comes later starts from the status that it wrote. Reads are held against the
+chain: each must show a status that the image can have had at some moment of its window; one that does not means that a
+change is missing in the capture, which is inferred, never observed. The first evidence gives the status of an image
+that is older than the capture. Responses of the API only confirm (`source`), for what they show may never have been
+committed; an image of which there is no SQL has its chain from them alone, see `from_api`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from glancetrace.glance.call import ApiCall
-from glancetrace.glance.status import is_legal
+from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.glance.status import TRANSITIONS, ImageStatus, is_legal
 from glancetrace.timeline.evidence import ImageEvidence, Read, Write
-from glancetrace.timeline.image import ASSUMED, INFERRED, OBSERVED, Transition
+from glancetrace.timeline.image import INFERRED, OBSERVED, Transition
 
-__all__ = ["Chain", "build_chain"]
+__all__ = ["SUCCESS_STATUS", "Chain", "Change", "build_chain"]
 
 _COMMITTED = "committed"
 _UNKNOWN = "unknown"
 
-_SUCCESS_STATUS = {
+SUCCESS_STATUS = {
     "image-create": "queued",
     "image-upload": "active",
     "image-stage": "uploading",
@@ -31,250 +35,263 @@ _SUCCESS_STATUS = {
 
 
 @dataclass(slots=True)
+class Change:
+    """A link of the chain.
+
+    `sent` (ns): earlier than that nobody can have seen it. `guarded`: the statement itself tells the status before.
+    """
+
+    transition: Transition
+    sent: int
+    guarded: bool = False
+
+
+@dataclass(slots=True)
 class Chain:
     """Status changes of one image.
 
-    `first_status`, `first_ts` (ns), `first_frame`: the status of its first evidence and how sure it is (`certainty`);
-    None and no transitions for an image of which no status is known.
+    `first_status`, `first_ts` (ns): the status of an image that is older than its first change, and how sure it is
+    (`certainty`); None for an image that was created, or of which no status is known.
     """
 
-    transitions: list[Transition]
-    first_status: str | None
-    first_ts: int
-    first_frame: int
-    certainty: str | None
+    changes: list[Change] = field(default_factory=list)
+    first_status: str | None = None
+    first_ts: int = 0
+    certainty: str | None = None
 
     @property
     def status(self) -> str | None:
         """Status at the end."""
-        return self.transitions[-1].to_status if self.transitions else self.first_status
+        return self.changes[-1].transition.to_status if self.changes else self.first_status
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """The changes as rows."""
+        return [change.transition for change in self.changes]
+
+    def begin(self, status: str, ts: int, certainty: str) -> None:
+        """The image had a status before anything was seen to happen to it."""
+        self.first_status, self.first_ts, self.certainty = status, ts, certainty
+
+    def possible(self, since: int, until: int) -> set[str]:
+        """Statuses that the image can have shown to someone who looked at some moment in [since, until] (ns)."""
+        possible = set()
+        status, begins = self.first_status, 0
+        for change in self.changes:
+            if status is not None and begins <= until and since <= change.transition.ts + CLOCK_SLACK:
+                possible.add(status)
+            status, begins = change.transition.to_status, change.sent - CLOCK_SLACK
+        if status is not None and begins <= until:
+            possible.add(status)
+        return possible
 
 
 @dataclass(slots=True)
 class _Step:
-    """A write to the status that may be part of the chain."""
+    """A write of the status that may be part of the chain."""
 
     write: Write
     from_status: str | None
     to_status: str
     creates: bool
-    certain: bool
+    open: bool
+    certainty: str
+
+    @property
+    def sent(self) -> int:
+        """When its statement was sent, ns."""
+        return self.write.statement.command.ts
 
 
 def build_chain(evidence: ImageEvidence) -> Chain:
-    """The chain of an image; from the API alone where no SQL of the image is in the capture."""
+    """The chain of an image by its SQL."""
     steps = _steps(evidence)
-    if not steps and not evidence.reads:
-        return _chain_from_api(evidence)
-    chain = _chain_from_writes(steps, evidence.reads)
+    chain = _chain_from_writes(steps, evidence)
     _infer_from_reads(chain, evidence.reads)
     _mark_confirmed(chain, evidence)
     return chain
 
 
 def _steps(evidence: ImageEvidence) -> list[_Step]:
-    """Writes of the status that took effect, in the order in which they did."""
+    """Writes of the status that took effect, or may have, in the order in which they did."""
     steps = []
     for write in evidence.writes:
         change, statement = write.change, write.statement
-        if change.table != "images" or change.status_to is None or statement.outcome not in (_COMMITTED, _UNKNOWN):
+        command = statement.command
+        if change.table != "images" or change.status_to is None or command.affected_rows == 0:
             continue
-        if statement.command.affected_rows == 0:
+        if statement.outcome not in (_COMMITTED, _UNKNOWN):
             continue
-        certain = statement.outcome == _COMMITTED and statement.command.complete
-        steps.append(_Step(write, change.status_from, change.status_to, change.operation == "INSERT", certain))
-    # A write whose transaction's end is not known counts only where later evidence needs it.
+        # Without its own OK nobody knows whether the statement found its row.
+        whole = statement.outcome == _COMMITTED and command.complete and command.affected_rows is not None
+        steps.append(
+            _Step(
+                write,
+                change.status_from,
+                change.status_to,
+                change.operation == "INSERT",
+                statement.outcome == _UNKNOWN,
+                OBSERVED if whole else INFERRED,
+            )
+        )
     steps.sort(key=lambda step: (step.write.ts, step.write.statement.id))
     return steps
 
 
-def _chain_from_writes(steps: list[_Step], reads: list[Read]) -> Chain:
-    chain = Chain([], None, 0, 0, None)
+def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence) -> Chain:
+    chain = Chain()
+    reads = evidence.reads
+    # A read that ends behind the first write may show the status after it.
+    if reads and (not steps or (reads[0].ts < steps[0].sent and not steps[0].creates)):
+        chain.begin(str(reads[0].values["status"]), reads[0].ts, OBSERVED)
     open_steps: list[_Step] = []
-    if reads and (not steps or reads[0].ts < steps[0].write.ts) and not (steps and steps[0].creates):
-        first = reads[0]
-        chain.first_status, chain.first_ts = str(first.values.get("status")), first.ts
-        chain.first_frame, chain.certainty = first.statement.command.first_frame, OBSERVED
     for step in steps:
-        if not step.certain and step.write.statement.outcome == _UNKNOWN:
+        if step.open:
             open_steps.append(step)
             continue
-        _settle_open(chain, open_steps, step.from_status)
-        _append(chain, step, OBSERVED)
-    _settle_open(chain, open_steps, _read_after(open_steps, reads))
+        if open_steps:
+            shown = [step.from_status] if step.from_status else _shown(evidence, open_steps, step.sent)
+            _settle_open(chain, open_steps, shown)
+            open_steps.clear()
+        _append(chain, step, step.certainty)
+    if open_steps:
+        _settle_open(chain, open_steps, _shown(evidence, open_steps, 1 << 63))
     return chain
 
 
-def _read_after(open_steps: list[_Step], reads: list[Read]) -> str | None:
-    """Status that the last read after an open write shows."""
-    if not open_steps:
-        return None
-    later = [read for read in reads if read.since > open_steps[0].write.ts]
-    return str(later[-1].values.get("status")) if later else None
+def _shown(evidence: ImageEvidence, open_steps: list[_Step], until: int) -> list[str]:
+    """Statuses that were seen after open writes and before `until` (ns), in order; a call's own answer comes after."""
+    since = open_steps[0].write.ts
+    own = {step.write.call_id for step in open_steps}
+    seen = [(read.ts, read.values["status"]) for read in evidence.reads if read.since > since]
+    seen += [
+        (v.ts, v.values["status"]) for v in evidence.views if v.since > since or (v.call.id in own and v.ts > since)
+    ]
+    for call in evidence.calls:
+        status = SUCCESS_STATUS.get(call.operation)
+        if call.id in own and status and call.response_ts and 200 <= (call.status_code or 0) < 300:
+            seen.append((call.response_ts, status))
+    seen.sort()
+    return [status for ts, status in seen if ts < until]
 
 
-def _settle_open(chain: Chain, open_steps: list[_Step], status: str | None) -> None:
-    """Writes whose COMMIT was not seen count when what comes next starts from the status they wrote."""
-    if status is not None and status != chain.status:
-        for index, step in enumerate(open_steps):
-            if step.to_status == status:
-                for used in open_steps[: index + 1]:
-                    _append(chain, used, INFERRED)
-                break
-    open_steps.clear()
+def _settle_open(chain: Chain, open_steps: list[_Step], shown: Iterable[str]) -> None:
+    """Writes whose COMMIT was not seen count when the status that they wrote shows later."""
+    left = list(open_steps)
+    for status in shown:
+        if left and left[0].creates and chain.status is None:
+            _append(chain, left.pop(0), INFERRED)
+        wrote = [index for index, step in enumerate(left) if step.to_status == status]
+        if status == chain.status or not wrote:
+            continue
+        for step in left[: wrote[0] + 1]:
+            if step.from_status in (None, chain.status) or chain.status is None:
+                _append(chain, step, INFERRED)
+        del left[: wrote[0] + 1]
 
 
 def _append(chain: Chain, step: _Step, certainty: str) -> None:
-    statement = step.write.statement
-    command = statement.command
     before = chain.status
+    guarded = step.creates or step.from_status is not None
     if step.creates:
-        previous = None
-    elif chain.status is None:
+        before = None
+    elif before is None:
         if step.from_status is None:
             # An UPDATE of an image never seen before: it may write the status that the image already had.
-            chain.first_status, chain.first_ts = step.to_status, step.write.ts
-            chain.first_frame, chain.certainty = command.first_frame, INFERRED
+            chain.begin(step.to_status, step.write.ts, INFERRED)
             return
-        chain.first_status, chain.first_ts = step.from_status, command.ts
-        chain.first_frame, chain.certainty = command.first_frame, OBSERVED
-        previous = step.from_status
-    else:
-        previous = step.from_status or before
-        if previous != before and before is not None:
-            chain.transitions.append(
-                _transition(before, str(previous), command.ts, INFERRED, frame=command.request_frame, write=None)
-            )
-    if previous == step.to_status:
+        before = step.from_status
+        chain.begin(before, step.sent, OBSERVED if certainty == OBSERVED else INFERRED)
+    elif step.from_status is not None and step.from_status != before:
+        chain.changes.append(_inferred(before, step.from_status, step.sent, step.write.statement.command.request_frame))
+        before = step.from_status
+    if before == step.to_status:
         return
-    chain.transitions.append(
-        _transition(previous, step.to_status, step.write.ts, certainty, frame=command.request_frame, write=step.write)
-    )
-
-
-def _transition(
-    before: str | None, after: str, ts: int, certainty: str, *, frame: int | None, write: Write | None
-) -> Transition:
-    return Transition(
+    statement = step.write.statement
+    transition = Transition(
         from_status=before,
-        to_status=after,
-        ts=ts,
+        to_status=step.to_status,
+        ts=step.write.ts,
         source="sql",
         certainty=certainty,
-        legal=is_legal(before, after),
-        statement_id=write.statement.id if write else None,
-        call_id=write.call_id if write else None,
-        frame=frame,
-        commit_frame=write.statement.commit_frame if write else None,
+        legal=is_legal(before, step.to_status),
+        statement_id=statement.id,
+        call_id=step.write.call_id,
+        frame=statement.command.request_frame,
+        commit_frame=statement.commit_frame,
     )
+    chain.changes.append(Change(transition, step.sent, guarded))
 
 
-def possible_statuses(chain: Chain, since: int, until: int, early: dict[int, int]) -> set[str]:
-    """Statuses that the image can have shown to someone who looked at some moment in [since, until].
-
-    Args:
-        chain: its status changes.
-        since, until: ns.
-        early: index of a transition -> ns from which it may have been visible (its statement was sent).
-    """
-    possible = set()
-    if chain.first_status is not None and (not chain.transitions or since <= chain.transitions[0].ts):
-        possible.add(chain.first_status)
-    for index, transition in enumerate(chain.transitions):
-        visible_from = early.get(index, transition.ts)
-        visible_to = chain.transitions[index + 1].ts if index + 1 < len(chain.transitions) else until
-        if visible_from <= until and since <= max(visible_to, transition.ts):
-            possible.add(transition.to_status)
-    return possible
+def _inferred(before: str | None, after: str, ts: int, frame: int | None, sent: int = 0) -> Change:
+    """A change, or several, of which there is no statement; `sent`: of the change before it."""
+    legal = is_legal(before, after) or after in _reachable(before)
+    return Change(Transition(before, after, ts, "sql", INFERRED, legal, None, None, frame, None), sent)
 
 
-def _infer_from_reads(chain: Chain, reads: list[Read]) -> None:
+def _reachable(status: str | None) -> set[str]:
+    """Statuses that some legal way leads to."""
+    found: set[str] = set()
+    ahead = [status] if status is not None else []
+    while ahead:
+        for after in TRANSITIONS.get(ImageStatus(ahead.pop()), ()):
+            if after.value not in found:
+                found.add(after.value)
+                ahead.append(after.value)
+    return found
+
+
+def _infer_from_reads(chain: Chain, reads: Sequence[Read]) -> None:
     """Insert a change where a read shows a status that no seen change explains."""
+    changes = chain.changes
     for read in reads:
-        status = read.values.get("status")
-        if not isinstance(status, str) or (not chain.transitions and status == chain.first_status):
+        status = read.values["status"]
+        if not isinstance(status, str) or (not changes and status == chain.first_status):
             continue
-        if status in possible_statuses(chain, read.since, read.ts, _early(chain)):
+        if chain.status is None:
+            chain.begin(status, read.ts, OBSERVED)
             continue
-        if chain.transitions and chain.transitions[0].from_status is None and read.ts < chain.transitions[0].ts:
+        if status in chain.possible(read.since, read.ts):
             continue
-        later = [i for i, t in enumerate(chain.transitions) if t.ts > read.ts]
-        index = later[0] if later else len(chain.transitions)
-        before = chain.transitions[index - 1].to_status if index else chain.first_status
-        command = read.statement.command
-        chain.transitions.insert(
-            index, _transition(before, status, read.ts, INFERRED, frame=command.response_frame, write=None)
-        )
-        if index + 1 < len(chain.transitions):
-            following = chain.transitions[index + 1]
-            if following.from_status is not None:
-                following.from_status = status
-                following.legal = is_legal(status, following.to_status)
+        if chain.first_status is None and read.ts < changes[0].transition.ts:
+            continue
+        index = next((i for i, change in enumerate(changes) if change.transition.ts > read.ts), len(changes))
+        before = changes[index - 1].transition.to_status if index else chain.first_status
+        sent = changes[index - 1].transition.ts if index else 0
+        frame = read.statement.command.response_frame
+        changes.insert(index, _inferred(before, status, read.ts, frame, sent))
+        if index + 1 < len(changes):
+            _mend_next(changes, index + 1)
 
 
-def _early(chain: Chain) -> dict[int, int]:
-    """When each change may have become visible: bounded below by the change before it."""
-    return {i: (chain.transitions[i - 1].ts if i else 0) for i in range(len(chain.transitions))}
+def _mend_next(changes: list[Change], index: int) -> None:
+    """Let a change start from the status that the inferred one before it ends with."""
+    status, following = changes[index - 1].transition.to_status, changes[index]
+    transition = following.transition
+    if transition.from_status == status:
+        return
+    if following.guarded and transition.from_status is not None:
+        changes.insert(index, _inferred(status, transition.from_status, following.sent, transition.frame))
+    elif transition.to_status == status:
+        del changes[index]
+    else:
+        transition.from_status, transition.legal = status, is_legal(status, transition.to_status)
 
 
 def _mark_confirmed(chain: Chain, evidence: ImageEvidence) -> None:
     """`source` both: an API response shows the status while it held, or the success of its own call implies it."""
     success = {
-        call.id: _SUCCESS_STATUS.get(call.operation)
+        call.id: SUCCESS_STATUS.get(call.operation)
         for call in evidence.calls
         if call.status_code is not None and 200 <= call.status_code < 300
     }
-    for index, transition in enumerate(chain.transitions):
-        until = chain.transitions[index + 1].ts if index + 1 < len(chain.transitions) else None
-        shown = any(
-            view.values.get("status") == transition.to_status
-            and view.ts >= transition.ts
-            and (until is None or view.since <= until)
-            for view in evidence.views
-        )
-        if shown or (transition.call_id is not None and success.get(transition.call_id) == transition.to_status):
+    views = [(view.values["status"], view.since, view.ts) for view in evidence.views]
+    transitions = chain.transitions
+    for index, transition in enumerate(transitions):
+        status, ts = transition.to_status, transition.ts
+        if transition.call_id is not None and success.get(transition.call_id) == status:
             transition.source = "both"
-
-
-def _chain_from_api(evidence: ImageEvidence) -> Chain:
-    """Status changes as the API alone tells them: responses that show a status, calls whose success implies one."""
-    told: list[tuple[int, int, str, str, ApiCall]] = []
-    for view in evidence.views:
-        certainty = OBSERVED if view.call.operation != "image-create" else INFERRED
-        told.append((view.ts, view.call.id, str(view.values["status"]), certainty, view.call))
-    for call in evidence.calls:
-        told += _implied(call)
-    told.sort(key=lambda item: item[:2])
-    chain = Chain([], None, 0, 0, None)
-    for ts, _call_id, status, certainty, call in told:
-        if status == chain.status:
             continue
-        frame = call.response_frame or call.last_frame
-        creates = call.operation == "image-create" and chain.status is None
-        if chain.status is None and not creates:
-            chain.first_status, chain.first_ts, chain.first_frame = status, ts, frame
-            chain.certainty = OBSERVED if certainty == OBSERVED else certainty
-            continue
-        before = None if creates else chain.status
-        transition = _transition(
-            before, status, ts, INFERRED if certainty == OBSERVED else certainty, frame=frame, write=None
-        )
-        transition.source, transition.call_id = "api", call.id
-        chain.transitions.append(transition)
-    return chain
-
-
-def _implied(call: ApiCall) -> list[tuple[int, int, str, str, ApiCall]]:
-    """Statuses that a call implies by having been made and by its status code."""
-    told: list[tuple[int, int, str, str, ApiCall]] = []
-    if call.operation == "image-upload":
-        told.append((call.ts, call.id, "saving", ASSUMED, call))
-    if call.status_code is None or call.response_ts is None:
-        return told
-    succeeded = 200 <= call.status_code < 300
-    status = _SUCCESS_STATUS.get(call.operation)
-    if succeeded and status is not None and call.response_json is None:
-        told.append((call.response_ts, call.id, status, INFERRED, call))
-    elif call.operation == "image-upload" and call.status_code not in (404, 409, 410):
-        told.append((call.response_ts, call.id, "queued", ASSUMED, call))
-    return told
+        until = transitions[index + 1].ts if index + 1 < len(transitions) else 1 << 63
+        if any(shown == status and seen >= ts and since <= until for shown, since, seen in views):
+            transition.source = "both"

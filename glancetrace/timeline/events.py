@@ -54,7 +54,9 @@ def _what(write: Write) -> tuple[str | None, str]:
     kind = _KIND_OF_TABLE.get(change.table)
     if kind is None or statement.outcome != "committed" or affected == 0:
         return None, ""
-    return kind, _summary(write)
+    summary = _summary(write)
+    # A save writes rows again that stay as they were; only their time of update is new then.
+    return (kind, summary) if summary != "changed" else (None, "")
 
 
 def _truthy(value: object) -> bool:

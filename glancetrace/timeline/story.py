@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from glancetrace.correlate.link import Link
@@ -11,11 +12,13 @@ from glancetrace.glance.statement import SqlStatement
 from glancetrace.timeline.chain import Chain, build_chain
 from glancetrace.timeline.events import call_events, lookup_events, write_events
 from glancetrace.timeline.evidence import ImageEvidence, collect_evidence
+from glancetrace.timeline.from_api import chain_from_api
 from glancetrace.timeline.image import ImageStory, StatusInterval
 
 __all__ = ["tell_stories"]
 
 _UPLOADS = frozenset({"image-upload", "image-stage", "image-create"})
+_by_time = itemgetter(0, 1)
 _FIELDS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "owner")
 
 
@@ -32,18 +35,22 @@ def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: 
 
 def _tell(evidence: ImageEvidence) -> ImageStory:
     chain = build_chain(evidence)
+    if chain.status is None:
+        chain = chain_from_api(evidence)
+    transitions = chain.transitions
     story = ImageStory(
         id=evidence.id,
         status=chain.status,
-        transitions=chain.transitions,
+        transitions=transitions,
         intervals=_intervals(chain),
-        existed_before=not (chain.transitions and chain.transitions[0].from_status is None),
-        first_status_certainty=chain.certainty or (chain.transitions[0].certainty if chain.transitions else None),
+        existed_before=not (transitions and transitions[0].from_status is None),
+        first_status_certainty=chain.certainty or (transitions[0].certainty if transitions else None),
         call_ids=[call.id for call in evidence.calls],
     )
-    seen = [(w.statement.command.ts, w.statement.command.first_frame) for w in evidence.writes]
-    seen += [(r.statement.command.ts, r.statement.command.first_frame) for r in evidence.reads]
-    seen += [(c.ts, c.first_frame) for c in evidence.calls] + [(v.call.ts, v.call.first_frame) for v in evidence.views]
+    # Each of them is in the order of the capture, but for writes that became true at their COMMIT.
+    commands = [w.statement.command for w in evidence.writes] + [r.statement.command for r in evidence.reads[:1]]
+    calls = evidence.calls[:1] + [v.call for v in evidence.views[:1]]
+    seen = [(c.ts, c.first_frame) for c in commands] + [(c.ts, c.first_frame) for c in calls]
     story.first_ts, story.first_frame = min(seen)
     _fill_fields(story, evidence)
     _fill_wire(story, evidence.calls)
@@ -63,20 +70,19 @@ def _intervals(chain: Chain) -> list[StatusInterval]:
 
 
 def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
-    """Last known values of the image's own fields."""
+    """Last known values of the image's own fields; what was read or shown is as old as the reading's begin."""
     told: list[tuple[int, int, Mapping[str, Any]]] = [
         (w.ts, w.statement.id, w.change.values)
         for w in evidence.writes
         if w.change.table == "images" and w.statement.outcome == "committed" and w.statement.command.affected_rows != 0
     ]
-    told += [(r.ts, r.statement.id, r.values) for r in evidence.reads]
-    told += [(v.ts, 0, v.values) for v in evidence.views]
-    told.sort(key=lambda item: item[:2])
-    for _ts, _order, values in told:
-        for name in _FIELDS:
-            value = _fitting(name, values.get(name))
-            if value is not None:
-                setattr(story, name, value)
+    told += [(r.since, r.statement.id, r.values) for r in evidence.reads]
+    told += [(v.since, 0, v.values) for v in evidence.views]
+    told.sort(key=_by_time)
+    for name in _FIELDS:
+        # A value may become NULL again: a failed upload clears the size.
+        value = next((values[name] for _ts, _order, values in reversed(told) if name in values), None)
+        setattr(story, name, value)
     if story.name is None:
         story.name = next((call.image_name for call in evidence.calls if call.image_name), None)
 
