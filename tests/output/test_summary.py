@@ -71,4 +71,11 @@ def test_why_there_are_no_calls(packets: int, protocols: list[str], reason: str)
     row = trace.tables.connections[0]
     trace.tables.connections = [replace(row, protocol=protocol) for protocol in protocols]
     trace.capture.packets, trace.capture.connections = packets, len(protocols)
+    trace.capture.accounting.stream_bytes_missing = 0
     assert reason in explain_no_calls(trace)
+
+
+def test_no_calls_where_packets_are_cut() -> None:
+    trace = handmade_trace()
+    trace.capture.accounting.stream_bytes_missing = 1
+    assert "too many bytes are missing" in explain_no_calls(trace)
