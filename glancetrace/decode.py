@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from glancetrace.capture.index import PacketIndex
@@ -210,12 +210,14 @@ def _as_list(paths: Paths) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def decode(paths: Paths, options: Options | None = None) -> Decoded:
+def decode(paths: Paths, options: Options | None = None, pool: HashPool | None = None) -> Decoded:
     """Read captures and decode what is in them.
 
     Args:
         paths: file names, globs, "-" for standard input.
         options: see `Options`.
+        pool: where bodies are hashed, if that is to go on after decoding; else it ends here, and digests that are asked
+            for later are made then.
 
     Raises:
         InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
@@ -226,8 +228,8 @@ def decode(paths: Paths, options: Options | None = None) -> Decoded:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
-    with _no_collection(), HashPool() as pool:
-        stage = _Stage(options, issues, pool)
+    with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
+        stage = _Stage(options, issues, hashes)
         reassembler = TcpReassembler(stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge)
         accounting = _read(reader, reassembler, issues, options)
     totals = reassembler.accounting

@@ -23,11 +23,12 @@ from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
 from glancetrace.decode import Decoded, Options, Paths, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.http.hashing import HashPool
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.statements import StatementReader
-from glancetrace.timeline.story import tell_stories
+from glancetrace.timeline.story import UPLOADS, tell_stories
 from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
 
 __all__ = ["STAGES", "Options", "analyze"]
@@ -56,16 +57,17 @@ def analyze(paths: Paths, options: Options | None = None) -> Trace:
         InputError: a capture cannot be read. UsageError: the call itself is wrong.
     """
     options = options or Options()
-    decoded = decode(paths, options)
-    draft = _Draft(decoded, options, _summary(decoded))
     collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for stage in STAGES:
-            stage(draft)
-    finally:
-        if collecting:
-            gc.enable()
+    with HashPool() as pool:
+        decoded = decode(paths, options, pool)
+        draft = _Draft(decoded, options, _summary(decoded))
+        gc.disable()
+        try:
+            for stage in STAGES:
+                stage(draft)
+        finally:
+            if collecting:
+                gc.enable()
     return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
 
 
@@ -109,6 +111,8 @@ def _take_calls(draft: _Draft) -> None:
     draft.tables.calls = fold_hops(calls)
     for number, call in enumerate(draft.tables.calls, 1):
         call.id = number
+        if call.upload_hasher is not None and call.operation in UPLOADS:
+            call.upload_hasher.flush()  # the threads have time until the timeline asks
     nest_calls(draft.tables.calls)
 
 

@@ -22,6 +22,9 @@ class BodyHasher(Protocol):
     def update(self, data: bytes) -> None:
         """Add the next bytes."""
 
+    def flush(self) -> None:
+        """Begin to hash what was collected: digests will be asked for."""
+
     def hexdigests(self) -> dict[str, str]:
         """Hash name -> lower-case hex digest of all bytes so far."""
 

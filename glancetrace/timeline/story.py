@@ -15,9 +15,10 @@ from glancetrace.timeline.evidence import ImageEvidence, collect_evidence
 from glancetrace.timeline.from_api import chain_from_api
 from glancetrace.timeline.image import ImageStory, StatusInterval
 
-__all__ = ["tell_stories"]
+__all__ = ["UPLOADS", "tell_stories"]
 
-_UPLOADS = frozenset({"image-upload", "image-stage", "image-create"})
+UPLOADS = frozenset({"image-upload", "image-stage", "image-create"})
+"""Operations that bring image data."""
 _by_time = itemgetter(0, 1)
 _FIELDS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "owner")
 
@@ -101,7 +102,7 @@ def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
     uploads = [
         call
         for call in calls
-        if call.operation in _UPLOADS
+        if call.operation in UPLOADS
         and call.upload_hasher is not None
         and (call.status_code is None or 200 <= call.status_code < 300)
         and any(ts >= call.ts for ts in activations)

@@ -22,6 +22,9 @@ class Hasher:
     def update(self, data: bytes) -> None:
         self.sha.update(data)
 
+    def flush(self) -> None:
+        pass
+
     def hexdigests(self) -> dict[str, str]:
         return {"sha256": self.sha.hexdigest()}
 

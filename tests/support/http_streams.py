@@ -54,6 +54,9 @@ class _Sha256:
     def update(self, data: bytes) -> None:
         self._state.update(data)
 
+    def flush(self) -> None:
+        pass
+
     def hexdigests(self) -> dict[str, str]:
         return {"sha256": self._state.hexdigest()}
 
