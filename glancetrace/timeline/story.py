@@ -83,7 +83,7 @@ def _fill_fields(story: ImageStory, evidence: ImageEvidence) -> None:
     for name in _FIELDS:
         # A value may become NULL again: a failed upload clears the size.
         value = next((values[name] for _ts, _order, values in reversed(told) if name in values), None)
-        setattr(story, name, value)
+        setattr(story, name, _fitting(name, value))
     if story.name is None:
         story.name = next((call.image_name for call in evidence.calls if call.image_name), None)
 
