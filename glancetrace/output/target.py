@@ -30,7 +30,7 @@ def _refuse_inputs(path: str, inputs: Sequence[str]) -> None:
 
 
 class Target:
-    """Takes bytes; a context manager.
+    """Takes bytes; a context manager, which opens the file.
 
     Args:
         path: file to write, None or "-" for standard output. A regular file is written beside its place under another
@@ -44,7 +44,7 @@ class Target:
     def __init__(self, path: str | None, inputs: Sequence[str] = ()) -> None:
         self._path = None if path in (None, "-") else os.path.realpath(path or "")
         self._part: str | None = None
-        self._shown = path or "-"
+        self._shown = path or "''"
         if self._path is None:
             if sys.stdout is None:
                 raise UsageError("standard output is closed", action="write to a file with -o")
@@ -56,12 +56,6 @@ class Target:
         _refuse_inputs(self._path, inputs)
         self.is_terminal = False
         self._encoding = "utf-8"
-        try:
-            self._stream = self._open(self._path)
-        except OSError as error:
-            raise UsageError(
-                f"cannot be written: {error.strerror}", where=self._shown, action="choose another file for -o"
-            ) from None
 
     def _open(self, path: str) -> BinaryIO:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
@@ -114,6 +108,16 @@ class Target:
         self.write(("\n".join(lines) + "\n").encode(self._encoding, "replace"))
 
     def __enter__(self) -> Self:
+        try:
+            if self._path is not None:
+                self._stream = self._open(self._path)
+        except OSError as error:
+            raise UsageError(
+                f"cannot be written: {error.strerror}", where=self._shown, action="choose another file for -o"
+            ) from None
+        except KeyboardInterrupt:  # between the file's birth and the `with` that would remove it
+            self._discard()
+            raise
         return self
 
     def __exit__(
@@ -130,5 +134,9 @@ class Target:
         except OSError as failure:
             raise self._explain(failure) from None
         finally:
-            if self._part is not None and os.path.exists(self._part):
-                os.unlink(self._part)
+            self._discard()
+
+    def _discard(self) -> None:
+        """Leave nothing half-written behind."""
+        if self._part is not None and os.path.exists(self._part):
+            os.unlink(self._part)

@@ -55,8 +55,8 @@ def test_the_capture_is_not_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".", "missing/out.txt"])
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be written"):
-        Target(str(tmp_path / name))
+    with pytest.raises(UsageError, match="cannot be written"), Target(str(tmp_path / name)):
+        pass
 
 
 def test_a_device_is_written_to() -> None:
