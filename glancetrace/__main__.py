@@ -1,6 +1,23 @@
-"""`python -m glancetrace`."""
+"""`python -m glancetrace`, and what the `glancetrace` command starts."""
 
-from glancetrace.cli import run_process
+from __future__ import annotations
+
+import os
+
+__all__ = ["run"]
+
+_INTERRUPTED = 130
+
+
+def run() -> None:
+    """Run the command line; Ctrl-C ends it cleanly from the first moment on, while modules are still being loaded."""
+    try:
+        from glancetrace.cli import run_process
+
+        run_process()
+    except KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
+
 
 if __name__ == "__main__":
-    run_process()
+    run()

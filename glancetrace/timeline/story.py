@@ -104,6 +104,7 @@ def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
         for call in calls
         if call.operation in UPLOADS
         and call.upload_hasher is not None
+        and not (call.exchange is not None and call.exchange.end == "gap")
         and (call.status_code is None or 200 <= call.status_code < 300)
         and any(ts >= call.ts for ts in activations)
     ]
