@@ -7,6 +7,7 @@ order across connections; `glancetrace.pipeline` orders them, gives them ids and
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -162,6 +163,9 @@ class _Stage:
         self.commands: list[tuple[MysqlCommand, Connection]] = []
         self.decoders: dict[Connection, _ConnectionDecoder] = {}
         algorithms = tuple(dict.fromkeys((*DEFAULT_HASHES, *options.hashes)))
+        for name in options.hashes:
+            if name not in hashlib.algorithms_available or not hashlib.new(name, usedforsecurity=False).digest_size:
+                raise UsageError(f"hash {name!r} is not known", action="see hashlib.algorithms_available")
         self.body_policy = make_body_policy(lambda: hash_pool.new(algorithms))
 
     def consumer(self, connection: Connection) -> _ConnectionDecoder:

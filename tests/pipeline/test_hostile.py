@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from glancetrace.errors import UsageError
 from glancetrace.output.json import render_json, render_jsonl
-from glancetrace.pipeline import analyze
+from glancetrace.pipeline import Options, analyze
 from tests.support.samples import capture_path
 
 VALUES = [
@@ -73,3 +74,14 @@ def test_random_bytes_anywhere(article: bytes, tmp_path: Path, seed: int) -> Non
     assert json.loads(b"".join(render_json(trace)))["schema"] == "glancetrace/1"
     books = trace.capture.accounting
     assert trace.capture.packets == books.packets_decoded + books.packets_ignored + books.packets_malformed
+
+
+@pytest.mark.parametrize("name", ["md17", "shake_128"])
+def test_an_unknown_hash_is_wrong_usage(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        analyze(capture_path("article"), Options(hashes=(name,)))
+
+
+def test_no_capture_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no capture"):
+        analyze([])
