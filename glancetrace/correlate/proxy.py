@@ -33,8 +33,9 @@ def fold_proxied(by_connection: dict[int, list[SqlStatement]]) -> dict[int, list
     """
     inner_of = _legs(by_connection)
     inner_ids = set(inner_of.values())
-    for outer_id, inner_id in inner_of.items():
-        pairs = _pair(by_connection[outer_id], by_connection[inner_id])
+    # The innermost first, so that hops of several proxies add up: what is further inside is later.
+    for outer_id in sorted(inner_of, key=lambda key: by_connection[key][0].command.ts, reverse=True):
+        pairs = _pair(by_connection[outer_id], by_connection[inner_of[outer_id]])
         for outer, inner in pairs:
             outer.hops = [_hop(outer), *(inner.hops or [_hop(inner)])]
     return {key: statements for key, statements in by_connection.items() if key not in inner_ids}

@@ -3,7 +3,8 @@
 A unit never holds statements of two requests. Its end is the pool's reset on return, a ROLLBACK; its start often a
 ping. What lies between depends on the era of the service: one SELECT and a ROLLBACK (Glance up to 26), statements,
 COMMIT and ROLLBACK (27 to 30), statements and two ROLLBACKs (from 31 on). Rules that hold for all three: a ping begins
-a unit, the last of consecutive COMMITs and ROLLBACKs ends it. Under autocommit every statement is a unit.
+a unit, the last of consecutive COMMITs and ROLLBACKs ends it. Under autocommit every statement is a unit. Where bytes
+of the client are missing its ROLLBACK may be among them, so another unit begins there.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
         operation = statement.operation
         ends = operation in _ENDS and ends_transaction(statement)
         rolled_back = ended and not ends
-        if unit.statements and (statement.kind == "ping" or rolled_back):
+        if unit.statements and (rolled_back or statement.kind == "ping" or statement.command.after_gap):
             units.append(unit)
             unit = UnitOfWork()
         unit.statements.append(statement)

@@ -223,10 +223,10 @@ def _append(chain: Chain, step: _Step, certainty: str) -> None:
     chain.changes.append(Change(transition, step.sent, guarded))
 
 
-def _inferred(before: str | None, after: str, ts: int, frame: int | None, sent: int = 0) -> Change:
-    """A change, or several, of which there is no statement; `sent`: of the change before it."""
+def _inferred(before: str | None, after: str, ts: int, frame: int | None) -> Change:
+    """A change, or several, of which there is no statement; it shows at `ts` for the first time."""
     legal = is_legal(before, after) or after in _reachable(before)
-    return Change(Transition(before, after, ts, "sql", INFERRED, legal, None, None, frame, None), sent)
+    return Change(Transition(before, after, ts, "sql", INFERRED, legal, None, None, frame, None), ts)
 
 
 def _reachable(status: str | None) -> set[str]:
@@ -256,12 +256,20 @@ def _infer_from_reads(chain: Chain, reads: Sequence[Read]) -> None:
         if chain.first_status is None and read.ts < changes[0].transition.ts:
             continue
         index = next((i for i, change in enumerate(changes) if change.transition.ts > read.ts), len(changes))
-        before = changes[index - 1].transition.to_status if index else chain.first_status
-        sent = changes[index - 1].transition.ts if index else 0
         frame = read.statement.command.response_frame
-        changes.insert(index, _inferred(before, status, read.ts, frame, sent))
+        before = changes[index - 1].transition.to_status if index else chain.first_status
+        if index < len(changes) and _is_inferred_as(changes[index].transition, status):
+            # An earlier sight of the status tells its time better.
+            changes[index] = _inferred(before, status, read.ts, frame)
+            continue
+        changes.insert(index, _inferred(before, status, read.ts, frame))
         if index + 1 < len(changes):
             _mend_next(changes, index + 1)
+
+
+def _is_inferred_as(transition: Transition, status: str) -> bool:
+    """It is a change to `status` of which there is no statement."""
+    return transition.statement_id is None and transition.to_status == status
 
 
 def _mend_next(changes: list[Change], index: int) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from glancetrace.correlate.link import Link
 from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
 from glancetrace.timeline.evidence import ImageEvidence, Write
 from glancetrace.timeline.image import ImageEvent, ImageStory
 
@@ -102,7 +106,9 @@ def call_events(calls: list[ApiCall]) -> list[ImageEvent]:
     return events
 
 
-def lookup_events(stories: list[ImageStory], calls: list[ApiCall]) -> None:
+def lookup_events(
+    stories: list[ImageStory], calls: list[ApiCall], statements: list[SqlStatement], link_of: Mapping[int, Link]
+) -> None:
     """Tie lookups by name that found nothing to the image created later under that name."""
     created: dict[str, list[tuple[int, ImageStory]]] = {}
     for story in stories:
@@ -110,17 +116,25 @@ def lookup_events(stories: list[ImageStory], calls: list[ApiCall]) -> None:
             created.setdefault(story.name, []).append((story.transitions[0].ts, story))
     for call in calls:
         name = call.path_ids.get("image_id")
-        if call.operation != "image-show" or call.status_code != 404 or not name:
+        if name and call.operation == "image-show" and call.status_code == 404:
+            frame = call.request_frame or call.first_frame
+            _tie(created.get(name, []), ImageEvent("lookup", call.ts, _not_found(name), call_id=call.id, frame=frame))
+    for statement in statements:
+        # Of a call that was seen, the call itself is the lookup.
+        if statement.command.returned_rows != 0 or statement.image_ids or statement.id in link_of:
             continue
-        later = [(ts, story) for ts, story in created.get(name, ()) if ts >= call.ts]
-        if later:
-            _ts, story = min(later, key=lambda item: item[0])
-            story.events.append(
-                ImageEvent(
-                    kind="lookup",
-                    ts=call.ts,
-                    summary=f"looked up by name {name}: not found",
-                    call_id=call.id,
-                    frame=call.request_frame or call.first_frame,
-                )
-            )
+        for value in statement.parsed.equal_to("images", "id") if statement.parsed is not None else ():
+            command = statement.command
+            event = ImageEvent("lookup", command.ts, _not_found(str(value)), statement.id, frame=command.request_frame)
+            _tie(created.get(str(value), []), event)
+
+
+def _not_found(name: str) -> str:
+    return f"looked up by name {name}: not found"
+
+
+def _tie(created: list[tuple[int, ImageStory]], event: ImageEvent) -> None:
+    """Add a lookup to the first image created after it."""
+    later = [(ts, story) for ts, story in created if ts >= event.ts]
+    if later:
+        min(later, key=lambda item: item[0])[1].events.append(event)

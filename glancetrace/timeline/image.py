@@ -46,7 +46,7 @@ class StatusInterval:
 class ImageEvent:
     """Something else that happened to an image.
 
-    `kind`: property, tag, member, location, task, lookup, delete, lost-race, rewrite, upload, download, import, ...
+    `kind`: property, tag, member, location, task, lookup, delete, lost-race, upload, download.
     `summary` says what, in a few words; `frame` proves it.
     """
 

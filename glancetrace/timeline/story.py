@@ -27,7 +27,7 @@ def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: 
     """Stories of all images, in the order in which they appear in the capture."""
     evidence_by_id = collect_evidence(statements, calls, link_of)
     stories = [_tell(evidence) for evidence in evidence_by_id.values() if evidence.is_image]
-    lookup_events(stories, calls)
+    lookup_events(stories, calls, statements, link_of)
     for story in stories:
         story.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
     stories.sort(key=lambda story: (story.first_ts, story.first_frame, story.id))
