@@ -25,7 +25,7 @@ __all__ = ["HashPool"]
 
 _PIECE = 256 * 1024
 """Bytes that are collected and hashed at once."""
-_WAITING_PIECES = 16
+_WAITING_PIECES = 64
 _COLLECTED = 16 * 1024 * 1024
 """Bytes collected by all hashers of a pool, at most."""
 _REMEMBERED = 16 * 1024 * 1024

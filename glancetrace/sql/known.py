@@ -1,8 +1,9 @@
 """Shapes of statements that Glance and Keystone are known to send, so that they need not be parsed again on every run.
 
 `known_shapes.json` holds what the parser said of them, by digest; it is made from the recorded samples
-(`python -m tests.support.known_shapes`) and a test holds every entry against the parser. It saves time only: a
-statement that is not in it is parsed.
+(`python -m tests.support.known_shapes`) and a test holds every entry against the parser. With each shape stand the
+frames of its texts, which are the texts without strings and numbers. It saves time only: a statement that is not in it
+is parsed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import orjson
 
 from glancetrace.sql.statement import Assignment, Predicate, Shape
 
-__all__ = ["KNOWN_SHAPES", "known_shape", "shape_from_row"]
+__all__ = ["KNOWN_SHAPES", "known_frame", "known_shape", "shape_from_row"]
 
 KNOWN_SHAPES = "known_shapes.json"
 
@@ -31,6 +32,17 @@ def known_shape(digest: str, text: str) -> Shape | None:
     """Shape of a statement with this digest and normalised text; None if it is not a known one."""
     row = _rows().get(digest)
     return shape_from_row(row) if row is not None and row["text"] == text else None
+
+
+@cache
+def _frames() -> dict[str, tuple[dict[str, Any], str]]:
+    return {frame: (row, kinds) for row in _rows().values() for frame, kinds in row.get("frames", ())}
+
+
+def known_frame(frame: str) -> tuple[Shape, str] | None:
+    """Shape and kinds of literals (see `glancetrace.sql.parser`) of texts with this frame; None if it is not known."""
+    known = _frames().get(frame)
+    return (shape_from_row(known[0]), known[1]) if known is not None else None
 
 
 def shape_from_row(row: dict[str, Any]) -> Shape:

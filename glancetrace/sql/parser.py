@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from glancetrace.sql.known import known_shape
+from glancetrace.sql.known import known_frame, known_shape
 from glancetrace.sql.shape import read_shape
 from glancetrace.sql.statement import Assignment, Literal, Predicate, Shape, Statement
 from glancetrace.sql.template import Template, build_template
@@ -61,11 +61,12 @@ class StatementParser:
     """Parses statements; one instance per analysis, its caches are bounded.
 
     Args:
-        read: gives the shape of a template, asked once per digest.
+        read: gives the shape of a template, asked once per digest; None: what is known, else what sqlglot reads.
     """
 
     def __init__(self, read: Callable[[Template], Shape] | None = None) -> None:
         self._read = read or _known_or_read
+        self._known = known_frame if read is None else _nothing_known
         self._plans: OrderedDict[str, _Plan | None] = OrderedDict()
         self._number_plans: OrderedDict[str, _Plan] = OrderedDict()
         self._digests: OrderedDict[str, Shape] = OrderedDict()
@@ -100,7 +101,7 @@ class StatementParser:
         pieces = _NUMBERS.split(code)
         numbers = pieces[1::2]
         frame = "\0".join(pieces[::2])
-        plan = self._number_plans.get(frame)
+        plan = self._number_plans.get(frame) or self._known_plan(frame)
         if plan is not None and plan.string_count == len(parts) >> 1 and plan.kinds.count("p") == len(plan.params):
             plan = _with_numbers(plan, numbers)
             _remember(self._plans, code, plan, _CODE_COUNT)
@@ -112,6 +113,21 @@ class StatementParser:
         if plan is not None and [t.text.lstrip("-") for t in tokens if t.kind == "number"] == numbers:
             _remember(self._number_plans, frame, plan, _DIGEST_COUNT)
         return Statement(shape, _literals(tokens, params), comment)
+
+    def _known_plan(self, frame: str) -> _Plan | None:
+        known = self._known(frame)
+        if known is None:
+            return None
+        shape, kinds = known
+        shape = self._digests.setdefault(shape.digest, shape)
+        plan = _plan_of(shape, kinds, [None] * len(kinds))
+        _remember(self._number_plans, frame, plan, _DIGEST_COUNT)
+        return plan
+
+    def frames(self) -> Iterator[tuple[str, str, Shape]]:
+        """Frames of the texts parsed so far, with the kinds of their literals and their shape."""
+        for frame, plan in self._number_plans.items():
+            yield frame, plan.kinds, plan.shape
 
     def _parse_exact(self, sql: str, params: tuple[Value, ...] | None, *, parsed: bool = True) -> Statement:
         tokens, comment = tokenize(sql)
@@ -135,6 +151,10 @@ class StatementParser:
             variant = _expanded(shape, template)
             _remember(self._variants, key, variant, _DIGEST_COUNT)
         return variant
+
+
+def _nothing_known(frame: str) -> None:
+    """Every statement is parsed."""
 
 
 def _known_or_read(template: Template) -> Shape:
@@ -172,9 +192,13 @@ def _plan(shape: Shape, tokens: list[Token], string_count: int) -> _Plan | None:
             values.append(None)
     if kinds.count("s") != string_count:
         return None
+    return _plan_of(shape, kinds, values)
+
+
+def _plan_of(shape: Shape, kinds: str, values: list[Literal]) -> _Plan:
     strings = tuple(index for index, kind in enumerate(kinds) if kind == "s")
     params = tuple(index for index, kind in enumerate(kinds) if kind == "p")
-    return _Plan(shape, kinds, string_count, values, strings, params, simple=len(strings) == len(kinds))
+    return _Plan(shape, kinds, len(strings), values, strings, params, simple=len(strings) == len(kinds))
 
 
 def _with_numbers(plan: _Plan, numbers: list[str]) -> _Plan:
