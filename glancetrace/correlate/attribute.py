@@ -118,7 +118,10 @@ def _choose(unit: UnitFacts, open_calls: list[CallFacts]) -> _Choice | None:
     rejected: list[tuple[int, str]] = []
     end = unit.end
     for call in reversed(open_calls):
-        reason = "its response came first" if call.latest < end else contradiction(call, unit)
+        if call.latest < end:
+            reason: str | None = "its response came first"
+        else:
+            reason = None if call.runs_anything else contradiction(call, unit)
         if reason is None:
             left.append(call)
         elif len(rejected) < _MAX_REJECTED:
