@@ -46,6 +46,10 @@ class _Choice:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
 
+def _beginning(facts: CallFacts) -> tuple[int, int]:
+    return facts.start, facts.call.id
+
+
 def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
     """Links of all statements that a call ran; also settles `kind` of the others.
 
@@ -61,13 +65,15 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
         facts = [call_facts(call, project_of) for call in calls if call.service == service]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
-        links += _attribute_service(facts, units)
+            links += _attribute_service(facts, units)
+        else:
+            links += _attribute_sure(facts, units, _hidden_callers(calls, project_of))
     links.sort(key=attrgetter("statement_id"))
     return links
 
 
 def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
-    calls.sort(key=lambda facts: (facts.start, facts.call.id))
+    calls.sort(key=_beginning)
     reader = UnitReader()
     facts = [reader.read(unit) for unit in units if not unit.setup]
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
@@ -84,6 +90,33 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
             choices[id(unit.unit)] = choice
             going_on.learn(choice.call, unit)
     return [link for unit in units for link in _links(unit, choices, id(unit) in alone)]
+
+
+def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[CallFacts]:
+    """Calls that may have made calls to Keystone which the capture does not show.
+
+    Glance asks Keystone about its clients' tokens, on a port that few captures have; where one is seen, all are.
+    """
+    if any(call.service == "keystone" and call.parent_id is not None for call in calls):
+        return []
+    return [call_facts(call, project_of) for call in calls if call.service == "glance" and call.token]
+
+
+def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
+    """Links of units that only one call can have run: Keystone's statements name nothing that tells calls apart."""
+    calls.sort(key=_beginning)
+    hidden.sort(key=_beginning)
+    reader = UnitReader()
+    facts = [reader.read(unit) for unit in units if not unit.setup]
+    facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    going_on = _GoingOn()
+    active, unseen = _Active(calls, going_on), _Active(hidden, going_on)
+    choices: dict[int, _Choice] = {}
+    for unit in facts:
+        choice = _choose(unit, active.at(unit.start))
+        if not unseen.at(unit.start) and choice is not None and choice.link_class == CERTAIN:
+            choices[id(unit.unit)] = choice
+    return [link for unit in units for link in _links(unit, choices, alone=False)]
 
 
 class _Active:

@@ -96,6 +96,12 @@ def _fitting(name: str, value: Any) -> str | int | None:
     return value if type(value) is wanted else None
 
 
+def _holed(call: ApiCall) -> bool:
+    """Bytes of the exchange that the hashes were made from are missing, perhaps some of the body."""
+    exchange = call.exchange
+    return exchange is not None and exchange.end == "gap" and exchange.request_body.hasher is call.upload_hasher
+
+
 def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
     """Hashes of the data as it passed, of the upload that made the image active."""
     activations = [t.ts for t in story.transitions if t.to_status == "active"]
@@ -104,7 +110,7 @@ def _fill_wire(story: ImageStory, calls: list[ApiCall]) -> None:
         for call in calls
         if call.operation in UPLOADS
         and call.upload_hasher is not None
-        and not (call.exchange is not None and call.exchange.end == "gap")
+        and not _holed(call)
         and (call.status_code is None or 200 <= call.status_code < 300)
         and any(ts >= call.ts for ts in activations)
     ]
