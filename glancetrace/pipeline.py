@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from glancetrace.check.findings import find
 from glancetrace.correlate.attribute import attribute
@@ -128,18 +129,14 @@ def _take_statements(draft: _Draft) -> None:
         settle_connection(statements, closed=bool(connection.closed))
     draft.by_connection = fold_proxied(by_connection)
     statements = [s for rows in draft.by_connection.values() for s in rows]
-    statements.sort(key=_wire_order)
+    statements.sort(key=attrgetter("command.first_frame"))
+    statements.sort(key=attrgetter("command.ts"))  # stable: what has the same time stays in order of frames
     for number, statement in enumerate(statements, 1):
         statement.id = number
     draft.tables.statements = statements
     unparsed = [s for s in statements if s.parsed is not None and not s.parsed.shape.parsed]
     for statement in unparsed:
         draft.decoded.issues.count("sql-unparsed", frame=statement.command.first_frame)
-
-
-def _wire_order(statement: SqlStatement) -> tuple[int, int, int, int]:
-    command = statement.command
-    return command.ts, command.first_frame, command.session.connection_id, command.ordinal
 
 
 def _cut_units(draft: _Draft) -> None:
