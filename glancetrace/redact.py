@@ -39,9 +39,8 @@ _PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin_?pass|password|passwd|passphrase|
 _SECRET_KEY = rf"(?:{_PREFIXED}|(?:new|user|original|master|db|root)password|signature|credential_blob|blob|key_hash|hash_key|password_hash)"  # noqa: E501
 _HINTS = (
     "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "_key", "-key",
-    "ikey", "skey", "ekey", "key_", "Key", "KEY", "uthorization", "ookie", "_sig=", "signature", "Signature", "blob", "@",
-    "$2", "$pbkdf2", "$scrypt", "$5$",
-    "$6$", "IDENTIFIED", "identified",
+    "ikey", "skey", "ekey", "key_", "Key", "KEY", "uthorization", "ookie", "_sig=", "signature", "Signature", "blob",
+    "@", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
 )  # fmt: skip
 """What stands in every text that the patterns below match: looked for first, which is much faster."""
 
