@@ -57,19 +57,10 @@ class Cursor:
         start = self._advance(length)
         return int.from_bytes(self.data[start : start + length], "little")
 
-    def pull_uint_be(self, length: int) -> int:
-        """An unsigned big-endian integer of `length` bytes."""
-        start = self._advance(length)
-        return int.from_bytes(self.data[start : start + length], "big")
-
     def pull_bytes(self, length: int) -> bytes:
         """`length` bytes."""
         start = self._advance(length)
         return bytes(self.data[start : start + length])
-
-    def pull_rest(self) -> bytes:
-        """All bytes up to the end."""
-        return self.pull_bytes(self.remaining)
 
     def pull_nul(self) -> bytes:
         """Bytes up to a NUL, which is consumed and not returned."""
