@@ -6,11 +6,13 @@ click: everything else is imported inside the commands.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -30,6 +32,9 @@ _READER_GONE = 141
 """What a shell reports for a program that SIGPIPE ended."""
 
 _USAGE = 2
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_KEPT_BYTES = 32 << 20
 
 
 @click.group(
@@ -64,6 +69,7 @@ def run_process() -> None:
     gc.disable()
     # numpy starts a thread per core for linear algebra, which is not done here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _keep_freed_memory()
     kept: list[object] = []
     code = _run(None, kept)
     for stream in (sys.stdout, sys.stderr):
@@ -73,6 +79,17 @@ def run_process() -> None:
         except OSError:
             code = code or _READER_GONE
     os._exit(code)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what is freed: every block's columns would else be given back and asked for again.
+
+    M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of mallopt(3); other C libraries than glibc are left as they are.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 def _run(args: Sequence[str] | None, kept: list[object]) -> int:
