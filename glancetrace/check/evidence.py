@@ -117,6 +117,16 @@ class Evidence:
         return groups
 
     @cached_property
+    def _lost_sql_until(self) -> int:
+        """Last moment (ns) of Glance's database connections that miss bytes, 0 if none does."""
+        ids = {s.connection.id: s.connection for s in self.tables.statements if s.service == "glance"}
+        return max((c.last_ts for c in ids.values() if any(c.bytes_missing)), default=0)
+
+    def sql_lost_since(self, ts: int) -> bool:
+        """Statements of Glance from `ts` (ns) on may be missing."""
+        return self._lost_sql_until >= ts
+
+    @cached_property
     def lossy(self) -> bool:
         """Bytes that matter are missing from the capture."""
         if self.capture.accounting.stream_bytes_missing:

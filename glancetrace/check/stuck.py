@@ -21,7 +21,8 @@ _STILL_WORKING = 5_000_000_000
 def find_stuck(evidence: Evidence) -> Iterator[Finding]:
     """Images that are saving, uploading or importing when the capture ends.
 
-    Where packets are missing and the upload was answered with success, its end is what was lost.
+    Where packets of the database are missing the end may be among them: then it is no more than uncertain, and nothing
+    is said of it if its upload was answered with success.
     """
     for image in evidence.tables.images:
         if image.status not in _HALF_WAY or not image.intervals:
@@ -53,9 +54,10 @@ def find_stuck(evidence: Evidence) -> Iterator[Finding]:
         if evidence.lossy and _upload_succeeded(evidence, image, since):
             continue
         message = f"{image_text(image)} is still {image.status} at the end of the capture, {lasted} after it began"
+        lost = evidence.sql_lost_since(since)
         yield found(
-            "image-stuck",
-            message,
+            "claim-uncertain" if lost else "image-stuck",
+            f"{message}, as far as the capture shows: packets of the database are missing" if lost else message,
             since,
             image_id=image.id,
             call_id=transition.call_id if transition else None,

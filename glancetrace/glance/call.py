@@ -81,3 +81,10 @@ class ApiCall:
     upload_hasher: BodyHasher | None = None
     """Hashes of the image data that passed in this call, and None when there were none or not all were seen."""
     upload_complete: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Its own response was seen for certain, and said success."""
+        if self.exchange is not None and self.exchange.doubtful:
+            return False
+        return self.status_code is not None and 200 <= self.status_code < 300

@@ -286,6 +286,7 @@ class HttpDecoder:
             and row.request_body.complete
             and row.response_body.complete
         )
+        row.doubtful = exchange.doubtful or not exchange.matched
         row.end = end
         self._emit(row)
 

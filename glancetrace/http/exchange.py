@@ -98,7 +98,8 @@ class HttpExchange:
     `response_ts` is the first byte of the final response (interim ones are in `interim`), `response_end_ts` and
     `response_frame` the last byte. What was not seen is None; `response` is None when there was none, `request` has an
     empty method when only the response was seen. `first_frame` and `last_frame` bound everything seen of the exchange.
-    `complete`: both messages were seen to their end, no byte missing, and belong together. `end` says how the exchange
+    `complete`: both messages were seen to their end, no byte missing, and belong together; `doubtful`: a request or a
+    response may be missing, so this response may be another request's. `end` says how the exchange
     ended when it is not complete: "reset", "closed", "gap", "malformed" (framing that makes no sense), "capture-end",
     else ""; `end_ts` is when its connection ended then, None while that is open.
     """
@@ -121,5 +122,6 @@ class HttpExchange:
     response_frame: int | None = None
     last_frame: int = 0
     complete: bool = False
+    doubtful: bool = False
     end: str = ""
     end_ts: int | None = None

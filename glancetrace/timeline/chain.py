@@ -1,7 +1,9 @@
 """Builds the chain of status changes of one image from the database's statements.
 
-Committed writes make the chain; a guarded one (`WHERE status = 'x'`) also tells the status before it. A write whose
-COMMIT was not seen counts where what comes later starts from the status that it wrote. Reads are held against the
+Committed writes make the chain; a guarded one (`WHERE status = 'x'`) also tells the status before it. One that is not
+guarded starts from where the chain stands; where packets are missing that is observed only if its own transaction has
+read that status, for the write in between may be among them. A write whose COMMIT was not seen counts where what comes
+later starts from the status that it wrote. Reads are held against the
 chain: each must show a status that the image can have had at some moment of its window; one that does not means that a
 change is missing in the capture, which is inferred, never observed. The first evidence gives the status of an image
 that is older than the capture. Responses of the API only confirm (`source`), for what they show may never have been
@@ -38,12 +40,15 @@ SUCCESS_STATUS = {
 class Change:
     """A link of the chain.
 
-    `sent` (ns): earlier than that nobody can have seen it. `guarded`: the statement itself tells the status before.
+    `sent` (ns): earlier than that nobody can have seen it. `until` (ns): so long the status before it may have been
+    seen; later than the change's own time where its COMMIT is missing. `guarded`: the statement itself tells the status
+    before.
     """
 
     transition: Transition
     sent: int
     guarded: bool = False
+    until: int = 0
 
 
 @dataclass(slots=True)
@@ -78,7 +83,11 @@ class Chain:
         possible = set()
         status, begins = self.first_status, 0
         for change in self.changes:
-            if status is not None and begins <= until and since <= change.transition.ts + CLOCK_SLACK:
+            if (
+                status is not None
+                and begins <= until
+                and since <= max(change.transition.ts, change.until) + CLOCK_SLACK
+            ):
                 possible.add(status)
             status, begins = change.transition.to_status, change.sent - CLOCK_SLACK
         if status is not None and begins <= until:
@@ -103,10 +112,10 @@ class _Step:
         return self.write.statement.command.ts
 
 
-def build_chain(evidence: ImageEvidence) -> Chain:
-    """The chain of an image by its SQL."""
+def build_chain(evidence: ImageEvidence, *, lossy: bool = False) -> Chain:
+    """The chain of an image by its SQL; `lossy`: statements may be missing in the capture."""
     steps = _steps(evidence)
-    chain = _chain_from_writes(steps, evidence)
+    chain = _chain_from_writes(steps, evidence, lossy=lossy)
     _infer_from_reads(chain, evidence.reads)
     _mark_confirmed(chain, evidence)
     return chain
@@ -138,7 +147,7 @@ def _steps(evidence: ImageEvidence) -> list[_Step]:
     return steps
 
 
-def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence) -> Chain:
+def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bool) -> Chain:
     chain = Chain()
     reads = evidence.reads
     # A read that ends behind the first write may show the status after it.
@@ -150,17 +159,28 @@ def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence) -> Chain:
             open_steps.append(step)
             continue
         if open_steps:
-            shown = [step.from_status] if step.from_status else _shown(evidence, open_steps, step.sent)
+            # A write without a guard, of a status that an open one wrote, writes what was there.
+            shown = [(step.sent, step.from_status)]
+            if step.from_status is None:
+                shown = [*_shown(evidence, open_steps, step.sent), (step.sent, step.to_status)]
             _settle_open(chain, open_steps, shown)
             open_steps.clear()
-        _append(chain, step, step.certainty)
+        sure = not lossy or step.creates or step.from_status is not None or _has_read(evidence, step, chain.status)
+        _append(chain, step, step.certainty if sure else INFERRED)
     if open_steps:
         _settle_open(chain, open_steps, _shown(evidence, open_steps, 1 << 63))
     return chain
 
 
-def _shown(evidence: ImageEvidence, open_steps: list[_Step], until: int) -> list[str]:
-    """Statuses that were seen after open writes and before `until` (ns), in order; a call's own answer comes after."""
+def _has_read(evidence: ImageEvidence, step: _Step, status: str | None) -> bool:
+    """The last that the write's own unit of work read of the image before it is `status`."""
+    unit = step.write.statement.unit_id
+    own = [read for read in evidence.reads if read.statement.unit_id == unit and read.ts <= step.sent]
+    return bool(own) and own[-1].values["status"] == status
+
+
+def _shown(evidence: ImageEvidence, open_steps: list[_Step], until: int) -> list[tuple[int, str | None]]:
+    """When (ns) and which statuses were seen after open writes and before `until`; a call's own answer comes after."""
     since = open_steps[0].write.ts
     own = {step.write.call_id for step in open_steps}
     seen = [(read.ts, read.values["status"]) for read in evidence.reads if read.since > since]
@@ -169,28 +189,30 @@ def _shown(evidence: ImageEvidence, open_steps: list[_Step], until: int) -> list
     ]
     for call in evidence.calls:
         status = SUCCESS_STATUS.get(call.operation)
-        if call.id in own and status and call.response_ts and 200 <= (call.status_code or 0) < 300:
+        if call.id in own and status and call.response_ts and call.succeeded:
             seen.append((call.response_ts, status))
     seen.sort()
-    return [status for ts, status in seen if ts < until]
+    return [(ts, status) for ts, status in seen if ts < until]
 
 
-def _settle_open(chain: Chain, open_steps: list[_Step], shown: Iterable[str]) -> None:
+def _settle_open(chain: Chain, open_steps: list[_Step], shown: Iterable[tuple[int, str | None]]) -> None:
     """Writes whose COMMIT was not seen count when the status that they wrote shows later."""
     left = list(open_steps)
-    for status in shown:
+    for ts, status in shown:
         if left and left[0].creates and chain.status is None:
             _append(chain, left.pop(0), INFERRED)
         wrote = [index for index, step in enumerate(left) if step.to_status == status]
         if status == chain.status or not wrote:
             continue
+        shows = left[wrote[0]]
         for step in left[: wrote[0] + 1]:
-            if step.from_status in (None, chain.status) or chain.status is None:
-                _append(chain, step, INFERRED)
+            fits = step.from_status in (None, chain.status) or chain.status is None
+            if fits or (step is shows and step.from_status in _reachable(chain.status)):
+                _append(chain, step, INFERRED, until=ts)
         del left[: wrote[0] + 1]
 
 
-def _append(chain: Chain, step: _Step, certainty: str) -> None:
+def _append(chain: Chain, step: _Step, certainty: str, until: int = 0) -> None:
     before = chain.status
     guarded = step.creates or step.from_status is not None
     if step.creates:
@@ -214,19 +236,24 @@ def _append(chain: Chain, step: _Step, certainty: str) -> None:
         ts=step.write.ts,
         source="sql",
         certainty=certainty,
-        legal=is_legal(before, step.to_status),
+        legal=_is_legal(before, step.to_status, certainty),
         statement_id=statement.id,
         call_id=step.write.call_id,
         frame=statement.command.request_frame,
         commit_frame=statement.commit_frame,
     )
-    chain.changes.append(Change(transition, step.sent, guarded))
+    chain.changes.append(Change(transition, step.sent, guarded, until))
 
 
 def _inferred(before: str | None, after: str, ts: int, frame: int | None) -> Change:
     """A change, or several, of which there is no statement; it shows at `ts` for the first time."""
-    legal = is_legal(before, after) or after in _reachable(before)
+    legal = _is_legal(before, after, INFERRED)
     return Change(Transition(before, after, ts, "sql", INFERRED, legal, None, None, frame, None), ts)
+
+
+def _is_legal(before: str | None, after: str, certainty: str) -> bool:
+    """Glance allows the change; what is not observed may stand for several changes."""
+    return is_legal(before, after) or (certainty != OBSERVED and after in _reachable(before))
 
 
 def _reachable(status: str | None) -> set[str]:
@@ -283,16 +310,13 @@ def _mend_next(changes: list[Change], index: int) -> None:
     elif transition.to_status == status:
         del changes[index]
     else:
-        transition.from_status, transition.legal = status, is_legal(status, transition.to_status)
+        transition.from_status = status
+        transition.legal = _is_legal(status, transition.to_status, transition.certainty)
 
 
 def _mark_confirmed(chain: Chain, evidence: ImageEvidence) -> None:
     """`source` both: an API response shows the status while it held, or the success of its own call implies it."""
-    success = {
-        call.id: SUCCESS_STATUS.get(call.operation)
-        for call in evidence.calls
-        if call.status_code is not None and 200 <= call.status_code < 300
-    }
+    success = {call.id: SUCCESS_STATUS.get(call.operation) for call in evidence.calls if call.succeeded}
     views = [(view.values["status"], view.since, view.ts) for view in evidence.views]
     transitions = chain.transitions
     for index, transition in enumerate(transitions):

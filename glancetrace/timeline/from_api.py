@@ -48,6 +48,10 @@ def chain_from_api(evidence: ImageEvidence) -> Chain:
         if status == chain.status or status in chain.possible(since, ts):
             continue
         before = chain.status
+        # Its refusal, or what came before it, may be among missing bytes.
+        holed = call.exchange is not None and call.exchange.end == "gap"
+        if holed and certainty != OBSERVED and not is_legal(before, status):
+            continue
         if certainty == OBSERVED:
             certainty = INFERRED
         frame = call.response_frame or call.last_frame
@@ -70,7 +74,9 @@ def _implied(call: ApiCall) -> list[_Told]:
         told.append(_Told(ts, call.id, order, ts, status, certainty, call))
 
     code = call.status_code
-    succeeded = code is not None and 200 <= code < 300
+    if call.exchange is not None and call.exchange.doubtful:
+        code = None
+    succeeded = call.succeeded
     if call.operation == "image-create" and succeeded:
         tell(call.ts if call.response_ts is None else call.response_ts, 0, CREATED.value, INFERRED)
     if call.operation == "image-upload" and code not in _REFUSED:

@@ -26,7 +26,8 @@ _FIELDS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "owner")
 def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: dict[int, Link]) -> list[ImageStory]:
     """Stories of all images, in the order in which they appear in the capture."""
     evidence_by_id = collect_evidence(statements, calls, link_of)
-    stories = [_tell(evidence) for evidence in evidence_by_id.values() if evidence.is_image]
+    lossy = any(any(connection.bytes_missing) for connection in {s.connection for s in statements})
+    stories = [_tell(evidence, lossy=lossy) for evidence in evidence_by_id.values() if evidence.is_image]
     lookup_events(stories, calls, statements, link_of)
     for story in stories:
         story.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
@@ -34,8 +35,8 @@ def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: 
     return stories
 
 
-def _tell(evidence: ImageEvidence) -> ImageStory:
-    chain = build_chain(evidence)
+def _tell(evidence: ImageEvidence, *, lossy: bool) -> ImageStory:
+    chain = build_chain(evidence, lossy=lossy)
     if chain.status is None:
         chain = chain_from_api(evidence)
     transitions = chain.transitions
