@@ -1,20 +1,23 @@
-"""Attributes units of work to calls: ids as evidence and contradiction, then containment in time.
+"""Attributes units of work to calls: what contradicts nobody but one call is certain, the rest is solved jointly.
 
 A unit belongs to one call. Candidates are calls whose innermost leg was between the end of its request and the first
 byte of its response while the unit ran; a candidate that contradicts the unit (another image, a write that the
-operation cannot make) is out, with the reason. One left is certain; of several the one with the most evidence, then the
-one begun last, is inferred. Nobody left: work that goes on after a response is tied to its call by task and image ids;
-the rest stays without a parent.
+operation cannot make, other rows than its response shows) is out, with the reason. One left is certain; of several the
+joint solution says which, and how surely. Nobody left: work that goes on after a response is tied to its call by task
+and image ids; the rest stays without a parent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from operator import attrgetter
 
-from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts, contradiction
-from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, Link
+from glancetrace.correlate.candidates import Candidates, OpenCalls, find_candidates
+from glancetrace.correlate.choice import Choice
+from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts
+from glancetrace.correlate.joint import Settled, settle
+from glancetrace.correlate.later import LaterWork
+from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
+from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
 
@@ -26,28 +29,11 @@ _CONNECT = 2_000_000_000
 _OPENER = 0.9
 """How sure it is that who used a new connection first had opened it: a pool may hand it to somebody else."""
 
-_CLEANING_UP = 60_000_000_000
-"""ns within which a service has noticed that a client went away, and put the image in order."""
+_TOLD_APART = 0.99
+"""How sure a choice between twins must be to be more than a link to their group."""
 
-_START = attrgetter("start")
-_MAX_REJECTED = 8
-"""Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
-
-
-@dataclass(slots=True)
-class _Choice:
-    """The call chosen for a unit, and why."""
-
-    call: CallFacts
-    link_class: str
-    score: float
-    evidence: tuple[str, ...]
-    relation: str = "in_request"
-    rejected: list[tuple[int, str]] = field(default_factory=list)
-
-
-def _beginning(facts: CallFacts) -> tuple[int, int]:
-    return facts.start, facts.call.id
+_MOST_SURE = 0.999
+"""Score of an inferred link at most."""
 
 
 def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
@@ -72,24 +58,74 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
     return links
 
 
-def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
-    calls.sort(key=_beginning)
+def _beginning(facts: CallFacts) -> tuple[int, int]:
+    return facts.start, facts.call.id
+
+
+def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
     reader = UnitReader()
     facts = [reader.read(unit) for unit in units if not unit.setup]
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
-    choices: dict[int, _Choice] = {}
+    return facts
+
+
+def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
+    calls.sort(key=_beginning)
+    choices: dict[int, Choice] = {}
     alone: set[int] = set()
-    going_on = _GoingOn()
-    active = _Active(calls, going_on)
-    for unit in facts:
+    certain: list[tuple[CallFacts, UnitFacts]] = []
+    unclear: list[Candidates] = []
+    later, active = LaterWork(calls), OpenCalls(calls)
+    stray = 0
+    for unit in _read_units(units):
+        later.until(unit.start)
         open_calls = active.at(unit.start)
-        if calls and not open_calls:
-            alone.add(id(unit.unit))
-        choice = going_on.choose_by_task(unit) or _choose(unit, open_calls) or going_on.choose_by_image(unit)
+        choice = later.by_task(unit)
+        if choice is None:
+            candidates = find_candidates(unit, open_calls)
+            if len(candidates.calls) > 1:
+                unclear.append(candidates)
+            elif candidates.calls:
+                call = candidates.calls[0]
+                evidence = (*_support(call, unit), "only call left")
+                choice = Choice(call, CERTAIN, 1.0, evidence, rejected=candidates.rejected)
+                certain.append((call, unit))
+            else:
+                choice = later.by_image(unit)
+                stray += choice is None
+                if calls and candidates.alone:
+                    alone.add(id(unit.unit))
         if choice is not None:
             choices[id(unit.unit)] = choice
-            going_on.learn(choice.call, unit)
+            later.learn(choice.call, unit)
+    if unclear:
+        rejected = {id(candidates.unit): candidates.rejected for candidates in unclear}
+        for settled in settle(certain, unclear, stray):
+            _choose(settled, rejected, choices)
     return [link for unit in units for link in _links(unit, choices, id(unit) in alone)]
+
+
+def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choices: dict[int, Choice]) -> None:
+    """Choices of a component's units, but for those that are certain."""
+    component, solution = settled
+    calls = component.calls
+    twins = find_twins(calls)
+    for unit, options, chosen, against in zip(
+        component.units, component.options, solution.choice, solution.against, strict=True
+    ):
+        if chosen < 0 or len(options) == 1:
+            continue
+        total = 1 + sum(against.values())
+        group = tuple(other for other in twins[chosen] if other in options)
+        evidence = (*_support(calls[chosen], unit), f"best of {len(options) - 1} calls, with all their units")
+        choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, rejected=rejected[id(unit)])
+        if len(group) > 1 and 1 / total < _TOLD_APART:
+            choice.link_class = TWIN
+            choice.candidates = tuple(sorted(calls[other].call.id for other in group))
+            choice.group_id = choice.candidates[0]
+            choice.score = (1 + sum(against.get(other, 0.0) for other in group)) / total
+        choice.score = min(_MOST_SURE, round(choice.score, 3))
+        choices[id(unit.unit)] = choice
 
 
 def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[CallFacts]:
@@ -106,74 +142,14 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
     """Links of units that only one call can have run: Keystone's statements name nothing that tells calls apart."""
     calls.sort(key=_beginning)
     hidden.sort(key=_beginning)
-    reader = UnitReader()
-    facts = [reader.read(unit) for unit in units if not unit.setup]
-    facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
-    going_on = _GoingOn()
-    active, unseen = _Active(calls, going_on), _Active(hidden, going_on)
-    choices: dict[int, _Choice] = {}
-    for unit in facts:
-        choice = _choose(unit, active.at(unit.start))
-        if not unseen.at(unit.start) and choice is not None and choice.link_class == CERTAIN:
-            choices[id(unit.unit)] = choice
+    active, unseen = OpenCalls(calls), OpenCalls(hidden)
+    choices: dict[int, Choice] = {}
+    for unit in _read_units(units):
+        candidates = find_candidates(unit, active.at(unit.start))
+        if not unseen.at(unit.start) and len(candidates.calls) == 1:
+            call = candidates.calls[0]
+            choices[id(unit.unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
     return [link for unit in units for link in _links(unit, choices, alone=False)]
-
-
-class _Active:
-    """Calls that are open, as time goes on; `calls` are in order of their starts."""
-
-    def __init__(self, calls: list[CallFacts], going_on: _GoingOn) -> None:
-        self._calls = calls
-        self._going_on = going_on
-        self._next = 0
-        self._open: list[CallFacts] = []
-        self._first_end = 0
-
-    def at(self, ts: int) -> list[CallFacts]:
-        """Calls open at `ts`, which must not fall, in order of their starts."""
-        calls = self._calls
-        began = self._next
-        while self._next < len(calls) and calls[self._next].start <= ts + CLOCK_SLACK:
-            self._open.append(calls[self._next])
-            self._next += 1
-        if self._next > began or self._first_end < ts:
-            for call in self._open:
-                if call.latest < ts and call.goes_on:
-                    self._going_on.add(call)
-            self._open = [call for call in self._open if call.latest >= ts]
-            self._first_end = min((call.latest for call in self._open), default=ts)
-        return self._open
-
-
-def _choose(unit: UnitFacts, open_calls: list[CallFacts]) -> _Choice | None:
-    """The best of the calls that were open while the unit ran."""
-    left: list[CallFacts] = []
-    rejected: list[tuple[int, str]] = []
-    end = unit.end
-    for call in reversed(open_calls):
-        if call.latest < end:
-            reason: str | None = "its response came first"
-        else:
-            reason = None if call.runs_anything else contradiction(call, unit)
-        if reason is None:
-            left.append(call)
-        elif len(rejected) < _MAX_REJECTED:
-            rejected.append((call.call.id, reason))
-    if not left:
-        return None
-    # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
-    start = unit.start
-    left = [call for call in left if call.start <= start and end <= call.end] or left
-    if len(left) == 1:
-        return _Choice(left[0], CERTAIN, 1.0, (*_support(left[0], unit), "only call left"), rejected=rejected)
-    equals = left
-    if unit.telling:
-        supports = [_support(call, unit) for call in left]
-        most = max(map(len, supports))
-        equals = [call for call, support in zip(left, supports, strict=True) if len(support) == most]
-    best = max(equals, key=_START)
-    evidence = (*_support(best, unit), f"nearest of {len(left)}")
-    return _Choice(best, INFERRED, round(1 / len(equals), 3), evidence, rejected=rejected)
 
 
 def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
@@ -194,58 +170,7 @@ def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
     return support
 
 
-class _GoingOn:
-    """Calls whose work goes on after their response, by the ids that tie it to them."""
-
-    def __init__(self) -> None:
-        self._by_image: dict[str, CallFacts] = {}
-        self._by_task: dict[str, CallFacts] = {}
-        self._by_request_id: dict[str, CallFacts] = {}
-
-    def add(self, call: CallFacts) -> None:
-        """A call was answered whose operation may go on."""
-        for image_id in call.images:
-            self._by_image[image_id] = call
-        if call.call.request_id:
-            self._by_request_id[call.call.request_id] = call
-
-    def learn(self, call: CallFacts, unit: UnitFacts) -> None:
-        """Tasks that a call's unit created carry its later work."""
-        if call.sql.goes_on:
-            for task in unit.tasks:
-                self._by_task[task] = call
-
-    def choose_by_task(self, unit: UnitFacts) -> _Choice | None:
-        """The call whose task the unit works on."""
-        for keys, index, evidence in (
-            (unit.request_ids, self._by_request_id, "request id of the task"),
-            (unit.tasks, self._by_task, "task id"),
-        ):
-            call = _only(keys, index)
-            if call is not None:
-                relation = "async" if unit.start > call.end else "in_request"
-                return _Choice(call, EXACT, 1.0, (evidence,), relation=relation)
-        return None
-
-    def choose_by_image(self, unit: UnitFacts) -> _Choice | None:
-        """The call whose image the unit works on: answered, or broken off by the client."""
-        call = _only(unit.images, self._by_image)
-        if call is None or contradiction(call, unit) is not None:
-            return None
-        if call.call.status_code is None and unit.start - call.end > _CLEANING_UP:
-            return None
-        if call.call.status_code is None:
-            return _Choice(call, INFERRED, 0.9, ("image id, after the client went away",))
-        return _Choice(call, INFERRED, 0.9, ("image id, after the response",), relation="async")
-
-
-def _only(keys: frozenset[str], index: dict[str, CallFacts]) -> CallFacts | None:
-    """The one call that these keys lead to."""
-    found = {id(index[key]): index[key] for key in keys if key in index}
-    return next(iter(found.values())) if len(found) == 1 else None
-
-
-def _links(unit: UnitOfWork, choices: dict[int, _Choice], alone: bool) -> list[Link]:
+def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool) -> list[Link]:
     """Links of a unit's statements; set-up goes to whoever used the new connection next.
 
     Without a call the statements are background work if they ran `alone`, with no call open that they could be of.
@@ -266,14 +191,16 @@ def _links(unit: UnitOfWork, choices: dict[int, _Choice], alone: bool) -> list[L
             choice.relation,
             choice.score,
             choice.evidence,
-            rejected=choice.rejected,
+            choice.group_id,
+            choice.candidates,
+            choice.rejected,
         )
         for statement in unit.statements
         if statement.kind == "request"
     ]
 
 
-def _opener(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | None:
+def _opener(unit: UnitOfWork, choices: dict[int, Choice]) -> Choice | None:
     """The call that opened a connection: it has the first unit after the set-up `unit` that is more than set-up."""
     following = unit.next_unit
     if following is None or following.ts - unit.end_ts >= _CONNECT:
@@ -283,5 +210,8 @@ def _opener(unit: UnitOfWork, choices: dict[int, _Choice]) -> _Choice | None:
     first = choices.get(id(following))
     if first is None:
         return None
+    evidence = ("first to use the new connection",)
     score = min(first.score, _OPENER)
-    return _Choice(first.call, INFERRED, score, ("first to use the new connection",), first.relation, first.rejected)
+    return Choice(
+        first.call, INFERRED, score, evidence, first.relation, first.rejected, first.group_id, first.candidates
+    )

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.rows import UnitRows, read_rows
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.database import RowChange
 from glancetrace.glance.grammar import ANY, CREATE, IMAGE, LIST, NOTHING, OperationSql, sql_of
+from glancetrace.glance.sequences import kind_of_unit
+from glancetrace.net.run import Endpoint
 from glancetrace.sql.statement import Shape
 
 __all__ = ["CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
@@ -30,7 +33,8 @@ class CallFacts:
 
     `start`, `end` (ns) bound its SQL, `latest` is `end` with the slack of the capture's clock; `images` are ids that
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
-    an import, or the service's cleaning up after a client that went away.
+    an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
+    innermost leg, the service's own.
     """
 
     call: ApiCall
@@ -43,6 +47,8 @@ class CallFacts:
     runs_anything: bool
     project_id: str | None
     goes_on: bool
+    connection_id: int
+    server: Endpoint
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +58,8 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call; `alone`: no call was open while it ran.
+    `telling`: something of it can speak for a call. `kind` and `rows` are read when more than one call could have run
+    it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -67,7 +74,27 @@ class UnitFacts:
     request_ids: frozenset[str]
     blank: bool
     telling: bool
-    alone: bool = False
+    known_kind: str | None = None
+    known_rows: UnitRows | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it does, as `glance.sequences` says it."""
+        if self.known_kind is None:
+            self.known_kind = kind_of_unit(self.unit.statements, self.reads_list)
+        return self.known_kind
+
+    @property
+    def rows(self) -> UnitRows:
+        """What its rows and literals show."""
+        if self.known_rows is None:
+            self.known_rows = read_rows(self.unit.statements, self.reads_list)
+        return self.known_rows
+
+    @property
+    def connection_id(self) -> int:
+        """The connection it ran on."""
+        return self.unit.statements[0].command.session.connection_id
 
 
 def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
@@ -95,6 +122,8 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         runs_anything=sql.scope == ANY,
         project_id=call.project_id or project_of.get(call.token or ""),
         goes_on=call.status_code is None or (sql.goes_on and call.status_code < 400),
+        connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
+        server=call.hops[-1].server if call.hops else call.server,
     )
 
 

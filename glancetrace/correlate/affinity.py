@@ -1,0 +1,119 @@
+"""Which connections end in the same worker process.
+
+A service runs in several processes. Each has its own pool of database connections, and a keep-alive connection that a
+process accepted stays with it, so all connections that serve one call belong to one process. Calls whose units are
+known join their connections; one joint call may be an error, so two connections (or groups of them) are joined only
+when two different calls say so, and no mere few of many. What results are groups, most of them whole processes, some of
+them parts of one. A connection that ends in a proxy serves all processes and joins nothing: it is told by its calls,
+which use databases connections of several groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from glancetrace.net.run import Endpoint
+
+__all__ = ["Use", "Workers", "learn_workers"]
+
+_ENOUGH = 2
+"""Calls that must have used both groups before they are one."""
+_SHARE = 0.2
+"""Share of the calls of the smaller group that must have used both."""
+_BOUND = 0.9
+"""Share of the calls of a server's connections that must agree on a group before the server is a worker itself."""
+_MOST_AGAINST = 9.0
+_AGAINST_PER_CALL = 0.7
+
+
+@dataclass(slots=True)
+class Use:
+    """Connections that served one call: that on which it came, who answered there, and those to the database."""
+
+    http: int
+    server: Endpoint
+    database: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Workers:
+    """Connection id -> group, and how many calls each group has served."""
+
+    group_of: dict[int, int] = field(default_factory=dict)
+    calls: Counter[int] = field(default_factory=Counter)
+    groups: int = 1
+
+    def against(self, one: int, other: int) -> float:
+        """How much speaks against one process having both groups (logarithm of the odds, 0 or less)."""
+        if one == other:
+            return 0.0
+        seen = min(self.calls[one], self.calls[other])
+        return -min(_MOST_AGAINST, _AGAINST_PER_CALL * seen)
+
+    @property
+    def surprise(self) -> float:
+        """What it costs that a call whose process is not known met just this one."""
+        return -math.log(self.groups)
+
+
+def learn_workers(uses: Sequence[Use]) -> Workers:
+    """Groups of connections, from calls whose units are known."""
+    group_of, calls = _join([use.database for use in uses])
+    bound = _bound_servers(uses, group_of)
+    if bound:
+        joined = [((use.http, *use.database) if use.server in bound else use.database) for use in uses]
+        group_of, calls = _join(joined)
+    groups = max(1, sum(count >= _ENOUGH for count in calls.values()))
+    return Workers(group_of, calls, groups)
+
+
+def _join(uses: Sequence[tuple[int, ...]]) -> tuple[dict[int, int], Counter[int]]:
+    """Groups of connections that calls joined, and the calls of each."""
+    parent: dict[int, int] = {connection: connection for use in uses for connection in use}
+
+    def find(one: int) -> int:
+        while parent[one] != one:
+            parent[one] = one = parent[parent[one]]
+        return one
+
+    patterns = Counter(tuple(sorted(set(use))) for use in uses)
+    while True:
+        joint: Counter[tuple[int, int]] = Counter()
+        calls: Counter[int] = Counter()
+        merged: Counter[tuple[int, ...]] = Counter()
+        for pattern, count in patterns.items():
+            groups = tuple(sorted({find(connection) for connection in pattern}))
+            merged[groups] += count
+            for index, one in enumerate(groups):
+                calls[one] += count
+                for other in groups[index + 1 :]:
+                    joint[one, other] += count
+        patterns = merged
+        enough = [
+            (one, other)
+            for (one, other), count in sorted(joint.items())
+            if count >= _ENOUGH and count >= _SHARE * min(calls[one], calls[other])
+        ]
+        if not enough:
+            return {connection: find(connection) for connection in parent}, calls
+        for one, other in enough:
+            a, b = find(one), find(other)
+            parent[max(a, b)] = min(a, b)
+
+
+def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoint]:
+    """Servers whose HTTP connections each lead to one group of database connections."""
+    by_connection: dict[tuple[Endpoint, int], Counter[int]] = defaultdict(Counter)
+    for use in uses:
+        for group in {group_of[connection] for connection in use.database}:
+            by_connection[use.server, use.http][group] += 1
+    agree: Counter[Endpoint] = Counter()
+    total: Counter[Endpoint] = Counter()
+    for (server, _), groups in by_connection.items():
+        if groups.total() > 1:
+            agree[server] += max(groups.values())
+            total[server] += groups.total()
+    return {server for server, count in total.items() if agree[server] >= _BOUND * count}

@@ -1,0 +1,95 @@
+"""Which calls can have run a unit of work: open while it ran, and nothing of them contradicts it.
+
+A sweep over time keeps the calls that are open. Ids are compared first; what rows and bodies say is read only where
+more than one call is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
+from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.rows import unlike
+
+__all__ = ["Candidates", "OpenCalls", "find_candidates"]
+
+_MAX_REJECTED = 8
+"""Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Calls that can have run a unit, in order of their starts, and (call id, reason) of those that cannot.
+
+    `alone`: no call at all was open while the unit ran.
+    """
+
+    unit: UnitFacts
+    calls: list[CallFacts]
+    rejected: list[tuple[int, str]]
+    alone: bool
+
+
+class OpenCalls:
+    """Calls that are open, as time goes on; `calls` are in order of their starts."""
+
+    def __init__(self, calls: list[CallFacts]) -> None:
+        self._calls = calls
+        self._next = 0
+        self._open: list[CallFacts] = []
+        self._first_end = 0
+
+    def at(self, ts: int) -> list[CallFacts]:
+        """Calls open at `ts`, which must not fall, in order of their starts."""
+        calls = self._calls
+        began = self._next
+        while self._next < len(calls) and calls[self._next].start <= ts + CLOCK_SLACK:
+            self._open.append(calls[self._next])
+            self._next += 1
+        if self._next > began or self._first_end < ts:
+            self._open = [call for call in self._open if call.latest >= ts]
+            self._first_end = min(map(attrgetter("latest"), self._open), default=ts)
+        return self._open
+
+
+def find_candidates(unit: UnitFacts, open_calls: list[CallFacts]) -> Candidates:
+    """The calls among the open ones that can have run a unit."""
+    left: list[CallFacts] = []
+    rejected: list[tuple[int, str]] = []
+    end = unit.end
+    for call in reversed(open_calls):
+        if call.latest < end:
+            reason: str | None = "its response came first"
+        else:
+            reason = None if call.runs_anything else contradiction(call, unit)
+        if reason is None:
+            left.append(call)
+        elif len(rejected) < _MAX_REJECTED:
+            rejected.append((call.call.id, reason))
+    if len(left) > 1:
+        # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
+        start = unit.start
+        left = [call for call in left if call.start <= start and end <= call.end] or left
+    if len(left) > 1:
+        left = _by_rows(left, unit, rejected)
+    left.reverse()
+    return Candidates(unit, left, rejected, alone=not open_calls)
+
+
+def _by_rows(calls: list[CallFacts], unit: UnitFacts, rejected: list[tuple[int, str]]) -> list[CallFacts]:
+    """Calls that the rows do not contradict; all of them if they contradict every one, for then a row misleads."""
+    rows = unit.rows
+    left, against = [], []
+    for call in calls:
+        reason = unlike(call.call, call.project_id, rows)
+        if reason is None:
+            left.append(call)
+        else:
+            against.append((call.call.id, reason))
+    if not left:
+        return calls
+    rejected[:0] = against
+    del rejected[_MAX_REJECTED:]
+    return left

@@ -1,0 +1,132 @@
+"""Units that more than one call could have run: what is certain teaches how calls behave, then they are solved jointly.
+
+Calls all of whose units are certain tell orders, gaps and processes. With these, each component (units that share
+candidate calls, and these calls' other units) is solved as a whole; what came out with confidence is learnt from in
+turn, and all is solved again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from glancetrace.correlate.affinity import Use, learn_workers
+from glancetrace.correlate.candidates import Candidates
+from glancetrace.correlate.facts import CallFacts, UnitFacts
+from glancetrace.correlate.gaps import FIRST, LAST
+from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
+from glancetrace.glance.sequences import base_of
+
+__all__ = ["Settled", "settle"]
+
+_ROUNDS = 3
+_UNSEEN = 0.001
+"""Units without a call that are expected in a capture in which there were none."""
+_SURE = 0.9
+"""Probability from which a link is learnt from."""
+
+Settled = tuple[Component, Solution]
+Story = tuple[CallFacts, list[UnitFacts]]
+
+
+def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> list[Settled]:
+    """Solutions of all components.
+
+    Args:
+        certain: calls with units that only they can have run.
+        open_: units with more than one candidate, in order of time.
+        stray: units that no call can have run.
+    """
+    units_of: dict[int, list[UnitFacts]] = defaultdict(list)
+    call_of = {}
+    for call, unit in certain:
+        units_of[id(call)].append(unit)
+        call_of[id(call)] = call
+    unclear = {id(call) for candidates in open_ for call in candidates.calls}
+    stories = [(call_of[key], units) for key, units in units_of.items() if key not in unclear]
+    components = _components(open_, units_of)
+    stray_rate = _stray_rate(certain, open_, stray)
+    settled: list[Settled] = []
+    for _ in range(_ROUNDS):
+        model = _learn([*stories, *_solved_stories(settled)])
+        model.log_stray_rate = stray_rate
+        settled = [(component, solve(component, model)) for component in components]
+    return settled
+
+
+def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> float:
+    """Logarithm of the units per ns that have no call in the capture."""
+    times = [unit.start for _, unit in certain] + [candidates.unit.start for candidates in open_]
+    return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
+
+
+def _learn(stories: Iterable[Story]) -> Model:
+    model = Model()
+    uses = []
+    for call, units in stories:
+        units.sort(key=lambda unit: unit.start)
+        kinds = [unit.kind for unit in units]
+        uses.append(Use(call.connection_id, call.server, tuple(unit.connection_id for unit in units)))
+        if call.goes_on:
+            continue
+        model.grammar.learn(route_of(call), kinds)
+        last, end = FIRST, call.start
+        for unit, kind in zip(units, kinds, strict=True):
+            base = base_of(kind)
+            model.gaps.learn((last, base), unit.start - end)
+            last, end = base, unit.end
+        model.gaps.learn((last, LAST), call.end - end)
+    model.workers = learn_workers(uses)
+    return model
+
+
+def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
+    """Calls all of whose units were given to them with confidence."""
+    stories: list[Story] = []
+    for component, solution in settled:
+        units_of: dict[int, list[UnitFacts]] = defaultdict(list)
+        doubtful: set[int] = set()
+        for unit, options, call, against in zip(
+            component.units, component.options, solution.choice, solution.against, strict=True
+        ):
+            units_of[call].append(unit)
+            if 1 / (1 + sum(against.values())) < _SURE:
+                doubtful.update(options)
+        stories += [
+            (component.calls[call], units) for call, units in units_of.items() if call >= 0 and call not in doubtful
+        ]
+    return stories
+
+
+def _components(open_: Sequence[Candidates], units_of: dict[int, list[UnitFacts]]) -> list[Component]:
+    """Units that share candidates, with all other units of these calls."""
+    parent: dict[int, int] = {}
+
+    def find(one: int) -> int:
+        parent.setdefault(one, one)
+        while parent[one] != one:
+            parent[one] = one = parent[parent[one]]
+        return one
+
+    for candidates in open_:
+        first = find(id(candidates.calls[0]))
+        for call in candidates.calls[1:]:
+            parent[find(id(call))] = first
+            first = find(first)
+    groups: dict[int, list[Candidates]] = defaultdict(list)
+    for candidates in open_:
+        groups[find(id(candidates.calls[0]))].append(candidates)
+    return [_component(group, units_of) for group in groups.values()]
+
+
+def _component(group: Sequence[Candidates], units_of: dict[int, list[UnitFacts]]) -> Component:
+    calls = list({id(call): call for candidates in group for call in candidates.calls}.values())
+    index = {id(call): number for number, call in enumerate(calls)}
+    entries: list[tuple[UnitFacts, tuple[int, ...]]] = []
+    for candidates in group:
+        entries.append((candidates.unit, (*(index[id(call)] for call in candidates.calls), -1)))
+    for call in calls:
+        entries += [(unit, (index[id(call)],)) for unit in units_of.get(id(call), ())]
+    entries.sort(key=lambda entry: (entry[0].start, entry[0].unit.statements[0].id))
+    return Component(calls, [unit for unit, _ in entries], [options for _, options in entries])
