@@ -75,21 +75,19 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
     alone: set[int] = set()
     certain: list[tuple[CallFacts, UnitFacts]] = []
     unclear: list[Candidates] = []
-    later, active = LaterWork(calls), OpenCalls(calls)
+    facts = _read_units(units)
+    later, active = LaterWork(calls, facts), OpenCalls(calls)
     stray = 0
-    for unit in _read_units(units):
+    for unit in facts:
         later.until(unit.start)
         open_calls = active.at(unit.start)
         choice = later.by_task(unit)
         if choice is None:
-            candidates = find_candidates(unit, open_calls)
+            candidates = find_candidates(unit, open_calls, later.at_work(unit))
             if len(candidates.calls) > 1:
                 unclear.append(candidates)
             elif candidates.calls:
-                call = candidates.calls[0]
-                evidence = (*_support(call, unit), "only call left")
-                choice = Choice(call, CERTAIN, 1.0, evidence, rejected=candidates.rejected)
-                certain.append((call, unit))
+                choice = _only_choice(candidates)
             else:
                 choice = later.by_image(unit)
                 stray += choice is None
@@ -98,11 +96,25 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
         if choice is not None:
             choices[id(unit.unit)] = choice
             later.learn(choice.call, unit)
+            certain.append((choice.call, unit))
     if unclear:
         rejected = {id(candidates.unit): candidates.rejected for candidates in unclear}
         for settled in settle(certain, unclear, stray):
             _choose(settled, rejected, choices)
     return [link for unit in units for link in _links(unit, choices, id(unit) in alone)]
+
+
+def _only_choice(candidates: Candidates) -> Choice:
+    """The only call that can have run a unit; after its response, an image id is all that ties it to the call."""
+    (call,), unit = candidates.calls, candidates.unit
+    if unit.start <= call.end:
+        return Choice(call, CERTAIN, 1.0, (*_support(call, unit), "only call left"), rejected=candidates.rejected)
+    evidence = "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
+    return Choice(call, INFERRED, 0.9, (evidence,), _relation(call, unit), candidates.rejected)
+
+
+def _relation(call: CallFacts, unit: UnitFacts) -> str:
+    return "async" if unit.start > call.end and call.call.status_code is not None else "in_request"
 
 
 def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choices: dict[int, Choice]) -> None:
@@ -118,7 +130,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
         total = 1 + sum(against.values())
         group = tuple(other for other in twins[chosen] if other in options)
         evidence = (*_support(calls[chosen], unit), f"best of {len(options) - 1} calls, with all their units")
-        choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, rejected=rejected[id(unit)])
+        relation = _relation(calls[chosen], unit)
+        choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, relation, rejected[id(unit)])
         if len(group) > 1 and 1 / total < _TOLD_APART:
             choice.link_class = TWIN
             choice.candidates = tuple(sorted(calls[other].call.id for other in group))
@@ -145,7 +158,7 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
     active, unseen = OpenCalls(calls), OpenCalls(hidden)
     choices: dict[int, Choice] = {}
     for unit in _read_units(units):
-        candidates = find_candidates(unit, active.at(unit.start))
+        candidates = find_candidates(unit, active.at(unit.start), [])
         if not unseen.at(unit.start) and len(candidates.calls) == 1:
             call = candidates.calls[0]
             choices[id(unit.unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)

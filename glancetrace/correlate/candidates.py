@@ -54,13 +54,13 @@ class OpenCalls:
         return self._open
 
 
-def find_candidates(unit: UnitFacts, open_calls: list[CallFacts]) -> Candidates:
-    """The calls among the open ones that can have run a unit."""
+def find_candidates(unit: UnitFacts, open_calls: list[CallFacts], at_work: list[CallFacts]) -> Candidates:
+    """The calls that can have run a unit: of the open ones, and of those still at work after their response."""
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
     end = unit.end
     for call in reversed(open_calls):
-        if call.latest < end:
+        if call.latest < end and not call.goes_on:
             reason: str | None = "its response came first"
         else:
             reason = None if call.runs_anything else contradiction(call, unit)
@@ -71,11 +71,16 @@ def find_candidates(unit: UnitFacts, open_calls: list[CallFacts]) -> Candidates:
     if len(left) > 1:
         # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
         start = unit.start
-        left = [call for call in left if call.start <= start and end <= call.end] or left
+        left = [call for call in left if call.start <= start and (end <= call.end or call.goes_on)] or left
+    left += [call for call in at_work if call not in left]
     if len(left) > 1:
         left = _by_rows(left, unit, rejected)
-    left.reverse()
+    left.sort(key=_beginning)
     return Candidates(unit, left, rejected, alone=not open_calls)
+
+
+def _beginning(call: CallFacts) -> tuple[int, int]:
+    return call.start, call.call.id
 
 
 def _by_rows(calls: list[CallFacts], unit: UnitFacts, rejected: list[tuple[int, str]]) -> list[CallFacts]:

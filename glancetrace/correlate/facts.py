@@ -50,6 +50,10 @@ class CallFacts:
     connection_id: int
     server: Endpoint
 
+    def is_over(self, ts: int) -> bool:
+        """At `ts` it was answered, and left no work behind."""
+        return self.latest < ts and not self.goes_on
+
 
 @dataclass(slots=True, eq=False)
 class UnitFacts:
@@ -121,7 +125,7 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         sql=sql,
         runs_anything=sql.scope == ANY,
         project_id=call.project_id or project_of.get(call.token or ""),
-        goes_on=call.status_code is None or (sql.goes_on and call.status_code < 400),
+        goes_on=bool(sql.writes) or sql.scope == ANY if call.status_code is None else sql.goes_on and call.status_code < 400,
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
     )

@@ -14,33 +14,44 @@ __all__ = ["LaterWork"]
 
 _CLEANING_UP = 60_000_000_000
 """ns within which a service has noticed that a client went away, and put the image in order."""
+_AFTER_TASK = 5_000_000_000
+"""ns within which the work of a task ends after it was last looked at."""
 
 
 class LaterWork:
-    """Answered (or broken off) calls by the ids that tie later work to them; time goes on with `until`."""
+    """Calls whose work goes on, by the ids that tie later work to them; time goes on with `until`."""
 
-    def __init__(self, calls: list[CallFacts]) -> None:
-        self._waiting = sorted((call for call in calls if call.goes_on), key=lambda call: (call.latest, call.call.id))
-        self._next = 0
-        self._by_image: dict[str, CallFacts] = {}
+    def __init__(self, calls: list[CallFacts], units: list[UnitFacts]) -> None:
+        goes_on = [call for call in calls if call.goes_on]
+        self._begins = sorted(goes_on, key=lambda call: (call.start, call.call.id))
+        self._answers = sorted(goes_on, key=lambda call: (call.end, call.call.id))
+        self._begun = self._answered = 0
+        self._by_image: dict[str, list[CallFacts]] = {}
         self._by_task: dict[str, CallFacts] = {}
         self._by_request_id: dict[str, CallFacts] = {}
+        self._last_of_call: dict[int, int] = {}
+        self._last_of_task: dict[str, int] = {task: unit.start for unit in units for task in unit.tasks}
 
     def until(self, ts: int) -> None:
         """Calls that were answered before `ts` have only later work."""
-        while self._next < len(self._waiting) and self._waiting[self._next].latest < ts:
-            call = self._waiting[self._next]
-            self._next += 1
-            for image_id in call.images:
-                self._by_image[image_id] = call
+        while self._begun < len(self._begins) and self._begins[self._begun].start <= ts:
+            call = self._begins[self._begun]
+            self._begun += 1
             if call.call.request_id:
                 self._by_request_id[call.call.request_id] = call
+        while self._answered < len(self._answers) and self._answers[self._answered].end < ts:
+            call = self._answers[self._answered]
+            self._answered += 1
+            for image_id in call.images:
+                self._by_image.setdefault(image_id, []).append(call)
 
     def learn(self, call: CallFacts, unit: UnitFacts) -> None:
         """Tasks that a call's unit created carry its later work."""
         if call.sql.goes_on:
             for task in unit.tasks:
                 self._by_task[task] = call
+                last = self._last_of_task[task]
+                self._last_of_call[id(call)] = max(last, self._last_of_call.get(id(call), 0))
 
     def by_task(self, unit: UnitFacts) -> Choice | None:
         """The call whose task the unit works on."""
@@ -54,12 +65,24 @@ class LaterWork:
                 return Choice(call, EXACT, 1.0, (evidence,), relation=relation)
         return None
 
+    def at_work(self, unit: UnitFacts) -> list[CallFacts]:
+        """Calls that were answered, or broken off, and may still work on the unit's image."""
+        found = [call for image in sorted(unit.images) for call in self._by_image.get(image, ())]
+        return [call for call in found if unit.start <= self._until(call) and contradiction(call, unit) is None]
+
+    def _until(self, call: CallFacts) -> int:
+        """When the work of an answered call is over."""
+        last = self._last_of_call.get(id(call))
+        return call.end + _CLEANING_UP if last is None else max(call.end, last) + _AFTER_TASK
+
     def by_image(self, unit: UnitFacts) -> Choice | None:
-        """The call whose image the unit works on: answered, or broken off by the client."""
-        call = _only(unit.images, self._by_image)
-        if call is None or contradiction(call, unit) is not None:
+        """The call whose image the unit works on, the last of several."""
+        found = [call for image in sorted(unit.images) for call in self._by_image.get(image, ())]
+        found = [call for call in found if contradiction(call, unit) is None]
+        if not found:
             return None
-        if call.call.status_code is None and unit.start - call.end > _CLEANING_UP:
+        call = found[-1]
+        if call.call.status_code is None and unit.start > self._until(call):
             return None
         if call.call.status_code is None:
             return Choice(call, INFERRED, 0.9, ("image id, after the client went away",))

@@ -28,6 +28,8 @@ _WORST = 24.0
 _COUNTED = 9.0
 """Differences up to this are counted against a link."""
 _NESTED = -6.0
+_BROKEN_OFF = -4.0
+"""Logarithm of how likely a call goes on after its client has gone away."""
 _NO_CALL_KIND = -4.0
 
 
@@ -56,6 +58,7 @@ class Solution:
 
     choice: list[int]
     against: list[dict[int, float]]
+    worth: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +101,8 @@ class _Beam:
         calls = component.calls
         last_unit = {c: i for i, options in enumerate(component.options) for c in options}
         for number, (unit, options) in enumerate(zip(component.units, component.options, strict=True)):
-            for call in [c for c in self._open if calls[c].latest < unit.start or last_unit[c] < number]:
+            over = [c for c in self._open if last_unit[c] < number or calls[c].is_over(unit.start)]
+            for call in over:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -121,14 +125,13 @@ class _Beam:
         position = self._open.index(number)
         del self._open[position]
         grammar, gaps = self._model.grammar, self._model.gaps
-        open_end = call.goes_on
+        open_end = call.goes_on or call.call.status_code is None
         ways: dict[tuple[_Progress, ...], _Way] = {}
         for score, all_of, step in self._ways:
             state, end, base, _ = all_of[position]
             if not open_end:
                 score += grammar.log_probability(state, END)
-                if base != FIRST:
-                    score += gaps.log_density((base, LAST), call.end - end)
+                score += gaps.log_density((base, LAST), call.end - end)
             _keep(ways, (score, all_of[:position] + all_of[position + 1 :], step))
         self._ways = _best(ways)
 
@@ -149,14 +152,17 @@ class _Beam:
                     _keep(ways, (stray, all_of, _Step(step, number, -1)))
                     continue
                 state, last_end, last, worker = all_of[position]
+                facts = self._component.calls[call]
                 worth = score + grammar.log_probability(state, kind)
                 gap = start - last_end
                 if gap < -CLOCK_SLACK:
-                    if base != "members" or last == FIRST:
+                    if (base != "members" and not facts.goes_on) or last == FIRST:
                         continue
                     worth += _NESTED + gaps.log_density((last, base), 0)
                 else:
                     worth += gaps.log_density((last, base), gap)
+                if facts.call.status_code is None and last_end <= facts.end < start:
+                    worth += _BROKEN_OFF
                 if group is not None:
                     if worker is None:
                         worth += workers.surprise
@@ -185,7 +191,7 @@ class _Beam:
             for difference, other in step.worse or ():
                 _count_against(against, step, other, difference)
             step = step.before
-        return Solution(choice, against)
+        return Solution(choice, against, best[0])
 
 
 def _keep(ways: dict[tuple[_Progress, ...], _Way], way: _Way) -> None:
