@@ -50,10 +50,6 @@ class CallFacts:
     connection_id: int
     server: Endpoint
 
-    def is_over(self, ts: int) -> bool:
-        """At `ts` it was answered, and left no work behind."""
-        return self.latest < ts and not self.goes_on
-
 
 @dataclass(slots=True, eq=False)
 class UnitFacts:

@@ -1,11 +1,14 @@
 """Shares the units of a component among its calls, all at once.
 
-A component are calls and units that are candidates of each other. In order of time every unit goes to one of its calls
-or to none; a way of doing so is worth the sum of the logarithms of: how likely the route goes on with such a unit
-(`grammar`), how likely the wait before it is (`gaps`), whether its connection is one of the call's process
-(`affinity`), and, when a call's response comes, how likely the route ends there after such a wait. Units of one call do
-not overlap. A beam keeps the best ways; two that have come to the same state are one from there on, and the difference
+A component are calls and units that are candidates of each other. One after another every unit goes to one of its
+calls or to none; a way of doing so is worth the sum of the logarithms of: how likely such a unit stands there in the
+route (`grammar`), how likely the wait behind it is (`gaps`), whether its connection is one of the call's process
+(`affinity`), and, once the begin of a call is reached, how likely the route begins so. Units of one call do not
+overlap. A beam keeps the best ways; two that have come to the same state are one from there on, and the difference
 between them says how sure the better one is of every unit in which they differ.
+
+Time runs backwards: a response follows its call's last unit within milliseconds, while a request may wait for a free
+thread, or for its token to be validated, for seconds. Told from the end, what is sure comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.glance.sequences import END, base_of
+from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
 
@@ -72,7 +75,7 @@ class _Step:
 
 
 _Progress = tuple[int, int, str, int | None]
-"""Of a call: state of its grammar, end of its last unit (or begin of its window), kind of that unit, its process."""
+"""Of a call: state of its grammar, start of its next unit (or its response), kind of that unit, its process."""
 
 _Way = tuple[float, tuple[_Progress, ...], _Step | None]
 
@@ -88,7 +91,7 @@ def solve(component: Component, model: Model) -> Solution:
 
 
 class _Beam:
-    """The best ways up to a moment."""
+    """The best ways, from the end of time back to a moment."""
 
     def __init__(self, component: Component, model: Model) -> None:
         self._component = component
@@ -99,10 +102,11 @@ class _Beam:
     def run(self) -> Solution:
         component = self._component
         calls = component.calls
-        last_unit = {c: i for i, options in enumerate(component.options) for c in options}
-        for number, (unit, options) in enumerate(zip(component.units, component.options, strict=True)):
-            over = [c for c in self._open if last_unit[c] < number or calls[c].is_over(unit.start)]
-            for call in over:
+        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].end, -number))
+        earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
+        for place, number in enumerate(order):
+            unit, options = component.units[number], component.options[number]
+            for call in [c for c in self._open if earliest[c] < place or calls[c].start > unit.end + CLOCK_SLACK]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -115,23 +119,22 @@ class _Beam:
     def _begin(self, number: int) -> None:
         call = self._component.calls[number]
         worker = self._model.workers.group_of.get(call.connection_id)
-        progress: _Progress = (self._model.grammar.state(route_of(call)), call.start, FIRST, worker)
+        progress: _Progress = (self._model.grammar.state(route_of(call)), call.end, LAST, worker)
         self._open.append(number)
         self._ways = [(score, (*all_of, progress), step) for score, all_of, step in self._ways]
 
     def _close(self, number: int) -> None:
-        """A call is answered: its units are complete."""
+        """The beginning of a call is reached: its units are complete."""
         call = self._component.calls[number]
         position = self._open.index(number)
         del self._open[position]
         grammar, gaps = self._model.grammar, self._model.gaps
-        open_end = call.goes_on or call.call.status_code is None
+        open_end = _open_ended(call)
         ways: dict[tuple[_Progress, ...], _Way] = {}
         for score, all_of, step in self._ways:
-            state, end, base, _ = all_of[position]
-            if not open_end:
-                score += grammar.log_probability(state, END)
-                score += gaps.log_density((base, LAST), call.end - end)
+            state, start, base, _ = all_of[position]
+            if base != LAST or not open_end:
+                score += grammar.log_probability(state, START) + gaps.log_density((FIRST, base), start - call.start)
             _keep(ways, (score, all_of[:position] + all_of[position + 1 :], step))
         self._ways = _best(ways)
 
@@ -142,6 +145,7 @@ class _Beam:
         kind = unit.kind
         base = base_of(kind)
         group = workers.group_of.get(unit.connection_id)
+        calls = self._component.calls
         places = [(call, self._open.index(call) if call >= 0 else -1) for call in options]
         start, end = unit.start, unit.end
         ways: dict[tuple[_Progress, ...], _Way] = {}
@@ -151,30 +155,32 @@ class _Beam:
                     stray = score + model.log_stray_rate + _NO_CALL_KIND
                     _keep(ways, (stray, all_of, _Step(step, number, -1)))
                     continue
-                state, last_end, last, worker = all_of[position]
-                facts = self._component.calls[call]
-                worth = score + grammar.log_probability(state, kind)
-                gap = start - last_end
-                if gap < -CLOCK_SLACK:
-                    if (base != "members" and not facts.goes_on) or last == FIRST:
-                        continue
-                    worth += _NESTED + gaps.log_density((last, base), 0)
+                state, next_start, following, worker = all_of[position]
+                worth = score
+                if following == LAST and _open_ended(calls[call]):
+                    if calls[call].call.status_code is None and start > next_start:
+                        worth += _BROKEN_OFF
                 else:
-                    worth += gaps.log_density((last, base), gap)
-                if facts.call.status_code is None and last_end <= facts.end < start:
-                    worth += _BROKEN_OFF
+                    worth += grammar.log_probability(state, kind)
+                    gap = next_start - end
+                    if gap >= -CLOCK_SLACK:
+                        worth += gaps.log_density((base, following), gap)
+                    elif following != LAST and (following == "members" or calls[call].goes_on):
+                        worth += _NESTED + gaps.log_density((base, following), 0)
+                    else:
+                        continue
                 if group is not None:
                     if worker is None:
                         worth += workers.surprise
                         worker = group
                     elif worker != group:
                         worth += workers.against(worker, group)
-                progress = (grammar.after(state, kind), max(end, last_end), base, worker)
+                progress = (grammar.before(state, kind), start, base, worker)
                 changed = (*all_of[:position], progress, *all_of[position + 1 :])
                 _keep(ways, (worth, changed, _Step(step, number, call)))
         if ways:
             self._ways = _best(ways)
-        else:  # whatever is done with it contradicts what went before
+        else:  # whatever is done with it contradicts what comes later
             self._ways = [(score, all_of, _Step(step, number, options[0])) for score, all_of, step in self._ways]
 
     def _solution(self) -> Solution:
@@ -192,6 +198,11 @@ class _Beam:
                 _count_against(against, step, other, difference)
             step = step.before
         return Solution(choice, against, best[0])
+
+
+def _open_ended(call: CallFacts) -> bool:
+    """Its response, if there was one, does not end its work."""
+    return call.goes_on or call.call.status_code is None
 
 
 def _keep(ways: dict[tuple[_Progress, ...], _Way], way: _Way) -> None:

@@ -1,4 +1,4 @@
-"""What a unit of work does, in a word, and which word an operation's next unit can be.
+"""What a unit of work does, in a word, and which word can stand before which in an operation.
 
 A request to Glance uses its database in steps: read the image, read its tags, save, read it again ... (facts from
 `glance/db/sqlalchemy/api.py` and `glance/db/__init__.py`, measured on Glance 26 and 33). Each step is one unit of work.
@@ -13,10 +13,11 @@ Kinds of units: `create` (INSERT of an image), `save` (UPDATE of one, with the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["END", "KINDS", "START", "base_of", "followers", "kind_of_unit"]
+__all__ = ["END", "KINDS", "START", "base_of", "kind_of_unit", "preceders"]
 
 START = "^"
 END = "$"
@@ -133,9 +134,17 @@ _FOLLOWERS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def followers(operation: str, kind: str) -> tuple[str, ...]:
-    """Kinds (without marks, or END) that can follow `kind` in an operation; all of them where nothing is known."""
+@cache
+def preceders(operation: str, kind: str, failed: bool) -> tuple[str, ...]:
+    """Kinds (without marks, or START) that can stand before `kind` (or END); all of them where nothing is known.
+
+    Args:
+        operation: of the call. kind: with or without marks. failed: an error ends a call after any of its units.
+    """
     table = _FOLLOWERS.get(operation)
     if table is None:
-        return (*KINDS, END)
-    return table.get(base_of(kind), (END,))
+        return (*KINDS, START)
+    base = END if kind == END else base_of(kind)
+    if base == END and failed:
+        return tuple(before for before in table if before != START)
+    return tuple(before for before, after in table.items() if base in after)
