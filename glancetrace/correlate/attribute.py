@@ -109,7 +109,9 @@ def _only_choice(candidates: Candidates) -> Choice:
     (call,), unit = candidates.calls, candidates.unit
     if unit.start <= call.end:
         return Choice(call, CERTAIN, 1.0, (*_support(call, unit), "only call left"), rejected=candidates.rejected)
-    evidence = "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
+    evidence = (
+        "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
+    )
     return Choice(call, INFERRED, 0.9, (evidence,), _relation(call, unit), candidates.rejected)
 
 

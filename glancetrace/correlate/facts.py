@@ -121,7 +121,9 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         sql=sql,
         runs_anything=sql.scope == ANY,
         project_id=call.project_id or project_of.get(call.token or ""),
-        goes_on=bool(sql.writes) or sql.scope == ANY if call.status_code is None else sql.goes_on and call.status_code < 400,
+        goes_on=bool(sql.writes) or sql.scope == ANY
+        if call.status_code is None
+        else sql.goes_on and call.status_code < 400,
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
     )

@@ -15,13 +15,14 @@ from glancetrace.correlate.affinity import Use, learn_workers
 from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
+from glancetrace.correlate.improve import improve
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
 
 _ROUNDS = 3
-_UNSEEN = 0.001
+_UNSEEN = 0.0001
 """Units without a call that are expected in a capture in which there were none."""
 _SURE = 0.9
 """Probability from which a link is learnt from."""
@@ -51,7 +52,11 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     for _ in range(_ROUNDS):
         model = _learn([*stories, *_solved_stories(settled)])
         model.log_stray_rate = stray_rate
-        settled = [(component, solve(component, model)) for component in components]
+        settled = []
+        for component in components:
+            solution = solve(component, model)
+            improve(component, solution, model)
+            settled.append((component, solution))
     return settled
 
 

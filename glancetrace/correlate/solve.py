@@ -33,7 +33,7 @@ _COUNTED = 9.0
 _NESTED = -6.0
 _BROKEN_OFF = -4.0
 """Logarithm of how likely a call goes on after its client has gone away."""
-_NO_CALL_KIND = -4.0
+_NO_CALL_KIND = -6.0
 
 
 @dataclass(slots=True)
@@ -74,10 +74,11 @@ class _Step:
     worse: list[tuple[float, _Step | None]] | None = None
 
 
-_Progress = tuple[int, int, str, int | None]
-"""Of a call: state of its grammar, start of its next unit (or its response), kind of that unit, its process."""
+_Progress = tuple[int, int, int, str, int | None]
+"""Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process."""
 
-_Way = tuple[float, tuple[_Progress, ...], _Step | None]
+_Way = tuple[float, tuple[int, ...], _Step | None]
+"""What it is worth, numbers of the progress of all open calls, its last decision."""
 
 
 def route_of(call: CallFacts) -> Route:
@@ -98,6 +99,8 @@ class _Beam:
         self._model = model
         self._open: list[int] = []
         self._ways: list[_Way] = [(0.0, (), None)]
+        self._numbers: dict[_Progress, int] = {}
+        self._progress: list[_Progress] = []
 
     def run(self) -> Solution:
         component = self._component
@@ -112,82 +115,102 @@ class _Beam:
                 if call >= 0 and call not in self._open:
                     self._begin(call)
             self._take(number, unit, options)
+        for call in range(len(calls)):
+            if call not in earliest:
+                self._begin(call)
         for call in list(self._open):
             self._close(call)
         return self._solution()
 
-    def _begin(self, number: int) -> None:
-        call = self._component.calls[number]
-        worker = self._model.workers.group_of.get(call.connection_id)
-        progress: _Progress = (self._model.grammar.state(route_of(call)), call.end, LAST, worker)
-        self._open.append(number)
-        self._ways = [(score, (*all_of, progress), step) for score, all_of, step in self._ways]
+    def _number(self, progress: _Progress) -> int:
+        number = self._numbers.get(progress)
+        if number is None:
+            number = self._numbers[progress] = len(self._progress)
+            self._progress.append(progress)
+        return number
 
-    def _close(self, number: int) -> None:
+    def _begin(self, call: int) -> None:
+        facts = self._component.calls[call]
+        worker = self._model.workers.group_of.get(facts.connection_id)
+        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker))
+        self._open.append(call)
+        self._ways = [(score, (*all_of, number), step) for score, all_of, step in self._ways]
+
+    def _close(self, call: int) -> None:
         """The beginning of a call is reached: its units are complete."""
-        call = self._component.calls[number]
-        position = self._open.index(number)
+        position = self._open.index(call)
         del self._open[position]
-        grammar, gaps = self._model.grammar, self._model.gaps
-        open_end = _open_ended(call)
-        ways: dict[tuple[_Progress, ...], _Way] = {}
+        worth = {number: self._ending(number) for number in {all_of[position] for _, all_of, _ in self._ways}}
+        ways: dict[tuple[int, ...], _Way] = {}
         for score, all_of, step in self._ways:
-            state, start, base, _ = all_of[position]
-            if base != LAST or not open_end:
-                score += grammar.log_probability(state, START) + gaps.log_density((FIRST, base), start - call.start)
-            _keep(ways, (score, all_of[:position] + all_of[position + 1 :], step))
+            _keep(ways, score + worth[all_of[position]], all_of[:position] + all_of[position + 1 :], step)
         self._ways = _best(ways)
 
-    def _take(self, number: int, unit: UnitFacts, options: tuple[int, ...]) -> None:
+    def _ending(self, number: int) -> float:
+        """How likely a call begins as it does in this progress."""
+        call, state, start, base, _ = self._progress[number]
+        facts = self._component.calls[call]
+        if base == LAST and _open_ended(facts):
+            return 0.0
+        gap = start - facts.start
+        return self._model.grammar.log_probability(state, START) + self._model.gaps.log_density((FIRST, base), gap)
+
+    def _take(self, unit_number: int, unit: UnitFacts, options: tuple[int, ...]) -> None:
         """A unit goes to one of its calls, or to none."""
-        model = self._model
-        grammar, gaps, workers = model.grammar, model.gaps, model.workers
-        kind = unit.kind
-        base = base_of(kind)
-        group = workers.group_of.get(unit.connection_id)
-        calls = self._component.calls
-        places = [(call, self._open.index(call) if call >= 0 else -1) for call in options]
-        start, end = unit.start, unit.end
-        ways: dict[tuple[_Progress, ...], _Way] = {}
+        stray = self._model.log_stray_rate + _NO_CALL_KIND
+        places = [(call, self._open.index(call)) for call in options if call >= 0]
+        moves: dict[int, tuple[float, int] | None] = {}
+        ways: dict[tuple[int, ...], _Way] = {}
+        lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         for score, all_of, step in self._ways:
+            if options[-1] < 0:
+                _keep(ways, score + stray, all_of, _Step(step, unit_number, -1))
             for call, position in places:
-                if position < 0:
-                    stray = score + model.log_stray_rate + _NO_CALL_KIND
-                    _keep(ways, (stray, all_of, _Step(step, number, -1)))
-                    continue
-                state, next_start, following, worker = all_of[position]
-                worth = score
-                if following == LAST and _open_ended(calls[call]):
-                    if calls[call].call.status_code is None and start > next_start:
-                        worth += _BROKEN_OFF
+                number = all_of[position]
+                if number in moves:
+                    move = moves[number]
                 else:
-                    worth += grammar.log_probability(state, kind)
-                    gap = next_start - end
-                    if gap >= -CLOCK_SLACK:
-                        worth += gaps.log_density((base, following), gap)
-                    elif following != LAST and (following == "members" or calls[call].goes_on):
-                        worth += _NESTED + gaps.log_density((base, following), 0)
-                    else:
-                        continue
-                if group is not None:
-                    if worker is None:
-                        worth += workers.surprise
-                        worker = group
-                    elif worker != group:
-                        worth += workers.against(worker, group)
-                progress = (grammar.before(state, kind), start, base, worker)
-                changed = (*all_of[:position], progress, *all_of[position + 1 :])
-                _keep(ways, (worth, changed, _Step(step, number, call)))
+                    move = moves[number] = self._move(number, unit)
+                if move is not None and score + move[0] >= lowest:
+                    changed = (*all_of[:position], move[1], *all_of[position + 1 :])
+                    _keep(ways, score + move[0], changed, _Step(step, unit_number, call))
         if ways:
             self._ways = _best(ways)
         else:  # whatever is done with it contradicts what comes later
-            self._ways = [(score, all_of, _Step(step, number, options[0])) for score, all_of, step in self._ways]
+            self._ways = [(score, all_of, _Step(step, unit_number, options[0])) for score, all_of, step in self._ways]
+
+    def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
+        """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
+        call, state, next_start, following, worker = self._progress[number]
+        facts, kind = self._component.calls[call], unit.kind
+        base = base_of(kind)
+        gaps, workers = self._model.gaps, self._model.workers
+        worth = 0.0
+        if following == LAST and _open_ended(facts):
+            if facts.call.status_code is None and unit.start > next_start:
+                worth += _BROKEN_OFF
+        else:
+            worth += self._model.grammar.log_probability(state, kind)
+            gap = next_start - unit.end
+            if gap >= -CLOCK_SLACK:
+                worth += gaps.log_density((base, following), gap)
+            elif following != LAST and (following == "members" or facts.goes_on):
+                worth += _NESTED + gaps.log_density((base, following), 0)
+            else:
+                return None
+        group = workers.group_of.get(unit.connection_id)
+        if group is not None and worker is None:
+            worth += workers.surprise
+            worker = group
+        elif group is not None and worker is not None:
+            worth += workers.against(worker, group)
+        return worth, self._number((call, self._model.grammar.before(state, kind), unit.start, base, worker))
 
     def _solution(self) -> Solution:
         count = len(self._component.units)
         choice: list[int] = [-1] * count
         against: list[dict[int, float]] = [{} for _ in range(count)]
-        ways = sorted(self._ways, key=lambda way: -way[0])
+        ways = sorted(self._ways, key=_worth, reverse=True)
         best = ways[0]
         for score, _, step in ways[1:]:
             _count_against(against, best[2], step, best[0] - score)
@@ -205,26 +228,27 @@ def _open_ended(call: CallFacts) -> bool:
     return call.goes_on or call.call.status_code is None
 
 
-def _keep(ways: dict[tuple[_Progress, ...], _Way], way: _Way) -> None:
+def _keep(ways: dict[tuple[int, ...], _Way], score: float, all_of: tuple[int, ...], step: _Step | None) -> None:
     """Of two ways that lead to the same state the better one is kept."""
-    known = ways.get(way[1])
+    known = ways.get(all_of)
     if known is None:
-        ways[way[1]] = way
+        ways[all_of] = (score, all_of, step)
         return
-    better, worse = (known, way) if known[0] >= way[0] else (way, known)
-    difference = better[0] - worse[0]
-    if difference < _COUNTED and better[2] is not None:
-        step = _Step(
-            better[2].before, better[2].unit, better[2].call, [*(better[2].worse or ()), (difference, worse[2])]
-        )
-        better = (better[0], better[1], step)
-    ways[way[1]] = better
+    difference = known[0] - score
+    better, worse = (known[2], step) if difference >= 0 else (step, known[2])
+    if abs(difference) < _COUNTED and better is not None:
+        better = _Step(better.before, better.unit, better.call, [*(better.worse or ()), (abs(difference), worse)])
+    ways[all_of] = (max(score, known[0]), all_of, better)
 
 
-def _best(ways: dict[tuple[_Progress, ...], _Way]) -> list[_Way]:
-    kept = sorted(ways.values(), key=lambda way: -way[0])[:_WIDTH]
+def _best(ways: dict[tuple[int, ...], _Way]) -> list[_Way]:
+    kept = sorted(ways.values(), key=_worth, reverse=True)[:_WIDTH]
     worst = kept[0][0] - _WORST
-    return [way for way in kept if way[0] >= worst]
+    return kept if kept[-1][0] >= worst else [way for way in kept if way[0] >= worst]
+
+
+def _worth(way: _Way) -> float:
+    return way[0]
 
 
 def _count_against(against: list[dict[int, float]], step: _Step | None, other: _Step | None, difference: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED
+from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, TWIN
 from tests.support.scene import IMAGE, OTHER, Played, Scene, select, update
 
 LIST = "SELECT images.id AS images_id, images.status AS images_status FROM images WHERE images.owner = 'o' LIMIT 20"
@@ -88,25 +88,26 @@ def test_response_came_before_the_unit_ended() -> None:
     assert link.rejected == [(1, "its response came first")]
 
 
-def test_tie_goes_to_the_nearest_and_is_inferred() -> None:
+def test_tie_is_a_link_to_both_twins() -> None:
     scene = Scene()
     scene.call("image-show", 200, 0, 100)
     scene.call("image-show", 200, 5, 100, connection_id=101)
     scene.session().texts(10, select(), "ROLLBACK")
     link = scene.play().link(select())
     assert link is not None
-    assert (link.call_id, link.link_class, link.score) == (2, INFERRED, 0.5)
-    assert link.evidence == ("image id", "nearest of 2")
+    assert (link.link_class, link.group_id, link.candidates) == (TWIN, 1, (1, 2))
+    assert link.score > 0.9
 
 
-def test_evidence_goes_before_nearness() -> None:
+def test_tie_of_calls_that_differ_is_inferred() -> None:
     scene = Scene()
     scene.call("image-show", 200, 0, 100)
-    scene.call("some-operation", 200, 5, 100, connection_id=101, image_id=None)
+    scene.call("image-download", 200, 5, 100, connection_id=101, target=f"/v2/images/{IMAGE}/file")
     scene.session().texts(10, select(), "ROLLBACK")
     link = scene.play().link(select())
     assert link is not None
-    assert (link.call_id, link.link_class, link.score) == (1, INFERRED, 1.0)
+    assert (link.link_class, link.group_id, link.candidates) == (INFERRED, None, ())
+    assert 0.4 < link.score < 0.9
 
 
 def test_window_is_that_of_the_innermost_hop() -> None:

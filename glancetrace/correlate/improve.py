@@ -1,0 +1,62 @@
+"""Mends a solution call by call: two calls at a time share their units anew, until no pair does better.
+
+A beam looks at all open calls at once and must forget most ways of sharing; when dozens of calls wait for the same
+image it may forget the best. Two calls alone have few ways, and all of them are kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from glancetrace.correlate.solve import Component, Model, Solution, solve
+
+__all__ = ["improve"]
+
+_SWEEPS = 4
+_BETTER = 0.01
+"""Gain (natural logarithm) from which another way is taken."""
+
+
+def improve(component: Component, solution: Solution, model: Model) -> bool:
+    """Change `solution.choice` where two calls can share their units better; tells whether anything changed."""
+    choice = solution.choice
+    shared: dict[tuple[int, int], None] = {}
+    for options in component.options:
+        calls = [call for call in options if call >= 0]
+        for index, one in enumerate(calls):
+            for other in calls[index + 1 :]:
+                shared[one, other] = None
+    changed_ever = False
+    dirty = {call for pair in shared for call in pair}
+    for _ in range(_SWEEPS):
+        changed: set[int] = set()
+        for one, other in shared:
+            if (one in dirty or other in dirty or one in changed or other in changed) and _share(
+                component, choice, (one, other), model
+            ):
+                changed |= {one, other}
+        if not changed:
+            break
+        changed_ever = True
+        dirty = changed
+    return changed_ever
+
+
+def _share(component: Component, choice: list[int], calls: tuple[int, int], model: Model) -> bool:
+    """Share the units of two calls anew."""
+    units = [number for number, call in enumerate(choice) if call in calls]
+    movable = [number for number in units if sum(call in component.options[number] for call in calls) > 1]
+    if not movable:
+        return False
+    place = {call: index for index, call in enumerate(calls)}
+    chosen = [component.units[number] for number in units]
+    facts = [component.calls[call] for call in calls]
+    options = [tuple(place[call] for call in component.options[number] if call in place) for number in units]
+    now: list[tuple[int, ...]] = [(place[choice[number]],) for number in units]
+    before = solve(Component(facts, chosen, now), model)
+    after = solve(Component(facts, chosen, options), model)
+    if after.worth <= before.worth + _BETTER:
+        return False
+    for number, call in zip(units, after.choice, strict=True):
+        choice[number] = calls[call]
+    return True
