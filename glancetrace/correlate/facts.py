@@ -24,6 +24,7 @@ _NEVER = 1 << 63
 _NONE: frozenset[str] = frozenset()
 _TASK_KEYS = (("tasks", "id"), ("task_info", "task_id"))
 _TASK_TABLES = frozenset(table for table, _column in _TASK_KEYS)
+_READING = frozenset({"GET", "HEAD"})
 _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "RELEASE"})
 
 
@@ -119,14 +120,21 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
         images=frozenset(i for i in images if i),
         created=call.operation == "image-create",
         sql=sql,
-        runs_anything=sql.scope == ANY,
+        runs_anything=sql.scope == ANY and not call.path_ids.get("image_id"),
         project_id=call.project_id or project_of.get(call.token or ""),
-        goes_on=bool(sql.writes) or sql.scope == ANY
-        if call.status_code is None
-        else sql.goes_on and call.status_code < 400,
+        goes_on=_goes_on(call, sql),
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
     )
+
+
+def _goes_on(call: ApiCall, sql: OperationSql) -> bool:
+    """Work of a call may go on after its response, or, without one, after its connection broke."""
+    if sql.scope == ANY and call.method in _READING:
+        return False
+    if call.status_code is None:
+        return bool(sql.writes) or sql.scope == ANY
+    return sql.goes_on and call.status_code < 400
 
 
 def _json_ids(body: Any) -> set[str | None]:
@@ -223,10 +231,12 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return f"{call.call.operation} runs no SQL"
     if unit.blank:
         return None
-    if unit.tasks and not sql.goes_on:
-        return f"{call.call.operation} has no task"
     if unit.images and call.images and not unit.images & call.images:
         return "names another image"
+    if sql.scope == ANY:
+        return None
+    if unit.tasks and not sql.goes_on:
+        return f"{call.call.operation} has no task"
     if sql.scope == IMAGE and (unit.reads_list or unit.inserts_image):
         return f"{call.call.operation} reads one image"
     if sql.scope == LIST and (unit.images - call.images):

@@ -6,8 +6,6 @@ image it may forget the best. Two calls alone have few ways, and all of them are
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from glancetrace.correlate.solve import Component, Model, Solution, solve
 
 __all__ = ["improve"]

@@ -68,6 +68,7 @@ GRAMMAR: dict[str, OperationSql] = {
     "member-update": _MEMBER_WRITE,
     "member-delete": _MEMBER_WRITE,
     "location-list": _READ_IMAGE,
+    "image-task-list": OperationSql(IMAGE, frozenset({"tasks"})),  # deletes expired tasks before it lists them
     "location-add": OperationSql(IMAGE, _SAVE | {"tasks", "task_info"}, frozenset({"active"}), goes_on=True),
     "schema-show": _NO_SQL,
     "version-list": _NO_SQL,

@@ -110,6 +110,7 @@ _FOLLOWERS: dict[str, dict[str, tuple[str, ...]]] = {
     "image-show": _READ,
     "image-download": _READ,
     "location-list": _READ,
+    "image-task-list": {START: ("img",), "img": ("tags", "members"), "tags": ("tasks",), "tasks": (END,)},
     "image-list": {START: ("list", "img"), "img": ("list",), "list": (END,)},
     "image-create": {START: ("create",), "create": ("img",), "img": ("tags",), "tags": ("tags", "members", END)},
     "image-upload": _SAVE,
