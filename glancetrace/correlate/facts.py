@@ -59,7 +59,7 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call. `kind` and `rows` are read when more than one call could have run
+    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks. `kind` and `rows` are read when more than one call could have run
     it, or when there is something to learn.
     """
 
@@ -75,6 +75,7 @@ class UnitFacts:
     request_ids: frozenset[str]
     blank: bool
     telling: bool
+    expires_tasks: bool = False
     known_kind: str | None = None
     known_rows: UnitRows | None = None
 
@@ -219,6 +220,7 @@ def _facts(
         request_ids=frozenset(value for value in request_ids if isinstance(value, str)),
         blank=blank,
         telling=True,
+        expires_tasks=any(change.table == "tasks" and change.row_id is None for change in of_tasks),
     )
 
 
@@ -245,6 +247,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return "is about an image that the call did not create"
     if unit.writes - sql.writes:
         return f"{call.call.operation} does not write {', '.join(sorted(unit.writes - sql.writes))}"
+    if unit.expires_tasks and not sql.expires_tasks:
+        return f"{call.call.operation} does not delete expired tasks"
     if unit.guarded_to - sql.status_to:
         return f"{call.call.operation} does not set {', '.join(sorted(unit.guarded_to - sql.status_to))}"
     return None

@@ -2,7 +2,7 @@
 
 Delays in a busy service spread over five orders of magnitude and have more than one hump (a thread that waits for its
 turn, a token that has to be validated), so they are counted in bins of their logarithm, four to a decade, smoothed over
-the neighbours. What is compared are densities per nanosecond. A pair of units seen rarely leans on all pairs.
+the neighbours and read off between them. What is compared are densities per nanosecond. A pair of units seen rarely leans on all pairs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class GapModel:
             densities = self._densities[place] = self._log_densities(place)
         if gap <= _SHORTEST:
             return densities[0] if gap > -_SHORTEST else densities[0] + _EARLY
-        return densities[_bin(gap)]
+        place_in_bins = min(_BINS - 1.0, 0.5 + _PER_DECADE * math.log10(gap / _SHORTEST))
+        lower = int(place_in_bins)
+        upper = min(_BINS - 1, lower + 1)
+        return densities[lower] + (place_in_bins - lower) * (densities[upper] - densities[lower])
 
     def _log_densities(self, place: Place) -> list[float]:
         shares = [1.0 / _BINS] * _BINS

@@ -55,6 +55,8 @@ def read_rows(statements: list[SqlStatement], reads_list: bool) -> UnitRows:
         if parsed is None or not parsed.shape.tables:
             continue
         table = parsed.shape.tables[0]
+        if table == "tasks" and statement.operation == "UPDATE":
+            projects.update(str(owner) for owner in parsed.equal_to("tasks", "owner"))
         if statement.operation == "SELECT":
             projects |= _projects(statement)
             if reads_list and table == "images":
@@ -76,7 +78,7 @@ def read_rows(statements: list[SqlStatement], reads_list: bool) -> UnitRows:
 
 
 def _projects(statement: SqlStatement) -> set[str]:
-    """Projects that an owner OR a member must be: Glance asks so for what the caller may see."""
+    """Projects that an owner OR a member must be, or whose tasks are read: so Glance asks for what a caller may see."""
     parsed = statement.parsed
     found: set[str] = set()
     if parsed is not None:
@@ -195,8 +197,6 @@ def _unlike_shown(answer: dict[str, Any], unit: UnitRows) -> str | None:
         for name, value in (unit.properties or {}).items():
             if name in answer and answer[name] != value and isinstance(answer[name], str):
                 return f"read another value of {name}"
-            if name not in answer and value is not None:
-                return f"read the property {name}"
     tags = answer.get("tags")
     if unit.tags is not None and isinstance(tags, list) and unit.tags != set(map(str, tags)):
         return "read other tags"

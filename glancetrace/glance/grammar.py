@@ -28,12 +28,14 @@ class OperationSql:
         writes: tables that it may write.
         status_to: statuses that it may give an image by a guarded UPDATE (`... AND images.status = 'from'`).
         goes_on: work of it may go on after its response.
+        expires_tasks: it deletes expired tasks, whosever they are.
     """
 
     scope: str
     writes: frozenset[str] = frozenset()
     status_to: frozenset[str] = frozenset()
     goes_on: bool = False
+    expires_tasks: bool = False
 
 
 _SAVE = frozenset({"images", "image_properties", "image_locations", "image_tags"})
@@ -68,7 +70,7 @@ GRAMMAR: dict[str, OperationSql] = {
     "member-update": _MEMBER_WRITE,
     "member-delete": _MEMBER_WRITE,
     "location-list": _READ_IMAGE,
-    "image-task-list": OperationSql(IMAGE, frozenset({"tasks"})),  # deletes expired tasks before it lists them
+    "image-task-list": OperationSql(IMAGE, frozenset({"tasks"}), expires_tasks=True),
     "location-add": OperationSql(IMAGE, _SAVE | {"tasks", "task_info"}, frozenset({"active"}), goes_on=True),
     "schema-show": _NO_SQL,
     "version-list": _NO_SQL,
