@@ -17,6 +17,8 @@ _BETTER = 0.01
 
 def improve(component: Component, solution: Solution, model: Model) -> bool:
     """Change `solution.choice` where two calls can share their units better; tells whether anything changed."""
+    if not solution.crowded:
+        return False
     choice = solution.choice
     shared: dict[tuple[int, int], None] = {}
     for options in component.options:
@@ -25,7 +27,7 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
             for other in calls[index + 1 :]:
                 shared[one, other] = None
     changed_ever = False
-    dirty = {call for pair in shared for call in pair}
+    dirty = set(solution.crowded)
     for _ in range(_SWEEPS):
         changed: set[int] = set()
         for one, other in shared:

@@ -57,11 +57,15 @@ class Component:
 
 @dataclass(slots=True)
 class Solution:
-    """For each unit of a component: the index of its call (-1: none), and the weight of each other call beside it."""
+    """For each unit of a component: the index of its call (-1: none), and the weight of each other call beside it.
+
+    `crowded`: calls that were open when there were too many ways to keep.
+    """
 
     choice: list[int]
     against: list[dict[int, float]]
     worth: float = 0.0
+    crowded: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,15 +105,16 @@ class _Beam:
         self._ways: list[_Way] = [(0.0, (), None)]
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
+        self._crowded: set[int] = set()
 
     def run(self) -> Solution:
         component = self._component
         calls = component.calls
-        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].end, -number))
+        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].start, -number))
         earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
         for place, number in enumerate(order):
             unit, options = component.units[number], component.options[number]
-            for call in [c for c in self._open if earliest[c] < place or calls[c].start > unit.end + CLOCK_SLACK]:
+            for call in [c for c in self._open if earliest[c] < place or calls[c].start > unit.start + CLOCK_SLACK]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -174,6 +179,8 @@ class _Beam:
                 if move is not None and score + move[0] >= lowest:
                     changed = (*all_of[:position], move[1], *all_of[position + 1 :])
                     _keep(ways, score + move[0], changed, _Step(step, unit_number, call))
+        if len(ways) > _WIDTH:
+            self._crowded.update(self._open)
         if ways:
             self._ways = _best(ways)
         else:  # whatever is done with it contradicts what comes later
@@ -220,7 +227,7 @@ class _Beam:
             for difference, other in step.worse or ():
                 _count_against(against, step, other, difference)
             step = step.before
-        return Solution(choice, against, best[0])
+        return Solution(choice, against, best[0], self._crowded)
 
 
 def _open_ended(call: CallFacts) -> bool:
