@@ -24,6 +24,7 @@ _NEVER = 1 << 63
 _NONE: frozenset[str] = frozenset()
 _TASK_KEYS = (("tasks", "id"), ("task_info", "task_id"))
 _TASK_TABLES = frozenset(table for table, _column in _TASK_KEYS)
+_REFUSED = frozenset({403, 404})
 _READING = frozenset({"GET", "HEAD"})
 _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "RELEASE"})
 
@@ -247,6 +248,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return "is about an image that the call did not create"
     if unit.writes - sql.writes:
         return f"{call.call.operation} does not write {', '.join(sorted(unit.writes - sql.writes))}"
+    if unit.writes and sql.checks_first and call.call.status_code in _REFUSED:
+        return f"{call.call.operation} was refused, and this writes"
     if unit.expires_tasks and not sql.expires_tasks:
         return f"{call.call.operation} does not delete expired tasks"
     if unit.guarded_to - sql.status_to:

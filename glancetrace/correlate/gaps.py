@@ -16,10 +16,10 @@ FIRST = "first"
 LAST = "last"
 
 _PER_DECADE = 4
-_SHORTEST = 100_000
+_SHORTEST = 250_000
 """ns that are not told apart any more: packets are not captured to the microsecond."""
 _BINS = 6 * _PER_DECADE + 1
-_TRUST = 4.0
+_TRUST = 1.0
 """Times a broader kind of gap counts beside the sightings of a narrower one."""
 _SMOOTH = (0.25, 0.5, 0.25)
 _EARLY = -7.0

@@ -29,6 +29,7 @@ class OperationSql:
         status_to: statuses that it may give an image by a guarded UPDATE (`... AND images.status = 'from'`).
         goes_on: work of it may go on after its response.
         expires_tasks: it deletes expired tasks, whosever they are.
+        checks_first: it writes nothing before it knows that the caller may, so 403 and 404 come without a write.
     """
 
     scope: str
@@ -36,11 +37,12 @@ class OperationSql:
     status_to: frozenset[str] = frozenset()
     goes_on: bool = False
     expires_tasks: bool = False
+    checks_first: bool = False
 
 
 _SAVE = frozenset({"images", "image_properties", "image_locations", "image_tags"})
 _READ_IMAGE = OperationSql(IMAGE)
-_MEMBER_WRITE = OperationSql(IMAGE, frozenset({"image_members"}))
+_MEMBER_WRITE = OperationSql(IMAGE, frozenset({"image_members"}), checks_first=True)
 _NO_SQL = OperationSql(NOTHING)
 
 GRAMMAR: dict[str, OperationSql] = {
@@ -58,12 +60,12 @@ GRAMMAR: dict[str, OperationSql] = {
         frozenset({"importing", "active", "queued", "uploading", "saving", "deleted"}),
         goes_on=True,
     ),
-    "image-update": OperationSql(IMAGE, _SAVE, frozenset({"active", "queued"})),
-    "image-deactivate": OperationSql(IMAGE, _SAVE, frozenset({"deactivated"})),
-    "image-reactivate": OperationSql(IMAGE, _SAVE, frozenset({"active"})),
+    "image-update": OperationSql(IMAGE, _SAVE, frozenset({"active", "queued"}), checks_first=True),
+    "image-deactivate": OperationSql(IMAGE, _SAVE, frozenset({"deactivated"}), checks_first=True),
+    "image-reactivate": OperationSql(IMAGE, _SAVE, frozenset({"active"}), checks_first=True),
     "image-delete": OperationSql(IMAGE, _SAVE | {"image_members"}, frozenset({"deleted", "pending_delete"})),
-    "image-tag-add": OperationSql(IMAGE, _SAVE),
-    "image-tag-delete": OperationSql(IMAGE, _SAVE),
+    "image-tag-add": OperationSql(IMAGE, _SAVE, checks_first=True),
+    "image-tag-delete": OperationSql(IMAGE, _SAVE, checks_first=True),
     "member-list": _READ_IMAGE,
     "member-show": _READ_IMAGE,
     "member-create": _MEMBER_WRITE,
