@@ -60,8 +60,8 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks. `kind` and `rows` are read when more than one call could have run
-    it, or when there is something to learn.
+    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks. `kind` and `rows` are
+    read when more than one call could have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork

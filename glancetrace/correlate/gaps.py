@@ -2,7 +2,8 @@
 
 Delays in a busy service spread over five orders of magnitude and have more than one hump (a thread that waits for its
 turn, a token that has to be validated), so they are counted in bins of their logarithm, four to a decade, smoothed over
-the neighbours and read off between them. What is compared are densities per nanosecond. A pair of units seen rarely leans on all pairs.
+the neighbours and read off between them. What is compared are densities per nanosecond. A pair of units seen rarely
+leans on all pairs.
 """
 
 from __future__ import annotations

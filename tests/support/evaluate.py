@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ Figures = dict[str, Any]
 Document = Mapping[str, Any]
 
 _SETUP = re.compile(r"^\s*(SET |SHOW VARIABLES|SELECT VERSION|SELECT DATABASE|SELECT @@|SELECT 1\s*$)", re.IGNORECASE)
+_SCORES = (0.0, 0.5, 0.7, 0.9, 0.99)
+"""Lower bounds of the scores that are counted together; a link to twins is right if one of them it is."""
 _CALL_WINDOW = 2_000_000_000
+_LOSSY_WINDOW = 100_000_000
 _EXAMPLES = 3
 
 
@@ -31,16 +35,23 @@ def evaluate(folder: Path, document: Document) -> Figures:
     return judge(read_truth(folder), document)
 
 
-def judge(truth: Truth, document: Document) -> Figures:
-    """As `evaluate`, of truth that is read already."""
+def judge(truth: Truth, document: Document, *, lossy: bool = False) -> Figures:
+    """As `evaluate`, of truth that is read already.
+
+    Args:
+        truth: what was true. document: the result.
+        lossy: packets are missing, so a call may be missing, and its neighbour must not be taken for it.
+    """
     figures: Figures = {}
-    matched = _match_calls(truth, document, figures)
+    matched = _match_calls(truth, document, figures, lossy)
     owners = _match_statements(truth, document, figures)
     links: dict[int, Row] = {}
     for link in document["links"]:
         links.setdefault(link["statement_id"], link)
+    attribution = _Attribution(document, matched)
     for service in ("glance", "keystone"):
-        _Attribution(document, matched).count(service, owners, links, figures)
+        attribution.count(service, owners, links, figures)
+    attribution.count_causes(owners, figures)
     foreign = [row for row in document["statements"] if row.get("service") not in ("glance", "keystone", None)]
     figures["foreign_statements"] = len(foreign)
     figures["foreign_linked"] = sum(row["id"] in links for row in foreign)
@@ -52,7 +63,7 @@ def _port(endpoint: str) -> int:
     return int(endpoint.rsplit(":", 1)[1])
 
 
-def _match_calls(truth: Truth, document: Document, figures: Figures) -> dict[int, Row]:
+def _match_calls(truth: Truth, document: Document, figures: Figures, lossy: bool = False) -> dict[int, Row]:
     """Id of an outermost call of the document -> the client's own record of it."""
     seen: dict[int, list[Row]] = defaultdict(list)
     for call in document["api_calls"]:
@@ -68,7 +79,7 @@ def _match_calls(truth: Truth, document: Document, figures: Figures) -> dict[int
     for port, calls in made.items():
         left = sorted(seen.get(port, []), key=lambda c: (parse_time(c["ts"]), c["first_frame"] or 0))
         for record in sorted(calls, key=lambda c: int(c["start_ns"])):
-            call = _nearest_call(record, left)
+            call = _nearest_call(record, left, lossy)
             if call is None:
                 wrong.append((record["method"], request_path(record["url"]), "missing"))
                 continue
@@ -86,12 +97,16 @@ def _match_calls(truth: Truth, document: Document, figures: Figures) -> dict[int
     return matched
 
 
-def _nearest_call(record: Row, calls: list[Row]) -> Row | None:
+def _nearest_call(record: Row, calls: list[Row], lossy: bool) -> Row | None:
     def distance(call: Row) -> int:
         return abs(parse_time(call["ts"]) - int(record["start_ns"]))
 
-    near = [call for call in calls if call["method"] == record["method"] and distance(call) < _CALL_WINDOW]
+    window = _LOSSY_WINDOW if lossy else _CALL_WINDOW
+    near = [call for call in calls if call["method"] == record["method"] and distance(call) < window]
     same = [call for call in near if call["target"] == request_path(record["url"])]
+    if lossy:
+        near = []
+        same = [call for call in same if call["status_code"] in (None, record.get("status"))]
     return min(same or near, key=distance, default=None)
 
 
@@ -126,6 +141,7 @@ class _Attribution:
     """Compares the call that a statement was linked to with the call that ran it."""
 
     def __init__(self, document: Document, matched: dict[int, Row]) -> None:
+        self.document = document
         self.calls = {call["id"]: call for call in document["api_calls"]}
         self.matched = matched
         self.call_of = {record["wsgi"]: call for call, record in matched.items() if record.get("wsgi")}
@@ -152,6 +168,8 @@ class _Attribution:
         linked: dict[int, set[int]] = defaultdict(set)
         by_class: Counter[str] = Counter()
         right_by_class: Counter[str] = Counter()
+        scored: Counter[float] = Counter()
+        right_scored: Counter[float] = Counter()
         for statement, record in owners.items():
             if record.get("service") != service or record["cmd"] == "PING" or _SETUP.match(record["sql"]):
                 continue
@@ -176,6 +194,11 @@ class _Attribution:
                 if link:
                     by_class[link["class"]] += 1
                     right_by_class[link["class"]] += call == owner
+                if link and link["class"] in ("inferred", "twin"):
+                    of_group = owner in map(self.root, link.get("candidates") or ())
+                    floor = max(bound for bound in _SCORES if bound <= link.get("score", 1.0))
+                    scored[floor] += 1
+                    right_scored[floor] += call == owner or of_group
         if not wanted:
             return
         statements = sum(map(len, wanted.values()))
@@ -190,7 +213,24 @@ class _Attribution:
         figures[f"{service}_async_truth"] = total["async"]
         figures[f"{service}_background_adopted"] = total["adopted"]
         figures[f"{service}_n"] = statements
+        figures[f"{service}_by_score"] = {
+            f"{floor:g}": f"{right_scored[floor]}/{scored[floor]}" for floor in sorted(scored)
+        }
         figures[f"{service}_by_class"] = {name: f"{right_by_class[name]}/{n}" for name, n in by_class.items()}
+
+    def count_causes(self, owners: dict[int, Row], figures: Figures) -> None:
+        """Status changes whose call is the one that ran the statement, and intervals of an image that overlap."""
+        right = of = overlaps = 0
+        for image in self.document["images"]:
+            for change in image["transitions"]:
+                record = owners.get(change.get("statement_id") or 0, {})
+                owner = self.call_of.get(record.get("wsgi") or record.get("origin") or "")
+                if owner is not None:
+                    of += 1
+                    right += change.get("call_id") is not None and self.root(change["call_id"]) == owner
+            spans = [(parse_time(row["ts"]), row["dur"]) for row in image.get("intervals", ())]
+            overlaps += sum(dur is None or ts + dur > after for (ts, dur), (after, _) in pairwise(spans))
+        figures["causes_right"], figures["causes_truth"], figures["intervals_overlapping"] = right, of, overlaps
 
 
 def _judge_images(truth: Truth, document: Document, figures: Figures) -> None:
