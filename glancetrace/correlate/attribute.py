@@ -9,6 +9,7 @@ and image ids; the rest stays without a parent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import attrgetter
 
 from glancetrace.correlate.candidates import Candidates, OpenCalls, find_candidates
@@ -101,7 +102,8 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
         rejected = {id(candidates.unit): candidates.rejected for candidates in unclear}
         for settled in settle(certain, unclear, stray):
             _choose(settled, rejected, choices)
-    return [link for unit in units for link in _links(unit, choices, id(unit) in alone)]
+    before = {id(unit.next_unit): unit for unit in units if unit.next_unit is not None}
+    return [link for unit in units for link in _links(unit, choices, id(unit) in alone, before.get(id(unit)))]
 
 
 def _only_choice(candidates: Candidates) -> Choice:
@@ -185,14 +187,14 @@ def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
     return support
 
 
-def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool) -> list[Link]:
+def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool, before: UnitOfWork | None = None) -> list[Link]:
     """Links of a unit's statements; set-up goes to whoever used the new connection next.
 
     Without a call the statements are background work if they ran `alone`, with no call open that they could be of.
     """
     choice = choices.get(id(unit))
     if unit.setup:
-        choice = _opener(unit, choices)
+        choice = _opener(unit, choices) if _sets_up(unit) or before is None else _rest(before, choices)
     if choice is None:
         for statement in unit.statements:
             if statement.kind == "request":
@@ -215,6 +217,16 @@ def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool) -> list[Li
     ]
 
 
+def _sets_up(unit: UnitOfWork) -> bool:
+    """It is more than the end of a transaction whose beginning was lost."""
+    return not unit.statements[0].command.after_gap or any(s.kind == "setup" for s in unit.statements)
+
+
+def _rest(before: UnitOfWork, choices: dict[int, Choice]) -> Choice | None:
+    """The call of the unit before missing bytes, for what follows them ends it."""
+    return _lesser(choices.get(id(before)), "ends the unit before the missing bytes")
+
+
 def _opener(unit: UnitOfWork, choices: dict[int, Choice]) -> Choice | None:
     """The call that opened a connection: it has the first unit after the set-up `unit` that is more than set-up."""
     following = unit.next_unit
@@ -222,11 +234,13 @@ def _opener(unit: UnitOfWork, choices: dict[int, Choice]) -> Choice | None:
         return None
     while following is not None and following.setup:
         following = following.next_unit
-    first = choices.get(id(following))
-    if first is None:
+    return _lesser(choices.get(id(following)), "first to use the new connection")
+
+
+def _lesser(choice: Choice | None, evidence: str) -> Choice | None:
+    """The same call, for a reason that is less sure."""
+    if choice is None:
         return None
-    evidence = ("first to use the new connection",)
-    score = min(first.score, _OPENER)
-    return Choice(
-        first.call, INFERRED, score, evidence, first.relation, first.rejected, first.group_id, first.candidates
-    )
+    link_class = choice.link_class if choice.link_class == TWIN else INFERRED
+    score = min(choice.score, _OPENER)
+    return replace(choice, link_class=link_class, score=score, evidence=(evidence,))
