@@ -11,10 +11,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from glancetrace.capture.index import PacketIndex
-from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, open_captures
+from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
+from glancetrace.capture.sample import sample
 from glancetrace.errors import UsageError
 from glancetrace.glance.calls import make_body_policy
 from glancetrace.glance.database import wanted_columns
@@ -30,8 +31,11 @@ from glancetrace.mysql.recognise import looks_like_mysql
 from glancetrace.mysql.resultset import DefinitionsCache
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import FROM_CLIENT, Connection, Run
+from glancetrace.net.share import Share, share_out
 from glancetrace.net.verdict import Verdict
+from glancetrace.packing import Rows
 from glancetrace.trace import Accounting, ConnectionRow
+from glancetrace.workers import Worker, join_rows, start_worker
 
 __all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "decode"]
 
@@ -52,7 +56,8 @@ class Options:
         hashes: names of further hashes of image data, beside md5 and sha512.
         reveal: show secrets.
         progress: called with bytes read so far and bytes in all (None when not known).
-        block_size: bytes of capture that are read at a time; the result does not depend on it.
+        block_size: bytes of capture that are read at a time. jobs: processes that decode, where it is worth while
+            and the input are files; the others are forked. The result does not depend on either.
     """
 
     ports: Mapping[int, str] = field(default_factory=lambda: dict(DEFAULT_PORTS))
@@ -60,6 +65,7 @@ class Options:
     reveal: bool = False
     progress: Callable[[int, int | None], None] | None = None
     block_size: int = BLOCK_SIZE
+    jobs: int = 1
 
 
 @dataclass(slots=True)
@@ -73,6 +79,12 @@ class Decoded:
     commands: list[tuple[MysqlCommand, Connection]]
     connections: list[ConnectionRow]
     connection_count: int
+    workers: list[Worker] = field(default_factory=list)
+
+    def close(self) -> None:
+        """No digest is asked for any more: let the processes go that make them."""
+        for worker in self.workers:
+            worker.close()
 
 
 class _ConnectionDecoder:
@@ -230,20 +242,104 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
     names = _as_list(paths)
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
+    shares = _shares(names, options)
+    decoded = _decode_shares(names, options, shares) if len(shares) > 1 else None
+    return decoded or _decode_alone(names, options, pool)
+
+
+def _decode_alone(names: list[str], options: Options, pool: HashPool | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
+    accounting, rows = _decode_share(reader, issues, issues, options, pool)
+    return _decoded(reader, issues, accounting, rows, [])
+
+
+def _decode_share(
+    reader: CaptureReader,
+    capture_issues: IssueLog,
+    issues: IssueLog,
+    options: Options,
+    pool: HashPool | None = None,
+    share: Share | None = None,
+) -> tuple[Accounting, Rows]:
+    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
     with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = _Stage(options, issues, hashes)
-        reassembler = TcpReassembler(stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge)
-        accounting = _read(reader, reassembler, issues, options)
-    totals = reassembler.accounting
+        reassembler = TcpReassembler(
+            stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge, share=share
+        )
+        accounting = _read(reader, reassembler, capture_issues, options)
+    connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
-    accounting.stream_bytes_decoded = totals.decoded_bytes - skipped
-    accounting.stream_bytes_skipped = totals.skipped_bytes + skipped
+    told = [] if share is None else issues.rows()
+    return accounting, Rows(
+        reader.packets,
+        reassembler.accounting,
+        reassembler.first_frames,
+        told,
+        stage.exchanges,
+        stage.commands,
+        connections,
+        skipped,
+    )
+
+
+def _decoded(
+    reader: CaptureReader, issues: IssueLog, accounting: Accounting, rows: Rows, workers: list[Worker]
+) -> Decoded:
+    totals = rows.accounting
+    accounting.stream_bytes_decoded = totals.decoded_bytes - rows.skipped
+    accounting.stream_bytes_skipped = totals.skipped_bytes + rows.skipped
     accounting.stream_bytes_missing = totals.missing_bytes
     accounting.stream_bytes = totals.decoded_bytes + totals.skipped_bytes + totals.missing_bytes
-    rows = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
-    return Decoded(reader, issues, accounting, stage.exchanges, stage.commands, rows, totals.connections)
+    return Decoded(
+        reader, issues, accounting, rows.exchanges, rows.commands, rows.connections, totals.connections, workers
+    )
+
+
+_WORTH_SHARING = 8 << 20
+"""Bytes of captures, as they lie on disk, that are worth a second process."""
+
+
+def _shares(names: list[str], options: Options) -> Sequence[Share]:
+    """How the connections are shared out among processes; none where one process does it all.
+
+    Only files can be read by several.
+    """
+    if options.jobs < 2 or not hasattr(os, "fork"):
+        return ()
+    paths = expand(names)
+    if not all(map(os.path.isfile, paths)) or sum(map(os.path.getsize, paths)) < _WORTH_SHARING:
+        return ()
+    index = PacketIndex(IssueLog())
+    sql_ports = frozenset(port for port, service in options.ports.items() if service == "mysql")
+    largest = max(paths, key=os.path.getsize)
+    return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs)
+
+
+def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) -> Decoded | None:
+    """Decode with a process per share, this one being the first; None when they do not come to one result."""
+
+    def decode_share(share: Share) -> Rows:
+        ignored = IssueLog()  # the first one tells them
+        reader = open_captures(names, ignored, block_size=options.block_size)
+        return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), share=share)[1]
+
+    workers = [start_worker(decode_share, share) for share in shares[1:]]
+    try:
+        issues = IssueLog()
+        reader = open_captures(names, issues, block_size=options.block_size)
+        accounting, rows = _decode_share(reader, issues, IssueLog(), options, share=shares[0])
+        others = [worker.rows() for worker in workers]
+        parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
+        if len(parts) < len(shares):
+            return None
+        decoded = _decoded(reader, issues, accounting, join_rows(parts, issues), workers)
+        workers = []
+        return decoded
+    finally:
+        for worker in workers:
+            worker.close()
 
 
 def _read(reader: CaptureReader, reassembler: TcpReassembler, issues: IssueLog, options: Options) -> Accounting:

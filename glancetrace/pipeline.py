@@ -67,6 +67,7 @@ def analyze(paths: Paths, options: Options | None = None) -> Trace:
             for stage in STAGES:
                 stage(draft)
         finally:
+            decoded.close()
             if collecting:
                 gc.enable()
     return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
@@ -124,7 +125,7 @@ def _take_statements(draft: _Draft) -> None:
     for command, connection in draft.decoded.commands:
         grouped[connection].append(command)
     by_connection: dict[int, list[SqlStatement]] = {}
-    for connection, commands in grouped.items():
+    for connection, commands in sorted(grouped.items(), key=lambda item: item[0].id):
         statements = by_connection[connection.id] = reader.read(commands, connection)
         settle_connection(statements, closed=bool(connection.closed))
     draft.by_connection = fold_proxied(by_connection)

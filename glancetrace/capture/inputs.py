@@ -22,7 +22,7 @@ from glancetrace.capture.source import ByteSource, open_source
 from glancetrace.errors import InputError
 from glancetrace.issues import IssueLog
 
-__all__ = ["BLOCK_SIZE", "CaptureFile", "CaptureReader", "Secret", "open_captures"]
+__all__ = ["BLOCK_SIZE", "CaptureFile", "CaptureReader", "Secret", "expand", "open_captures"]
 
 BLOCK_SIZE = 4 << 20
 """Bytes of capture in a block."""
@@ -57,8 +57,12 @@ def _natural_key(path: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", path)]
 
 
-def _expand(paths: Sequence[str]) -> list[str]:
-    """Patterns become the files that match; each file once."""
+def expand(paths: Sequence[str]) -> list[str]:
+    """Patterns become the files that match; each file once.
+
+    Raises:
+        InputError: nothing matches a pattern.
+    """
     expanded: dict[str, str] = {}
     for path in paths:
         matches = [path]
@@ -139,7 +143,7 @@ class CaptureReader:
     """
 
     def __init__(self, paths: Sequence[str], issues: IssueLog, block_size: int) -> None:
-        names = _expand(paths)
+        names = expand(paths)
         if not names:
             raise InputError("no capture is given", action="name a file, or - for standard input")
         self._issues = issues

@@ -61,12 +61,13 @@ def format_option(*formats: str) -> Callable[[Callback], Callback]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress."""
+    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress, jobs."""
 
     ports: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     reveal: bool = False
     progress: bool = True
+    jobs: int | None = None
 
     def port_map(self) -> dict[int, str]:
         """Port -> service: the defaults, and what was asked for.
@@ -99,6 +100,7 @@ class Reading:
                 hashes=hashes,
                 reveal=self.reveal,
                 progress=bar if bar.enabled else None,
+                jobs=self.jobs or min(2, _cores()),
             )
             trace = analyze(list(paths), options)
         kept = click.get_current_context().obj
@@ -167,6 +169,13 @@ class Showing:
         return Target(self.output, paths)
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 _READING = (
     option(
         "--port",
@@ -183,6 +192,13 @@ _READING = (
         metavar="NAME",
         section="Reading",
         help="Hash uploads with this algorithm too (sha256, ...); may be repeated.",
+    ),
+    option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        section="Reading",
+        help="Decode in so many processes; else in two where there are two cores and it is worth while.",
     ),
     option("--no-progress", is_flag=True, section="Reading", help="No progress bar."),
     option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output."),
@@ -217,9 +233,15 @@ def takes_reading(command: Callback) -> Callback:
 
     @functools.wraps(command)
     def collected(
-        *, ports: tuple[str, ...], hashes: tuple[str, ...], no_progress: bool, reveal: bool, **rest: Any
+        *,
+        ports: tuple[str, ...],
+        hashes: tuple[str, ...],
+        jobs: int | None,
+        no_progress: bool,
+        reveal: bool,
+        **rest: Any,
     ) -> Any:
-        return command(reading=Reading(ports, hashes, reveal, not no_progress), **rest)
+        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs), **rest)
 
     return with_options(collected, _READING)
 
