@@ -2,9 +2,9 @@
 
 `python -m tests.bench.speed [--runs N] [CAPTURE ...]`: without captures, the sample of 16 clients and a generated
 upload of 1 GB. The reference only prints frame numbers, SQL and URIs; it decodes without reassembly where there are
-uploads, since with it its time grows with the square of the body (the sample has small ones: both ways are timed). Whole commands are timed, start-up included, in
-turns; figures are medians. A reference that fails or times out fails the benchmark. Modules are compiled beforehand, as
-pip does when it installs them.
+uploads, since with it its time grows with the square of the body (those of the sample are small: both ways are timed).
+Whole commands are timed, start-up included, in turns; figures are medians. A reference that fails or times out fails
+the benchmark. Modules are compiled beforehand, as pip does when it installs them.
 """
 
 from __future__ import annotations
