@@ -23,6 +23,7 @@ class FormatReader(Protocol):
     """Reads one capture file; attributes as described at `glancetrace.capture.pcap.PcapReader`."""
 
     format: str
+    source: ByteSource
     secrets: list[tuple[int, bytes]]
     names: dict[str, str]
     problems: list[tuple[str, int]]
