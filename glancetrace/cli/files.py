@@ -86,7 +86,7 @@ def info(paths: tuple[str, ...], form: str, showing: Showing, reading: Reading) 
     section="Pieces",
     help="Wait with each cut until no exchange is under way, 20,000 packets at the most.",
 )
-@option("--with-context", is_flag=True, section="Pieces", help="--by image, call: with all hops, and handshakes.")
+@option("--with-context", is_flag=True, section="Pieces", help="With all hops and handshakes (--by image, call).")
 @option("--utc", is_flag=True, section="Pieces", help="Times in names are UTC, so they are the same everywhere.")
 @option("-r", "--keep", is_flag=True, section="Packets", help="Keep FRAMES (7, 7-12, 7-) instead of dropping them.")
 @option("-A", "--start", metavar="TIME", section="Packets", help="Only packets from then on.")
