@@ -26,7 +26,6 @@ __all__ = ["Worker", "join_rows", "start_worker"]
 
 _HEADER = 8
 _PIPE_SIZE = 1 << 20
-_READ = 1 << 20
 
 Decode = Callable[[Share], Rows]
 """Decodes a share of the connections; called in the worker."""
@@ -69,18 +68,19 @@ class Worker:
             with suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
 
-    def _message(self) -> bytes | None:
+    def _message(self) -> bytearray | None:
         header = self._read(_HEADER)
         return None if header is None else self._read(int.from_bytes(header, "little"))
 
-    def _read(self, size: int) -> bytes | None:
-        data = bytearray()
-        while self._pipe is not None and len(data) < size:
-            piece = os.read(self._pipe, min(_READ, size - len(data)))
-            if not piece:
+    def _read(self, size: int) -> bytearray | None:
+        data = bytearray(size)
+        rest = memoryview(data)
+        while self._pipe is not None and rest:
+            count = os.readv(self._pipe, [rest])
+            if not count:
                 return None
-            data += piece
-        return bytes(data) if len(data) == size else None
+            rest = rest[count:]
+        return None if rest else data
 
 
 def start_worker(decode: Decode, share: Share) -> Worker:
@@ -117,9 +117,10 @@ def _enlarge(pipe: int) -> None:
 
 
 def _send(pipe: int, data: bytes) -> None:
-    rest = memoryview(len(data).to_bytes(_HEADER, "little") + data)
-    while rest:
-        rest = rest[os.write(pipe, rest) :]
+    for part in (len(data).to_bytes(_HEADER, "little"), data):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(pipe, rest) :]
 
 
 def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:

@@ -19,8 +19,8 @@ from glancetrace.issues import IssueLog
 __all__ = ["sample"]
 
 _HEADER_LEN = 24
-_PIECES = 6
-_PIECE_SIZE = 128 << 10
+_PIECES = 16
+_PIECE_SIZE = 48 << 10
 
 
 class _Nothing(RawSource):

@@ -1,13 +1,14 @@
 """Which connections are decoded by whom, when several processes decode one capture.
 
 Every process reads and indexes the whole capture and takes its own connections out of it. Whose a connection is follows
-from its endpoints alone, so nothing has to be agreed on or remembered. The last worker takes everything that is not
-MySQL, since equal image data on several connections are hashed once there, and as much of the rest as makes its share
-of the packets equal to the others'.
+from its endpoints, so nothing has to be agreed on: those that a sample of the capture shows are dealt out by their
+packets, any other by a hash. The last worker takes everything that is not MySQL, since equal image data on several
+connections are hashed once there.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
@@ -15,15 +16,14 @@ from zlib import crc32
 import numpy as np
 
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.net.grouping import FlowGroups, FlowKey
+from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 
 __all__ = ["Share", "share_out"]
 
-_RANGE = 1 << 16
 _OTHER_WEIGHT = 2.0
 """Work for a packet that is not MySQL's, in units of one that is."""
-_LAST = 0.9
-"""The last worker's share of an equal one: its rows, and those of others, have to come to the first one yet."""
+_SENT_WEIGHT = 1.4
+"""Work for a packet of MySQL's whose rows have to come to the first worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,25 @@ class Share:
 
     Attributes:
         worker: whose share it is, from 0; count: how many workers there are.
-        sql_ports: server ports of MySQL. last_sql: part of the MySQL connections that the last worker takes, 0 to 1.
+        sql_ports: server ports of MySQL.
+        dealt: MySQL connections that the sample shows -> worker.
+        alone: the last worker has enough to do with what is not MySQL.
     """
 
     worker: int
     count: int
     sql_ports: frozenset[int]
-    last_sql: float
+    dealt: dict[FlowKey, int]
+    alone: bool
 
     def owner(self, key: FlowKey) -> int:
         """Worker that decodes the connections between two endpoints."""
-        last = self.count - 1
         if key[3] not in self.sql_ports and key[6] not in self.sql_ports:
-            return last
-        point = crc32(repr(key).encode()) % _RANGE / _RANGE
-        if point < self.last_sql:
-            return last
-        return min(int((point - self.last_sql) / (1 - self.last_sql) * last), last - 1)
+            return self.count - 1
+        worker = self.dealt.get(key)
+        if worker is None:
+            worker = crc32(repr(key).encode()) % (self.count - self.alone)
+        return worker
 
     def own(self, groups: FlowGroups) -> FlowGroups:
         """The flows of a block that are this worker's."""
@@ -67,12 +69,21 @@ def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: 
     Reading and indexing is done by each of them, so a worker must take a good part of the connections' packets, and
     hashing image data keeps the cores busy without any help.
     """
-    ports = np.array(sorted(sql_ports))
-    total = float(sum(map(len, sample)))
-    sql = float(sum((np.isin(block.sport, ports) | np.isin(block.dport, ports)).sum() for block in sample))
-    other = (total - sql) * _OTHER_WEIGHT
-    if count < 2 or not total or sql < total / 4:
+    packets: Counter[FlowKey] = Counter()
+    for block in sample:
+        if len(block):
+            groups = group_flows(block)
+            sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
+            packets.update(dict(zip(groups.keys, sizes, strict=True)))
+    sql = {key: size for key, size in packets.items() if not sql_ports.isdisjoint((key[3], key[6]))}
+    total, of_sql = packets.total(), sum(sql.values())
+    if count < 2 or not total or of_sql < total / 4:
         return []
-    equal = (sql + other) / count
-    last_sql = max(0.0, (equal * _LAST - other) / sql)
-    return [Share(worker, count, sql_ports, last_sql) for worker in range(count)]
+    loads = [0.0] * (count - 1) + [(total - of_sql) * _OTHER_WEIGHT]
+    dealt: dict[FlowKey, int] = {}
+    for key in sorted(sql, key=lambda key: (-sql[key], key)):
+        ahead = [load + sql[key] * (_SENT_WEIGHT if worker else 1) for worker, load in enumerate(loads)]
+        worker = dealt[key] = ahead.index(min(ahead))
+        loads[worker] = ahead[worker]
+    alone = loads[-1] == (total - of_sql) * _OTHER_WEIGHT
+    return [Share(worker, count, sql_ports, dealt, alone) for worker in range(count)]
