@@ -25,6 +25,8 @@ public_endpoint = {public}
 log_file = {log}/keystone-oslo.log
 [database]
 connection = {url}
+[identity]
+password_hash_rounds = 4
 [token]
 provider = fernet
 [fernet_tokens]

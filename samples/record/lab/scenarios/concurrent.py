@@ -31,12 +31,13 @@ def run(lab: Lab) -> None:
     crowd = Crowd(lab)
     with lab.calls.labelled("hot", "hot"):
         owner = Strand(lab)
-        crowd.tokens["admin"] = owner.token
+        crowd.tokens = {"admin": owner.token, **{user: lab.token(user, owner.api) for user in PROJECTS}}
         for number in range(HOT):
             image = owner.create(f"hot-{number}", visibility="public")
             owner.upload(image, random.Random(number).randbytes(40_000))
             crowd.hot.append(image)
-    threads = [threading.Thread(target=Client(crowd, number).run) for number in range(lab.clients)]
+    clients = [Client(crowd, number) for number in range(lab.clients)]
+    threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -52,7 +53,11 @@ class Crowd:
         self.images: list[str] = []
         self.tokens: dict[str, str] = {}
         self.lock = threading.Lock()
-        self.end = time.monotonic() + lab.seconds
+        self.end = 0.0
+        self.ready = threading.Barrier(lab.clients, action=self.begin)
+
+    def begin(self) -> None:
+        self.end = time.monotonic() + self.lab.seconds
 
 
 class Client:
@@ -87,8 +92,7 @@ class Client:
         lab = self.crowd.lab
         with lab.calls.labelled("start", self.client):
             self.strand = Strand(lab, self.user, self.token())
-        with self.crowd.lock:
-            self.crowd.tokens[self.user] = self.strand.token
+        self.crowd.ready.wait()
         step = 0
         while time.monotonic() < self.crowd.end:
             step += 1
@@ -102,10 +106,9 @@ class Client:
                 time.sleep(self.random.random() * 0.05)
 
     def token(self) -> str | None:
-        """Every other client of a user works with the token that one before it was given."""
-        shared = self.number // len(USERS) % 2
-        with self.crowd.lock:
-            return self.crowd.tokens.get(self.user) if shared else None
+        """Some clients of a user share a token; the others log in for one of their own."""
+        own_token = self.number // len(USERS) % 4 == 1
+        return None if own_token else self.crowd.tokens[self.user]
 
     def image(self) -> str:
         """An image to work on: a hot one, one of one's own, anyone's."""
