@@ -13,28 +13,43 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.capture import Capture
+    from lab.session import Lab
 
 HERE = Path(__file__).resolve()
 SCENARIOS = ("article", "concurrent", "failures", "import")
+CLIENTS = {"concurrent": 16, "import": 4}  # unless said otherwise
 INSIDE = "GLANCE_LAB_INSIDE"
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="record", description=__doc__.splitlines()[0])
     parser.add_argument("scenario", choices=SCENARIOS, help="what the clients do")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write, made if missing")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write, made if missing"
+    )
     parser.add_argument("--name", help="name of the capture file [the scenario's]")
     parser.add_argument("--era", type=int, choices=(1, 2, 3), default=3, help="Glance 26, 30 or 33 [%(default)s]")
     parser.add_argument("--tls", choices=("1.2", "1.3"), help="TLS towards the clients, with keylog.txt")
     parser.add_argument("--ports", help="ports to capture, by commas [13000,13292,3306,9292,5000]")
     parser.add_argument("--mysql-proxy", action="store_true", help="HAProxy before MariaDB, both legs captured")
-    parser.add_argument("--foreign", action="store_true", help="services with schemas nova and neutron use the server too")
+    parser.add_argument(
+        "--foreign", action="store_true", help="services with schemas nova and neutron use the server too"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes of each service [%(default)s]")
     parser.add_argument("--threads", type=int, default=4, help="threads of each process under gunicorn [%(default)s]")
-    parser.add_argument("--cold", action="store_true", help="no requests before the capture: logins to MariaDB are in it")
-    parser.add_argument("--clients", type=int, default=16, help="concurrent: clients [%(default)s]")
-    parser.add_argument("--hot", type=float, default=0.2, help="concurrent: share of calls on three images [%(default)s]")
+    parser.add_argument(
+        "--cold", action="store_true", help="no requests before the capture: logins to MariaDB are in it"
+    )
+    parser.add_argument("--clients", type=int, help="concurrent, import: clients [16, 4]")
+    parser.add_argument(
+        "--hot", type=float, default=0.2, help="concurrent: share of calls on three images [%(default)s]"
+    )
     parser.add_argument("--seconds", type=float, default=10, help="concurrent: how long [%(default)s]")
     parser.add_argument("--seed", type=int, default=1, help="of the clients' choices [%(default)s]")
     parser.add_argument("--keep-logs", action="store_true", help="keep the services' logs, in DIR/logs")
@@ -111,7 +126,8 @@ def build_and_record(chosen: argparse.Namespace, python: Path, glance_python: Pa
         os.environ["SSLKEYLOGFILE"] = str(output / "keylog.txt")
     calls = CallLog()
     calls.watch()
-    lab = Lab(calls, scheme, chosen.seed, chosen.clients, chosen.hot, chosen.seconds)
+    clients = chosen.clients or CLIENTS.get(chosen.scenario, 1)
+    lab = Lab(calls, scheme, chosen.seed, clients, chosen.hot, chosen.seconds)
     proxy.wait_until_up()
     if not chosen.cold:
         services.warm_up(lab, deployment)
@@ -143,18 +159,18 @@ def build_and_record(chosen: argparse.Namespace, python: Path, glance_python: Pa
     note(json.dumps({key: summary[key] for key in ("api_calls", "api_calls_tied_to_wsgi", "final_image_status")}))
 
 
-def scenario(name: str):  # noqa: ANN201
+def scenario(name: str) -> "Callable[[Lab], None]":
     from lab.scenarios import article, concurrent, failures, imports
 
     return {"article": article, "concurrent": concurrent, "failures": failures, "import": imports}[name].run
 
 
-def described(capture, counts: str) -> dict[str, object]:  # noqa: ANN001
+def described(capture: "Capture", counts: str) -> dict[str, object]:
     data = capture.path.read_bytes()
     return {
         "filter": capture.filter,
         "bytes": len(data),
-        "packets": int(counts.split()[0]),
+        "packets": int(counts.split(maxsplit=1)[0]),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
 

@@ -59,9 +59,9 @@ class CallLog:
             "req_te": text(headers.get("Transfer-Encoding")),
             "req_content_type": text(headers.get("Content-Type")),
         }
-        if "json" in (row["req_content_type"] or "") and isinstance(body, (str, bytes)) and "/auth/" not in url:
-            if 0 < len(body) <= BODY_KEPT:
-                row["req_body"] = text(body)
+        shown = "json" in (row["req_content_type"] or "") and "/auth/" not in url
+        if shown and isinstance(body, (str, bytes)) and 0 < len(body) <= BODY_KEPT:
+            row["req_body"] = text(body)
         return row
 
     def watch(self) -> None:

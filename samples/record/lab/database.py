@@ -1,4 +1,4 @@
-"""MariaDB: a server of the lab's own, its schemas, and triggers that copy every committed row change of Glance's tables.
+"""MariaDB: a server of the lab's own, its schemas, and triggers that copy every committed change of Glance's rows.
 
 The triggers write in the transaction of the change, so a change that is rolled back leaves no trace; time and
 connection are the server's own words for them (`sysdate(6)`, `connection_id()`).
@@ -18,6 +18,11 @@ from lab.processes import run, start, wait_for
 
 LOGGED_TABLES = ("images", "image_properties", "image_locations", "image_tags", "image_members", "tasks")
 FINAL_TABLES = (*LOGGED_TABLES, "task_info")
+# Without TLS, which PyMySQL would use if it were offered, and in UTC.
+SERVER = (
+    f"mariadbd --no-defaults --user=mysql --bind-address={place.DATABASE} --port={place.MYSQL} --skip-ssl"
+    " --skip-name-resolve --max-connections=1000 --default-time-zone=+00:00"
+)
 # What changes with every save says nothing.
 UNREMARKABLE = {"updated_at"}
 
@@ -29,14 +34,12 @@ def launch() -> None:
     place.ROOT.chmod(0o777)
     run(
         "mariadb-install-db",
-        ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db"]
-        + ["--auth-root-authentication-method=normal"],
+        f"mariadb-install-db --no-defaults --user=mysql --datadir={data} --skip-test-db"
+        " --auth-root-authentication-method=normal".split(),
     )
     server = start(
         "mariadb",
-        ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={place.SOCKET}"]
-        + [f"--bind-address={place.DATABASE}", f"--port={place.MYSQL}", "--skip-ssl", "--skip-name-resolve"]
-        + ["--max-connections=1000", "--default-time-zone=+00:00", f"--pid-file={place.ROOT / 'mysqld.pid'}"],
+        [*SERVER.split(), f"--datadir={data}", f"--socket={place.SOCKET}", f"--pid-file={place.ROOT / 'mysqld.pid'}"],
     )
     wait_for("MariaDB", place.SOCKET.exists, 60, server)
     wait_for("MariaDB", answers, 60, server)

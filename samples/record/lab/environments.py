@@ -1,4 +1,4 @@
-"""The virtual environments: one for Keystone and the clients, one for each era of Glance, with versions that work together.
+"""Virtual environments of versions that work together, one for each era of Glance; 3 has Keystone and clients too.
 
 Eras are told apart by how Glance uses its database: 1 is up to release 26, 2 is 27 to 30, 3 is 31 and newer.
 """
@@ -12,7 +12,8 @@ glance==33.0.0 glance_store==5.7.0 keystone==30.0.0 keystonemiddleware==13.0.1 o
 PyMySQL==1.2.4 gunicorn==27.0.1 python-glanceclient==4.13.0 cryptography requests
 """
 ERA_2 = """
-glance==30.0.0 glance_store<5 SQLAlchemy>=2,<2.1 PyMySQL==1.1.1 eventlet==0.36.1 setuptools<80 oslo.db>=16,<18 oslo.utils<9
+glance==30.0.0 glance_store<5 SQLAlchemy>=2,<2.1 PyMySQL==1.1.1 eventlet==0.36.1 setuptools<80 oslo.db>=16,<18
+oslo.utils<9
 oslo.service<4.2 oslo.messaging<17 oslo.context<6 oslo.log<8 oslo.middleware<7 oslo.config<10 oslo.concurrency<8
 oslo.policy<5 oslo.serialization<6 oslo.limit<3 oslo.cache<4 keystonemiddleware<11 keystoneauth1<5.11 futurist<3.1
 openstacksdk<5 urllib3<2.3 cryptography python-memcached
@@ -27,7 +28,7 @@ GLANCE = {1: ERA_1, 2: ERA_2, 3: CURRENT}
 
 
 def environment(cache: Path, era: int) -> Path:
-    """The virtual environment of Glance's `era` below `cache`, made if it is not there; 3 has Keystone and the clients too."""
+    """The virtual environment of Glance's `era` below `cache`, made if it is not there."""
     where = cache / f"era{era}"
     wanted = " ".join(GLANCE[era].split())
     stamp = where / "installed"

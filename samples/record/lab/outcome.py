@@ -58,7 +58,7 @@ def tie(calls: list[Row], forwarded: list[Forwarded], requests: list[Row]) -> No
 
 
 def take(rows: list[Row], method: str, target: str) -> Row | None:
-    """The first of one connection's requests that is `method target`; those before it never reached the service's log."""
+    """The first of one connection's requests that is `method target`; those before it are not in the proxy's log."""
     path = unquote(target.split("?", 1)[0], errors="replace")
     for position, row in enumerate(rows):
         if row["method"] == method and row["path"].encode("latin1", "replace").decode("utf8", "replace") == path:

@@ -42,9 +42,7 @@ def furnish() -> None:
         subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL)
     for folder in (ETC, LOG, TRUTH, STAGING, ROOT / "tasks", *(STORES / name for name in ("fast", "slow", "tiny"))):
         folder.mkdir(parents=True)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={TINY_STORE_SIZE}", "tiny", str(STORES / "tiny")], check=True
-    )
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TINY_STORE_SIZE}", "tiny", str(STORES / "tiny")], check=True)
 
 
 def keep_logs(where: Path) -> None:

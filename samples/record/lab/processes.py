@@ -30,7 +30,9 @@ def run(name: str, command: list[str], env: Mapping[str, str] | None = None) -> 
         raise LabError(f"{name} ended with status {status}: {' '.join(last)}")
 
 
-def wait_for(what: str, ready: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
+def wait_for(
+    what: str, ready: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None
+) -> None:
     """Returns once `ready()`; `LabError` after `seconds`, or when `process` ends before."""
     deadline = time.monotonic() + seconds
     while not ready():

@@ -114,7 +114,7 @@ def launch_mysql() -> None:
 
 
 def authority() -> Path:
-    return place.ETC / "tls/ca.pem"
+    return place.ETC / "tls/ca.crt"
 
 
 def certificate() -> Path:
@@ -122,14 +122,10 @@ def certificate() -> Path:
     folder = place.ETC / "tls"
     folder.mkdir(exist_ok=True)
     pem = folder / "proxy.pem"
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
-    run("openssl", [*new, "-subj", "/CN=lab CA", "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem")])
-    run(
-        "openssl",
-        [*new, "-subj", f"/CN={place.PROXY}", "-addext", f"subjectAltName=IP:{place.PROXY}"]
-        + ["-addext", "basicConstraints=critical,CA:FALSE"]
-        + ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key")]
-        + ["-keyout", str(folder / "proxy.key"), "-out", str(folder / "proxy.crt")],
-    )
+    new = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN={name} -keyout {to}.key -out {to}.crt"
+    signed = " -addext subjectAltName=IP:{name} -addext basicConstraints=critical,CA:FALSE -CA {ca}.crt -CAkey {ca}.key"
+    authority, proxy = folder / "ca", folder / "proxy"
+    run("openssl", new.format(name="lab-authority", to=authority).split())
+    run("openssl", (new + signed).format(name=place.PROXY, to=proxy, ca=authority).split())
     pem.write_text((folder / "proxy.crt").read_text() + (folder / "proxy.key").read_text())
     return pem

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 HOOKS = Path(__file__).resolve().parent.parent / "services"
 DOMAIN = {"id": "default"}
+BOOTSTRAP = (
+    f"bootstrap --bootstrap-password {place.ADMIN_PASSWORD} --bootstrap-region-id lab"
+    f" --bootstrap-internal-url http://{place.SERVICES}:{place.KEYSTONE}/v3 --bootstrap-public-url {{public}}/v3"
+)
 PROJECTS = ("alpha", "beta", "gamma")  # each with a member of the same name
 
 KEYSTONE_CONF = """\
@@ -72,6 +76,7 @@ username = glance
 password = {password}
 [paste_deploy]
 flavor = keystone
+config_file = {etc}/glance/glance-api-paste.ini
 [oslo_policy]
 policy_file = {etc}/glance/policy.yaml
 """
@@ -130,9 +135,7 @@ def configure(deployment: Deployment) -> None:
         "db_sync",
         "fernet_setup --keystone-user root --keystone-group root",
         "credential_setup --keystone-user root --keystone-group root",
-        f"bootstrap --bootstrap-password {place.ADMIN_PASSWORD} --bootstrap-region-id lab"
-        f" --bootstrap-internal-url http://{place.SERVICES}:{place.KEYSTONE}/v3"
-        f" --bootstrap-public-url {deployment.public}/v3",
+        BOOTSTRAP.format(public=deployment.public),
     ):
         manage = [str(deployment.python.parent / "keystone-manage"), "--config-dir", str(place.ETC / "keystone")]
         run("keystone-manage", [*manage, *order.split()])
@@ -150,18 +153,24 @@ def launch_glance(deployment: Deployment) -> None:
     if deployment.era == 3:
         gunicorn(deployment, "glance", place.GLANCE, "glance_app:application")
         return
-    command = [str(deployment.glance_python), str(HOOKS / "glance_eventlet.py"), "--config-dir", str(place.ETC / "glance")]
+    command = [
+        str(deployment.glance_python),
+        str(HOOKS / "glance_eventlet.py"),
+        "--config-dir",
+        str(place.ETC / "glance"),
+    ]
     process = start("glance", command, environment())
     wait_for("Glance", lambda: http_status(place.SERVICES, place.GLANCE, "/healthcheck") == 200, 90, process)
 
 
 def gunicorn(deployment: Deployment, name: str, port: int, application: str) -> None:
+    options = (
+        f"--bind {place.SERVICES}:{port} --no-control-socket --worker-class gthread --workers {deployment.workers}"
+        f" --threads {deployment.threads} --timeout 120 --keep-alive 60 --access-logfile {place.LOG}/{name}-access.log"
+    )
     process = start(
         name,
-        [str(deployment.python), "-m", "gunicorn", "--bind", f"{place.SERVICES}:{port}", "--no-control-socket"]
-        + ["--workers", str(deployment.workers), "--threads", str(deployment.threads), "--worker-class", "gthread"]
-        + ["--timeout", "120", "--keep-alive", "60", "--access-logfile", str(place.LOG / f"{name}-access.log")]
-        + ["--pythonpath", str(HOOKS), application],
+        [str(deployment.python), "-m", "gunicorn", "--pythonpath", str(HOOKS), *options.split(), application],
         environment(),
     )
     wait_for(name, lambda: http_status(place.SERVICES, port, "/healthcheck") == 200, 90, process)

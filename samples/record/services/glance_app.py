@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 sys.argv = ["glance-api"]
 
-import truth
+import truth  # noqa: E402
 
 truth.record_sql()
 truth.record_pool()
 truth.follow_tasks(ThreadPoolExecutor)
 
-from glance.wsgi.api import application as glance
+from glance.wsgi.api import application as glance  # noqa: E402  PyMySQL and pools first
 
 application = truth.record_requests("glance", glance)

@@ -2,12 +2,13 @@
 
 import sys
 
-from glance.cmd import api  # first: it patches the standard library
+from glance.cmd import api  # isort: skip  first: it patches the standard library
 
 import futurist
 import truth
 from glance.common import config
 
+sys.argv[0] = "glance-api"
 truth.record_sql()
 truth.record_pool()
 truth.follow_tasks(futurist.GreenThreadPoolExecutor)

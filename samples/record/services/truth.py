@@ -1,4 +1,4 @@
-"""What a service really did, written down while it does it: requests, SQL commands, pool traffic, one JSON object a line.
+"""What a service really did, written while it does it: requests, SQL commands, pool traffic, one JSON object a line.
 
 Runs inside Keystone and Glance, of any of the recorded releases. Each process writes a file of its own,
 `$LAB_TRUTH/<service>-<pid>.jsonl`, a line per `write` call, so that a killed process loses nothing.
@@ -21,15 +21,15 @@ NOBODY = (None, None)
 OWNER = contextvars.ContextVar("owner", default=NOBODY)
 
 _files = {}
-_service = None
+_about = {"service": "unknown"}  # this process
 
 
 def write(row):
     pid = os.getpid()
     if pid not in _files:
-        path = os.path.join(os.environ["LAB_TRUTH"], f"{_service}-{pid}.jsonl")
+        path = os.path.join(os.environ["LAB_TRUTH"], f"{_about['service']}-{pid}.jsonl")
         _files[pid] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    row.update(service=_service, pid=pid, thread=threading.current_thread().name)
+    row.update(_about, pid=pid, thread=threading.current_thread().name)
     os.write(_files[pid], json.dumps(row).encode() + b"\n")
 
 
@@ -55,8 +55,7 @@ def _context_request_id():
 
 def record_requests(service, application):
     """`application` of `service` such that every request it answers is recorded, and owns what is done for it."""
-    global _service
-    _service = service
+    _about["service"] = service
     numbers = itertools.count(1)
 
     def recorded(environ, start_response):

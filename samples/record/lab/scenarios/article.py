@@ -5,6 +5,7 @@ For each: look it up by its name, list, create, upload (chunked), show, set a pr
 
 import io
 import random
+from contextlib import AbstractContextManager, suppress
 
 import glanceclient
 from glanceclient import exc
@@ -43,14 +44,11 @@ def run(lab: Lab) -> None:
 def upload(lab: Lab, client: glanceclient.Client, name: str, disk_format: str, data: bytes, ids: dict[str, str]) -> str:
     """Creates and fills one image; the image proper names its kernel and ramdisk."""
 
-    def labelled(what: str):  # noqa: ANN202
+    def labelled(what: str) -> AbstractContextManager[None]:
         return lab.calls.labelled(f"{what} {name}", "glanceclient")
 
-    with labelled("get-by-name"):
-        try:
-            client.images.get(name)
-        except exc.HTTPNotFound:
-            pass
+    with labelled("get-by-name"), suppress(exc.HTTPNotFound):
+        client.images.get(name)
     with labelled("list"):
         list(client.images.list(page_size=20, limit=20))
     parts = {}

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import requests
 
-from lab.session import Lab, Strand
 from lab.services import PROJECTS
+from lab.session import Lab, Strand
 
 USERS = ("admin", *PROJECTS)
 HOT = 3
@@ -96,7 +96,7 @@ class Client:
         step = 0
         while time.monotonic() < self.crowd.end:
             step += 1
-            (action, _), = self.random.choices(self.choices, [weight for _, weight in self.choices])
+            ((action, _),) = self.random.choices(self.choices, [weight for _, weight in self.choices])
             with lab.calls.labelled(f"{action.__name__} #{step}", self.client):
                 try:
                     action()
