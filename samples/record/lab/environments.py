@@ -13,10 +13,9 @@ PyMySQL==1.2.4 gunicorn==27.0.1 python-glanceclient==4.13.0 cryptography request
 """
 ERA_2 = """
 glance==30.0.0 glance_store<5 SQLAlchemy>=2,<2.1 PyMySQL==1.1.1 eventlet==0.36.1 setuptools<80 oslo.db>=16,<18
-oslo.utils<9
-oslo.service<4.2 oslo.messaging<17 oslo.context<6 oslo.log<8 oslo.middleware<7 oslo.config<10 oslo.concurrency<8
-oslo.policy<5 oslo.serialization<6 oslo.limit<3 oslo.cache<4 keystonemiddleware<11 keystoneauth1<5.11 futurist<3.1
-openstacksdk<5 urllib3<2.3 cryptography python-memcached
+oslo.utils<9 oslo.service<4.2 oslo.messaging<17 oslo.context<6 oslo.log<8 oslo.middleware<7 oslo.config<10
+oslo.concurrency<8 oslo.policy<5 oslo.serialization<6 oslo.limit<3 oslo.cache<3.5 keystonemiddleware<10.8
+keystoneauth1<5.3 futurist==2.4.1 openstacksdk<5 urllib3<2.3 cryptography python-memcached
 """
 ERA_1 = """
 glance==26.0.0 glance_store<4.7 SQLAlchemy<2 PyMySQL==1.0.3 eventlet==0.36.1 setuptools<80 oslo.db<13 oslo.utils<7

@@ -119,9 +119,9 @@ def write_outcome(
 ) -> Row:
     """Writes all files beside the capture into `folder` and returns the summary, which is one of them."""
     requests, work = read_journals(summary["start_ns"], summary["end_ns"])
-    tie(calls, forwarded, requests)
-    changes, final = timeline(), database.final_rows(schema)
     made = [row for row in calls if row["kind"] == "api"]
+    tie(made, forwarded, requests)
+    changes, final = timeline(), database.final_rows(schema)
     glance = [row for row in made if f":{place.GLANCE_PUBLIC}/" in row["url"]]
     summary.update(
         api_calls_tied_to_wsgi=sum("wsgi" in row for row in made),

@@ -11,7 +11,7 @@ from lab.mirror import mirror
 from lab.session import Lab, Strand
 
 ROUNDS = 3
-UNSETTLED = ("uploading", "importing")
+UNSETTLED = ("pending", "processing")  # of tasks
 COPY_TO = "slow"
 
 
@@ -36,7 +36,6 @@ def client(lab: Lab, number: int, url: str) -> None:
                 image = strand.create(f"{way.__name__}-{name}-{round_}")
                 way(strand, image, url, chance.randbytes(chance.choice((10_000, 80_000, 300_000))))
                 settle(strand, image)
-                strand.call("GET", f"/v2/images/{image}/tasks")
 
 
 def glance_direct(strand: Strand, image: str, url: str, data: bytes) -> int:
@@ -59,11 +58,11 @@ def ask(strand: Strand, image: str, wanted: dict[str, object]) -> int:
 
 
 def settle(strand: Strand, image: str, seconds: float = 20) -> dict[str, object]:
-    """The image once no import is going on with it, or as it is after `seconds`."""
+    """The image once its tasks are over, or as it is after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         shown = strand.call("GET", f"/v2/images/{image}").json()
-        going_on = shown.get("status") in UNSETTLED or shown.get("os_glance_importing_to_stores")
-        if not going_on or time.monotonic() > deadline:
-            return dict(shown)
-        time.sleep(0.25)
+        tasks = strand.call("GET", f"/v2/images/{image}/tasks").json().get("tasks", [])
+        if time.monotonic() > deadline or not any(task["status"] in UNSETTLED for task in tasks):
+            return dict(strand.call("GET", f"/v2/images/{image}").json() if tasks else shown)
+        time.sleep(0.2)
