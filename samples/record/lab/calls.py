@@ -66,12 +66,13 @@ class CallLog:
 
     def watch(self) -> None:
         """Logs what requests sends from now on, in this process."""
-        send, connect, request = requests.Session.send, HTTPConnection.connect, HTTPConnection.request
+        send, connect, request = requests.Session.send, HTTPConnection._new_conn, HTTPConnection.request
         thread = self.thread
 
-        def recorded_connect(connection: Any) -> None:
-            connect(connection)
-            connection.lab_port = connection.sock.getsockname()[1]
+        def recorded_connect(connection: Any) -> Any:
+            sock = connect(connection)
+            connection.lab_port = sock.getsockname()[1]
+            return sock
 
         def recorded_request(connection: Any, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -98,7 +99,7 @@ class CallLog:
             self.add(row)
             return response
 
-        HTTPConnection.connect = recorded_connect  # type: ignore[method-assign]
+        HTTPConnection._new_conn = recorded_connect  # type: ignore[method-assign]
         HTTPConnection.request = recorded_request  # type: ignore[method-assign]
         requests.Session.send = recorded_send  # type: ignore[method-assign]
 

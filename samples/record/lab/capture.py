@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from lab import place
 from lab.processes import LabError, wait_for
 
 
@@ -14,7 +15,7 @@ class Capture:
     def __init__(self, path: Path, ports: list[int]) -> None:
         self.path = path
         self.filter = " or ".join(f"port {port}" for port in ports)
-        self.said = path.with_suffix(".tcpdump")
+        self.said = place.LOG / "tcpdump.log"
         command = ["tcpdump", "-i", "lo", "-s0", "-n", "-U", "-B", "65536", "-Z", "root", "-w", str(path), self.filter]
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=said)
@@ -24,7 +25,6 @@ class Capture:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
         counts = re.findall(r"\d+ packets? [^\n]+", self.said.read_text())
-        self.said.unlink()
         if not counts:
             raise LabError(f"tcpdump wrote no counts: {self.path}")
         return " ".join(counts)

@@ -26,8 +26,11 @@ keystoneauth1<5.3 futurist==2.4.1 openstacksdk<2 urllib3<2.3 cryptography python
 GLANCE = {1: ERA_1, 2: ERA_2, 3: CURRENT}
 
 
-def environment(cache: Path, era: int) -> Path:
-    """The virtual environment of Glance's `era` below `cache`, made if it is not there."""
+def python(cache: Path, era: int) -> Path:
+    """The interpreter of the virtual environment of Glance's `era` below `cache`, made if it is not there.
+
+    Raises subprocess.CalledProcessError if it cannot be made.
+    """
     where = cache / f"era{era}"
     wanted = " ".join(GLANCE[era].split())
     stamp = where / "installed"
@@ -37,4 +40,4 @@ def environment(cache: Path, era: int) -> Path:
         pip = [str(where / "bin/pip"), "install", "-qq", "--disable-pip-version-check"]
         subprocess.run([*pip, *wanted.split()], check=True)
         stamp.write_text(wanted)
-    return where
+    return where / "bin/python"

@@ -5,9 +5,8 @@ ends every process in them and takes away the mounts; nothing of the machine out
 """
 
 import os
-import shutil
+import signal
 import subprocess
-import sys
 from pathlib import Path
 
 CLIENT, PROXY, SERVICES, DATABASE, MIRROR = "127.0.0.1", "127.0.0.20", "127.0.0.19", "127.0.0.30", "127.0.0.40"
@@ -19,16 +18,20 @@ SERVICE_PASSWORD = "labservicepass"
 USER_PASSWORD = "labuserpass"
 DATABASE_PASSWORD = "labdbpass"
 
-ROOT = Path("/srv/glancelab")  # on a tmpfs of the mount namespace
+MOUNT = Path("/srv")  # where a tmpfs of the mount namespace goes
+ROOT = MOUNT / "glancelab"
 ETC, LOG, TRUTH, STORES, STAGING = (ROOT / name for name in ("etc", "log", "truth", "store", "staging"))
 SOCKET = ROOT / "mysqld.sock"
+NAMESPACES = "unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private"
 TINY_STORE_SIZE = "300k"
 
 
-def enter(python: Path, arguments: list[str]) -> None:
-    """Replaces this process by `python` with the same script in new namespaces. Does not return."""
-    namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
-    os.execvp("unshare", ["unshare", *namespaces, str(python), *arguments])
+def enter(command: list[str], env: dict[str, str]) -> int:
+    """Runs `command` in new namespaces; its status. Ctrl-C reaches it by itself; a SIGTERM to this process ends it."""
+    process = subprocess.Popen([*NAMESPACES.split(), *command], env={**os.environ, **env})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.kill())
+    return process.wait()
 
 
 def furnish() -> None:
@@ -37,14 +40,9 @@ def furnish() -> None:
         "ip link set lo up",
         "ip link set lo mtu 1500",
         "ethtool -K lo tso off gso off gro off",
-        "mount -t tmpfs -o mode=755 lab /srv",
+        f"mount -t tmpfs -o mode=755 lab {MOUNT}",
     ):
         subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL)
     for folder in (ETC, LOG, TRUTH, STAGING, ROOT / "tasks", *(STORES / name for name in ("fast", "slow", "tiny"))):
         folder.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TINY_STORE_SIZE}", "tiny", str(STORES / "tiny")], check=True)
-
-
-def keep_logs(where: Path) -> None:
-    shutil.copytree(LOG, where, dirs_exist_ok=True)
-    print(f"logs of the services: {where}", file=sys.stderr)

@@ -97,20 +97,16 @@ def launch(tls: str | None) -> Proxy:
             services=place.SERVICES,
             scheme="https" if tls else "http",
         )
-    return Proxy(write(place.ETC / "haproxy.cfg", text), "haproxy")
-
-
-def wait_until_up() -> None:
-    """Until health checks let requests through to both services."""
-    for port in (place.KEYSTONE_PUBLIC, place.GLANCE_PUBLIC):
-        wait_for("HAProxy", lambda port=port: listening(place.PROXY, port), 30)
+    front = Proxy(write(place.ETC / "haproxy.cfg", text), "haproxy")
+    wait_for("HAProxy", lambda: listening(place.PROXY, place.GLANCE_PUBLIC), 30, front.process)
+    return front
 
 
 def launch_mysql() -> None:
     """A TCP proxy before the database, as a virtual address of a cluster is."""
     text = CONFIGURATION + MYSQL.format(proxy=place.PROXY, database=place.DATABASE, mysql=place.MYSQL)
     process = Proxy(write(place.ETC / "haproxy-mysql.cfg", text), "haproxy-mysql").process
-    wait_for("HAProxy for MySQL", lambda: process.poll() is None, 5)
+    wait_for("HAProxy for MySQL", lambda: listening(place.PROXY, place.MYSQL), 30, process)
 
 
 def authority() -> Path:

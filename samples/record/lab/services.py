@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,7 +241,3 @@ def credentials(user: str, project: str, password: str) -> dict[str, object]:
     """The body of POST /v3/auth/tokens."""
     identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": DOMAIN, "password": password}}}
     return {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": DOMAIN}}}}
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
