@@ -6,6 +6,7 @@ connection are the server's own words for them (`sysdate(6)`, `connection_id()`)
 
 import datetime
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,31 +19,34 @@ from lab.processes import run, start, wait_for
 
 LOGGED_TABLES = ("images", "image_properties", "image_locations", "image_tags", "image_members", "tasks")
 FINAL_TABLES = (*LOGGED_TABLES, "task_info")
+DATA = place.ROOT / "mysql"
 # Without TLS, which PyMySQL would use if it were offered, and in UTC.
 SERVER = (
     f"mariadbd --no-defaults --user=mysql --bind-address={place.DATABASE} --port={place.MYSQL} --skip-ssl"
-    " --skip-name-resolve --max-connections=1000 --default-time-zone=+00:00"
+    " --skip-name-resolve --max-connections=1000 --default-time-zone=+00:00 --innodb-log-file-size=32M"
 )
 # What changes with every save says nothing.
 UNREMARKABLE = {"updated_at"}
 
 
-def launch() -> None:
-    data = place.ROOT / "mysql"
-    data.mkdir()
-    shutil.chown(data, "mysql", "mysql")
-    place.ROOT.chmod(0o777)
+def create() -> None:
+    """An empty server's files."""
+    DATA.mkdir()
+    shutil.chown(DATA, "mysql", "mysql")
     run(
         "mariadb-install-db",
-        f"mariadb-install-db --no-defaults --user=mysql --datadir={data} --skip-test-db"
+        f"mariadb-install-db --no-defaults --innodb-log-file-size=32M --user=mysql --datadir={DATA} --skip-test-db"
         " --auth-root-authentication-method=normal".split(),
     )
-    server = start(
-        "mariadb",
-        [*SERVER.split(), f"--datadir={data}", f"--socket={place.SOCKET}", f"--pid-file={place.ROOT / 'mysqld.pid'}"],
-    )
+
+
+def launch() -> subprocess.Popen[bytes]:
+    place.ROOT.chmod(0o777)  # for the socket
+    files = [f"--datadir={DATA}", f"--socket={place.SOCKET}", f"--pid-file={place.ROOT / 'mysqld.pid'}"]
+    server = start("mariadb", [*SERVER.split(), *files])
     wait_for("MariaDB", place.SOCKET.exists, 60, server)
     wait_for("MariaDB", answers, 60, server)
+    return server
 
 
 def answers() -> bool:

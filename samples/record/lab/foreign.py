@@ -32,7 +32,7 @@ class Foreign:
 
     def __init__(self, address: str, glance_schema: str) -> None:
         self.address, self.glance_schema = address, glance_schema
-        self.over = threading.Event()
+        self.over, self.changing = threading.Event(), threading.Lock()
         self.threads = []
         for number, service in enumerate(TABLES):
             database.create_schema(service)
@@ -56,9 +56,10 @@ class Foreign:
                     cursor.execute(QUESTIONS[service], (image,))
                 if chance.random() < 0.3:
                     insert, update = CHANGES[service]
-                    cursor.execute(insert, (image,))
-                    cursor.execute(update)
-                    connection.commit()
+                    with self.changing:  # an update of all rows would end in deadlocks
+                        cursor.execute(insert, (image,))
+                        cursor.execute(update)
+                        connection.commit()
                 else:
                     connection.rollback()
             if not stays:

@@ -22,6 +22,12 @@ def start(name: str, command: list[str], env: Mapping[str, str] | None = None) -
         )
 
 
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process in good order."""
+    process.terminate()
+    process.wait(60)
+
+
 def run(name: str, command: list[str], env: Mapping[str, str] | None = None) -> None:
     """Runs a command to its end; `LabError` with its last line if it fails."""
     status = start(name, command, env).wait()

@@ -21,24 +21,24 @@ defaults
     timeout connect 5s
     timeout client 120s
     timeout server 120s
-    option forwardfor
-    http-reuse safe
 """
 SERVICE = """\
 frontend {name}_public
     bind {proxy}:{public}{tls}
+    option forwardfor
     log global
     log-format "%cp %bp %HM %HU"
     http-request set-header X-Forwarded-Proto {scheme}
     default_backend {name}
+    http-reuse safe
 backend {name}
+    http-reuse safe
     option httpchk GET /healthcheck
     server {name} {services}:{port} check inter 5s rise 2
 """
 MYSQL = """\
 listen mysql
     mode tcp
-    no option forwardfor
     bind {proxy}:{mysql}
     server mysql {database}:{mysql}
 """

@@ -9,20 +9,22 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import requests
 
-from lab import database, outcome, place, proxy, services
+from lab import database, environments, outcome, place, proxy, services
 from lab.calls import CallLog
 from lab.capture import Capture
 from lab.foreign import Foreign
-from lab.processes import LabError
+from lab.processes import LabError, stop
 from lab.scenarios import article, concurrent, failures, imports
 from lab.session import Lab
 
@@ -46,7 +48,7 @@ def record(chosen: argparse.Namespace, python: Path, glance_python: Path) -> int
     failed: str | None = None
     try:
         build_and_record(chosen, python, glance_python)
-    except (LabError, requests.RequestException, pymysql.MySQLError, OSError) as error:
+    except (LabError, requests.RequestException, pymysql.MySQLError, subprocess.SubprocessError, OSError) as error:
         failed = str(error) or type(error).__name__
     except KeyboardInterrupt:
         failed = "interrupted"
@@ -106,10 +108,11 @@ def build_and_record(chosen: argparse.Namespace, python: Path, glance_python: Pa
 
 def build(deployment: services.Deployment, chosen: argparse.Namespace) -> proxy.Proxy:
     """Starts everything, the proxy last: its health checks must find the services at the first try."""
-    database.launch()
+    services.configure(deployment)
     if chosen.mysql_proxy:
         proxy.launch_mysql()
-    services.configure(deployment)
+    prepare(deployment, chosen.cache)
+    database.launch()
     services.launch_keystone(deployment)
     services.launch_glance(deployment)
     front = proxy.launch(chosen.tls)
@@ -117,6 +120,25 @@ def build(deployment: services.Deployment, chosen: argparse.Namespace) -> proxy.
         os.environ["REQUESTS_CA_BUNDLE"] = str(proxy.authority())
         os.environ["SSLKEYLOGFILE"] = str(chosen.output / "keylog.txt")
     return front
+
+
+def prepare(deployment: services.Deployment, cache: Path) -> None:
+    """Makes the database with its accounts, and Keystone's keys; next time they come from an archive in the cache."""
+    made_by = [Path(module.__file__ or "") for module in (services, database, place)]
+    made_by.append(environments.VERSIONS / f"era{deployment.era}.txt")
+    made_of = b"".join(path.read_bytes() for path in made_by) + deployment.public.encode()
+    archive = cache / f"prepared-{hashlib.sha256(made_of).hexdigest()[:16]}.tar"
+    if archive.exists():
+        subprocess.run(["tar", "-xpf", str(archive), "-C", str(place.ROOT)], check=True)
+        return
+    database.create()
+    server = database.launch()
+    services.prepare(replace(deployment, workers=1))
+    stop(server)
+    unfinished = archive.with_suffix(f".{time.time_ns()}")
+    parts = ["mysql", "etc/keystone/fernet", "etc/keystone/credential"]
+    subprocess.run(["tar", "-cf", str(unfinished), "-C", str(place.ROOT), *parts], check=True)
+    unfinished.rename(archive)
 
 
 def options(chosen: argparse.Namespace) -> dict[str, Any]:

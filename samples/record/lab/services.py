@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from lab import database, place
-from lab.processes import LabError, http_status, run, start, wait_for, write
+from lab.processes import LabError, http_status, run, start, stop, wait_for, write
 
 if TYPE_CHECKING:
     from lab.session import Lab
@@ -108,7 +109,7 @@ class Deployment:
 
 
 def configure(deployment: Deployment) -> None:
-    """Writes the configuration files and creates schemas and first accounts."""
+    """Writes the configuration files."""
     common = {"log": place.LOG, "etc": place.ETC, "root": place.ROOT}
     keystone = KEYSTONE_CONF.format(
         public=deployment.public, url=database.url("keystone", deployment.database), **common
@@ -128,6 +129,9 @@ def configure(deployment: Deployment) -> None:
     write(place.ETC / "glance/policy.yaml", "{}\n")
     shutil.copy(deployment.glance_python.parent.parent / "etc/glance/glance-api-paste.ini", place.ETC / "glance")
 
+
+def prepare(deployment: Deployment) -> None:
+    """Creates the schemas, the change log and the first accounts; takes longer than all the rest."""
     database.create_schema("keystone")
     database.create_schema(deployment.schema)
     for order in (
@@ -141,11 +145,13 @@ def configure(deployment: Deployment) -> None:
     manage = [str(deployment.glance_python.parent / "glance-manage"), "--config-dir", str(place.ETC / "glance")]
     run("glance-manage", [*manage, "db_sync"])
     database.log_changes(deployment.schema)
-
-
-def launch_keystone(deployment: Deployment) -> None:
-    gunicorn(deployment, "keystone", place.KEYSTONE, "keystone_app:application")
+    keystone = launch_keystone(deployment)
     create_accounts(deployment.public)
+    stop(keystone)
+
+
+def launch_keystone(deployment: Deployment) -> subprocess.Popen[bytes]:
+    return gunicorn(deployment, "keystone", place.KEYSTONE, "keystone_app:application")
 
 
 def launch_glance(deployment: Deployment) -> None:
@@ -162,7 +168,7 @@ def launch_glance(deployment: Deployment) -> None:
     wait_for("Glance", lambda: http_status(place.SERVICES, place.GLANCE, "/healthcheck") == 200, 90, process)
 
 
-def gunicorn(deployment: Deployment, name: str, port: int, application: str) -> None:
+def gunicorn(deployment: Deployment, name: str, port: int, application: str) -> subprocess.Popen[bytes]:
     options = (
         f"--bind {place.SERVICES}:{port} --no-control-socket --worker-class gthread --workers {deployment.workers}"
         f" --threads {deployment.threads} --timeout 120 --keep-alive 60 --access-logfile {place.LOG}/{name}-access.log"
@@ -173,6 +179,7 @@ def gunicorn(deployment: Deployment, name: str, port: int, application: str) -> 
         environment(),
     )
     wait_for(name, lambda: http_status(place.SERVICES, port, "/healthcheck") == 200, 90, process)
+    return process
 
 
 def environment() -> dict[str, str]:
