@@ -99,9 +99,9 @@ class CallLog:
             self.add(row)
             return response
 
-        HTTPConnection._new_conn = recorded_connect  # type: ignore[method-assign]
-        HTTPConnection.request = recorded_request  # type: ignore[method-assign]
-        requests.Session.send = recorded_send  # type: ignore[method-assign]
+        HTTPConnection._new_conn = recorded_connect
+        HTTPConnection.request = recorded_request
+        requests.Session.send = recorded_send
 
 
 def text(value: str | bytes | None) -> str | None:

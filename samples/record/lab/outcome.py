@@ -44,9 +44,9 @@ def tie(calls: list[Row], forwarded: list[Forwarded], requests: list[Row]) -> No
             seen[int(row["peer_port"])].append(row)
     became: dict[int, list[tuple[Forwarded, Row]]] = defaultdict(list)
     for line in forwarded:
-        row = take(seen[line.service_port], line.method, line.target)
-        if row:
-            became[line.client_port].append((line, row))
+        found = take(seen[line.service_port], line.method, line.target)
+        if found:
+            became[line.client_port].append((line, found))
     for call in sorted(calls, key=lambda call: call["start_ns"]):
         pairs = became.get(call.get("local_port") or 0, [])
         target = call["url"].split("/", 3)[-1]
@@ -74,14 +74,14 @@ def timeline() -> list[Row]:
         found = cursor.fetchall()
     rows = []
     for row in found:
-        old, new = (json.loads(row[key]) if row[key] else None for key in ("old_row", "new_row"))
+        old, new = (json.loads(row[key]) if row[key] else {} for key in ("old_row", "new_row"))
         row["ts"] = row["ts"].isoformat(timespec="microseconds") + "Z"
         del row["old_row"], row["new_row"]
         if row["op"] == "UPDATE":
             changed = {name: [old[name], new[name]] for name in new if old[name] != new[name]}
             row["changed"] = {} if set(changed) <= database.UNREMARKABLE else changed
         else:
-            row.update(old_row=old, new_row=new)
+            row.update(old_row=old or None, new_row=new or None)
         rows.append(row)
     return rows
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lab import place
 
@@ -37,7 +38,7 @@ def run(name: str, command: list[str], env: Mapping[str, str] | None = None) -> 
 
 
 def wait_for(
-    what: str, ready: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None
+    what: str, ready: Callable[[], bool], seconds: float, process: subprocess.Popen[Any] | None = None
 ) -> None:
     """Returns once `ready()`; `LabError` after `seconds`, or when `process` ends before."""
     deadline = time.monotonic() + seconds

@@ -66,7 +66,7 @@ class Strand:
         body = json.dumps(json_body) if json_body is not None else data
         if body is not None:
             fields["Content-Type"] = content_type
-        return self.api.request(method, self.lab.glance + path, data=body, headers=fields, timeout=60)  # type: ignore[arg-type]
+        return self.api.request(method, self.lab.glance + path, data=body, headers=fields, timeout=60)
 
     def create(self, name: str, **fields: object) -> str:
         """Creates an image, raw and bare unless said otherwise; its id, empty if it is refused."""
@@ -77,4 +77,4 @@ class Strand:
     def upload(self, image: str, data: object) -> int:
         """PUT file; the status of the answer."""
         answer = self.call("PUT", f"/v2/images/{image}/file", data=data, content_type="application/octet-stream")
-        return answer.status_code
+        return int(answer.status_code)

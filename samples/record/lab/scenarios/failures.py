@@ -21,7 +21,8 @@ def run(lab: Lab) -> None:
 
 
 def record(lab: Lab, strand: Strand, case: Callable[[Strand], Outcome]) -> None:
-    start, image, observed = time.time_ns(), None, []
+    start = time.time_ns()
+    image: str | None = None
     with lab.calls.labelled(case.__name__, "failures"):
         try:
             image, observed = case(strand)

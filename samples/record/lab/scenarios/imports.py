@@ -54,7 +54,7 @@ def copy_image(strand: Strand, image: str, url: str, data: bytes) -> int:
 
 
 def ask(strand: Strand, image: str, wanted: dict[str, object]) -> int:
-    return strand.call("POST", f"/v2/images/{image}/import", json_body=wanted).status_code
+    return int(strand.call("POST", f"/v2/images/{image}/import", json_body=wanted).status_code)
 
 
 def settle(strand: Strand, image: str, seconds: float = 20) -> dict[str, object]:

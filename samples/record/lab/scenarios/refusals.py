@@ -30,7 +30,7 @@ def codes(strand: Strand, *calls: tuple[str, str]) -> list[int]:
 
 def patch(strand: Strand, image: str, op: str, path: str, value: object = None) -> int:
     change = {"op": op, "path": path} | ({} if op == "remove" else {"value": value})
-    return strand.call("PATCH", f"/v2/images/{image}", json_body=[change], content_type=PATCH_TYPE).status_code
+    return int(strand.call("PATCH", f"/v2/images/{image}", json_body=[change], content_type=PATCH_TYPE).status_code)
 
 
 def delete_twice_and_patch_after(strand: Strand) -> Outcome:
