@@ -48,7 +48,6 @@ log_file = {log}/glance-oslo.log
 worker_self_reference_url = http://{address}:{port}
 enabled_backends = fast:file,slow:file,tiny:file
 enabled_import_methods = [glance-direct,web-download,copy-image]
-show_image_direct_url = true
 show_multiple_locations = true
 node_staging_uri = file://{root}/staging
 [glance_store]

@@ -7,7 +7,7 @@ seed and its number. What a call finds depends on what the others did before, so
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import requests
 
@@ -146,8 +146,12 @@ class Client:
     def upload(self) -> None:
         self.strand.upload(self.image(), self.data())
 
-    def data(self) -> bytes:
-        return self.random.randbytes(self.random.choice((1_000, 20_000, 60_000, 150_000, 400_000)))
+    def data(self) -> bytes | Iterator[bytes]:
+        """With a length, or in pieces, which makes an upload chunked."""
+        data = self.random.randbytes(self.random.choice((1_000, 20_000, 60_000, 150_000, 400_000)))
+        if self.random.random() < 0.5:
+            return data
+        return (data[at : at + 16_384] for at in range(0, len(data), 16_384))
 
     def show(self) -> None:
         self.strand.call("GET", f"/v2/images/{self.image()}")
