@@ -126,8 +126,9 @@ def prepare(deployment: services.Deployment, cache: Path) -> None:
     """Makes the database with its accounts, and Keystone's keys; next time they come from an archive in the cache."""
     made_by = [Path(module.__file__ or "") for module in (services, database, place)]
     made_by.append(environments.VERSIONS / f"era{deployment.era}.txt")
-    made_of = b"".join(path.read_bytes() for path in made_by) + deployment.public.encode()
-    archive = cache / f"prepared-{hashlib.sha256(made_of).hexdigest()[:16]}.tar"
+    made_of = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()[:16]
+    kind = f"prepared-era{deployment.era}-{deployment.public.split(':', 1)[0]}"  # the catalogue has public addresses
+    archive = cache / f"{kind}-{made_of}.tar"
     if archive.exists():
         subprocess.run(["tar", "-xpf", str(archive), "-C", str(place.ROOT)], check=True)
         return
@@ -138,6 +139,8 @@ def prepare(deployment: services.Deployment, cache: Path) -> None:
     unfinished = archive.with_suffix(f".{time.time_ns()}")
     parts = ["mysql", "etc/keystone/fernet", "etc/keystone/credential"]
     subprocess.run(["tar", "-cf", str(unfinished), "-C", str(place.ROOT), *parts], check=True)
+    for outdated in cache.glob(f"{kind}-*.tar"):
+        outdated.unlink()
     unfinished.rename(archive)
 
 
