@@ -325,8 +325,13 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
         reader = open_captures(names, ignored, block_size=options.block_size)
         return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), share=share)[1]
 
-    workers = [start_worker(decode_share, share) for share in shares[1:]]
+    workers: list[Worker] = []
     try:
+        try:
+            for share in shares[1:]:
+                workers.append(start_worker(decode_share, share))
+        except OSError:  # no process to be had
+            return None
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
         accounting, rows = _decode_share(reader, issues, IssueLog(), options, share=shares[0])

@@ -81,6 +81,12 @@ KINDS: dict[str, IssueKind] = {
             "nothing: durations of a few microseconds may come out as zero",
         ),
         IssueKind(
+            "time-missing",
+            "warning",
+            "packets have no time (Simple Packet Blocks) and were given that of the one before; durations mean nothing",
+            "record with tcpdump, or with another tool that writes Enhanced Packet Blocks",
+        ),
+        IssueKind(
             "tcp-gap",
             "warning",
             "bytes of a TCP stream are not in the capture, though the receiver acknowledged them",

@@ -28,7 +28,7 @@ class Column:
 CAPTURE: tuple[Column, ...] = (
     Column("files", "list", "the input files in their order: name, first_frame (frame of its first packet), packets"),
     Column("packets", "int", "packets that were read"),
-    Column("bytes", "int", "bytes of the capture, uncompressed"),
+    Column("bytes", "int", "captured bytes of the packets"),
     Column("first_ts", "ts", "earliest packet"),
     Column("last_ts", "ts", "latest packet"),
     Column("link_types", "list", "LINKTYPE_ values of its interfaces (1 is Ethernet)"),

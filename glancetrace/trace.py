@@ -55,7 +55,7 @@ class Accounting:
 
 @dataclass(slots=True)
 class CaptureSummary:
-    """What was read: `bytes` of the capture (uncompressed), times in ns (None without packets), LINKTYPE_ values.
+    """What was read: captured `bytes` of the packets, times in ns (None without packets), LINKTYPE_ values.
 
     `glance_eras`: address of a Glance host -> era of its release, by the way it uses the database
     (see `glancetrace.correlate.units`).

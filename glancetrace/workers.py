@@ -8,6 +8,7 @@ the caller then decodes alone, and finds out itself what is wrong.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import signal
@@ -26,6 +27,7 @@ __all__ = ["Worker", "join_rows", "start_worker"]
 
 _HEADER = 8
 _PIPE_SIZE = 1 << 20
+_PR_SET_PDEATHSIG = 1
 
 Decode = Callable[[Share], Rows]
 """Decodes a share of the connections; called in the worker."""
@@ -84,10 +86,20 @@ class Worker:
 
 
 def start_worker(decode: Decode, share: Share) -> Worker:
-    """Fork a process that decodes `share`."""
+    """Fork a process that decodes `share`; it ends with the process that starts it.
+
+    Raises:
+        OSError: the system has no process or pipe left.
+    """
     read, write = os.pipe()
     _enlarge(write)
-    pid = os.fork()
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        raise
     if pid:
         os.close(write)
         return Worker(pid, read)
@@ -95,13 +107,30 @@ def start_worker(decode: Decode, share: Share) -> Worker:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _die_with(parent)
         os.close(read)
+        _let_go_of_streams()
         data, hashers = pack_rows(decode(share))
         _send(write, data)
         _send(write, pickle.dumps(_digests(hashers)))
         code = 0
     finally:
         os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Have the system end this process when the one that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _let_go_of_streams() -> None:
+    """Whoever reads what the first process prints must not wait for this one."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
 
 
 def _digests(hashers: Sequence[BodyHasher]) -> Digests:

@@ -37,11 +37,6 @@ class FormatReader(Protocol):
         """The bytes that a file with the packets of the last block must begin with."""
         ...
 
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
-        ...
-
     def __iter__(self) -> Iterator[PacketBlock]: ...
 
 

@@ -41,14 +41,13 @@ class CaptureFile:
         name: as given, or as a pattern gave it; "-" is standard input.
         first_frame: number of its first packet in the whole input; where captures of the same time are merged, others'
             packets stand between its own.
-        packets: how many it has. bytes: its size, decompressed.
+        packets: how many it has.
         format: "pcap" or "pcapng".
     """
 
     name: str
     first_frame: int
     packets: int
-    bytes: int
     format: str
 
 
@@ -136,7 +135,7 @@ class CaptureReader:
 
     Attributes (final when the iteration has ended):
         files: the inputs in the order of their first packets.
-        packets: how many; `bytes`: size of the captures, decompressed.
+        packets: how many; `bytes`: captured bytes of all of them.
         first_ts, last_ts: earliest and latest packet, ns; None without packets.
         link_types: LINKTYPE_ values, in the order of their first packets.
         progress: called after every block with the bytes read and the total as they lie on disk (None for a pipe).
@@ -152,19 +151,15 @@ class CaptureReader:
         for number, one in enumerate(inputs):
             one.file = number
         self._inputs = inputs
-        self.files = [CaptureFile(one.path, 0, 0, 0, one.reader.format) for one in inputs]
+        self.files = [CaptureFile(one.path, 0, 0, one.reader.format) for one in inputs]
         self.packets = 0
+        self.bytes = 0
         self.first_ts: int | None = None
         self.last_ts: int | None = None
         self.link_types: list[int] = []
         self.progress: Callable[[int, int | None], None] | None = None
         self._latest_file = 0
         self._interleaved: set[int] = set()
-
-    @property
-    def bytes(self) -> int:
-        """Size of the captures, decompressed."""
-        return sum(file.bytes for file in self.files)
 
     @property
     def readers(self) -> list[FormatReader]:
@@ -213,6 +208,7 @@ class CaptureReader:
         block = piece.block
         block.first_frame = self.packets + 1
         self.packets += len(block)
+        self.bytes += int(block.cap_len.sum())
         numbers = _distinct(piece.file)
         for number in numbers:
             file = self.files[number]
@@ -253,7 +249,6 @@ class CaptureReader:
         if not self.packets:
             self._issues.count("capture-empty")
         for one, file in zip(self._inputs, self.files, strict=True):
-            file.bytes = one.reader.byte_count
             if not file.packets:
                 file.first_frame = self.packets + 1
             for kind, packets_before in one.reader.problems:

@@ -97,11 +97,6 @@ class PcapReader:
         self.starts = self.ends = np.empty(0, np.int64)
         self._last_ts: int | None = None
 
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
-        return self.base + len(self._data)
-
     def __iter__(self) -> Iterator[PacketBlock]:
         position = _FILE_HEADER_LEN
         while True:

@@ -77,16 +77,12 @@ class PcapngReader:
         self.base = 0
         self.starts = self.ends = np.empty(0, np.int64)
         self._last_ts = 0
+        self._timeless = False
 
     @property
     def preamble(self) -> bytes:
         """The bytes that a file with the packets of the last block must begin with."""
         return self._section.preamble()
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
-        return self.base + len(self._data)
 
     def __iter__(self) -> Iterator[PacketBlock]:
         position = 0
@@ -204,6 +200,9 @@ class PcapngReader:
             room = np.minimum(columns.u32(start + 4) - 16, self._section.interfaces[0].snaplen or _LONGEST_BLOCK)
             captured = np.where(simple, np.minimum(original, room), captured)
             ts = self._fill_forward(ts, simple)
+            if not self._timeless:
+                self.problems.append(("time-missing", self.packet_count + int(np.argmax(simple)) + 1))
+                self._timeless = True
         self.starts = start
         self.ends = start + columns.u32(start + 4)
         self._last_ts = int(ts[-1])

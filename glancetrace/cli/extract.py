@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, captures, option, say, takes_reading
+from glancetrace.cli.options import NUMBER, Reading, captures, option, say, takes_reading
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ __all__ = ["extract"]
 @captures
 @option("-o", "--output", required=True, metavar="FILE", help="The capture to write.")
 @option("--image", multiple=True, metavar="NAME|ID", section="What", help="An image: its calls and statements.")
-@option("--call", multiple=True, type=int, metavar="ID", section="What", help="A call with the statements that it ran.")
-@option("--statement", multiple=True, type=int, metavar="ID", section="What", help="A statement.")
-@option("--connection", multiple=True, type=int, metavar="ID", section="What", help="A whole connection.")
+@option(
+    "--call", multiple=True, type=NUMBER, metavar="ID", section="What", help="A call with the statements that it ran."
+)
+@option("--statement", multiple=True, type=NUMBER, metavar="ID", section="What", help="A statement.")
+@option("--connection", multiple=True, type=NUMBER, metavar="ID", section="What", help="A whole connection.")
 @option("--finding", multiple=True, metavar="RULE", section="What", help="What findings of a rule are about.")
 @option("--since", metavar="TIME", section="What", help="Of that, only from then on; +1.5s is after the start.")
 @option("--until", metavar="TIME", section="What", help="Only until then.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glancetrace.trace import CaptureSummary, Trace
 
 __all__ = [
+    "NUMBER",
     "Reading",
     "Showing",
     "captures",
@@ -59,6 +60,22 @@ def format_option(*formats: str) -> Callable[[Callback], Callback]:
     )
 
 
+class NumberType(click.ParamType[int]):
+    """An id as lists print it: `12` or `#12`."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See `click.ParamType.convert`."""
+        text = str(value).removeprefix("#")
+        if not text.isascii() or not text.isdigit():
+            self.fail(f"{value!r} is no id; ids are numbers, as in 12 or #12", param, ctx)
+        return int(text)
+
+
+NUMBER = NumberType()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress, jobs."""
@@ -88,8 +105,8 @@ class Reading:
             ports[int(number)] = service
         return ports
 
-    def analyze(self, paths: Sequence[str]) -> Trace:
-        """The trace of captures, with a progress bar where somebody waits."""
+    def analyze(self, paths: Sequence[str], *, warn: bool = True) -> Trace:
+        """The trace of captures, with a progress bar where somebody waits; `warn`: tell of damage on standard error."""
         from glancetrace.output.progress import ProgressBar
         from glancetrace.pipeline import Options, analyze
 
@@ -103,6 +120,8 @@ class Reading:
                 jobs=self.jobs or min(2, _cores()),
             )
             trace = analyze(list(paths), options)
+        if warn:
+            _warn_of_damage(trace)
         kept = click.get_current_context().obj
         if isinstance(kept, list):
             kept.append(trace)
@@ -254,6 +273,16 @@ def takes_showing(command: Callback) -> Callback:
         return command(showing=Showing(output, color, zone, relative, wide), **rest)
 
     return with_options(collected, _SHOWING)
+
+
+def _warn_of_damage(trace: Trace) -> None:
+    """One line for those who see a part of the result only."""
+    damage = [issue.kind for issue in trace.tables.issues if issue.kind in _DAMAGE]
+    if damage:
+        say(f"the capture is not whole ({', '.join(dict.fromkeys(damage))}); see 'glancetrace info'")
+
+
+_DAMAGE = ("capture-cut-short", "capture-damaged", "capture-empty")
 
 
 def say(message: str) -> None:

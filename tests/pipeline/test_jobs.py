@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,7 @@ from glancetrace.pipeline import Options, analyze
 from tests.support.samples import capture_path
 
 SQL = frozenset({3306})
+ROOT = Path(__file__).parents[2]
 
 
 def document(path: Path, **options: int) -> bytes:
@@ -134,3 +139,44 @@ def test_a_sample_comes_from_all_over_a_file(tmp_path: Path) -> None:
     quarters = np.histogram(taken, bins=np.quantile(times, [0, 0.25, 0.5, 0.75, 1]))[0]
     assert quarters.min() > 0
     assert sum(map(len, sample(str(capture_path("article"))))) > 100
+
+
+def test_without_a_process_to_be_had_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture_path("article")
+    alone = document(path)
+
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert document(path, jobs=3) == alone
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_no_process_outlives_the_one_that_started_it(how: signal.Signals) -> None:
+    """The worker waits for ever in place of decoding; its parent is ended from outside."""
+    code = (
+        "import os, signal, sys\n"
+        "from glancetrace.workers import start_worker\n"
+        "def wait(share):\n"
+        "    signal.pause()\n"
+        "worker = start_worker(wait, None)\n"
+        "print(worker._pid, flush=True)\n"
+        "worker.rows()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.send_signal(how)
+        assert process.stdout.read() == b""  # nobody holds it open
+    for _ in range(100_000):
+        if _is_gone(worker):
+            break
+    assert _is_gone(worker)
+
+
+def _is_gone(pid: int) -> bool:
+    """There is no such process, or nothing but its exit code."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
