@@ -34,10 +34,11 @@ from glancetrace.net.run import FROM_CLIENT, Connection, Run
 from glancetrace.net.share import Share, share_out
 from glancetrace.net.verdict import Verdict
 from glancetrace.packing import Rows
+from glancetrace.tls.sealed import SealedReader
 from glancetrace.trace import Accounting, ConnectionRow
 from glancetrace.workers import Worker, join_rows, start_worker
 
-__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "decode"]
+__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "decode", "path_names"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -56,6 +57,7 @@ class Options:
         hashes: names of further hashes of image data, beside md5 and sha512.
         reveal: show secrets.
         progress: called with bytes read so far and bytes in all (None when not known).
+        api_logs: logs that tell of API calls beside the capture: file names, globs.
         block_size: bytes of capture that are read at a time. jobs: processes that decode, where it is worth while
             and the input are files; the others are forked. The result does not depend on either.
     """
@@ -63,6 +65,7 @@ class Options:
     ports: Mapping[int, str] = field(default_factory=lambda: dict(DEFAULT_PORTS))
     hashes: tuple[str, ...] = ()
     reveal: bool = False
+    api_logs: tuple[str, ...] = ()
     progress: Callable[[int, int | None], None] | None = None
     block_size: int = BLOCK_SIZE
     jobs: int = 1
@@ -97,6 +100,7 @@ class _ConnectionDecoder:
         self._service = stage.options.ports.get(connection.server[1])
         self._ignored_bytes = 0
         self._decoder: HttpDecoder | MysqlDecoder | None = None
+        self._sealed: SealedReader | None = None
         self.feed: Callable[[Run], None] = self._first_feed
 
     def _first_feed(self, run: Run) -> None:
@@ -118,6 +122,8 @@ class _ConnectionDecoder:
             stage.issues.count(kind, frame=run.frames[0], connection_id=connection.id)
             if protocol == "tls":
                 self.row.tls = _TLS_UNKNOWN
+                self._sealed = SealedReader()
+                self.row.sealed = self._sealed.exchanges
             self.feed = self._ignore
             self._ignore(run)
             return
@@ -138,6 +144,8 @@ class _ConnectionDecoder:
     def _ignore(self, run: Run) -> None:
         """Nobody decodes this connection."""
         self._ignored_bytes += len(run.data)
+        if self._sealed is not None:
+            self._sealed.feed(run)
 
     @property
     def bytes_skipped(self) -> int:
@@ -220,7 +228,8 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _as_list(paths: Paths) -> list[str]:
+def path_names(paths: Paths) -> list[str]:
+    """One path or several, as a list of names."""
     if isinstance(paths, str | os.PathLike):
         return [os.fspath(paths)]
     return [os.fspath(path) for path in paths]
@@ -239,7 +248,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
         InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
     """
     options = options or Options()
-    names = _as_list(paths)
+    names = path_names(paths)
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = _shares(names, options)

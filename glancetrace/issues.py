@@ -188,18 +188,46 @@ KINDS: dict[str, IssueKind] = {
             "a JSON body is cut short, too large or broken; what it says is not known",
             "nothing, unless the call is in question",
         ),
+        IssueKind(
+            "log-line-unread",
+            "info",
+            "lines of an API log that make no sense were left out",
+            "nothing, if they are no calls; the place is that of the first",
+        ),
+        IssueKind(
+            "log-cut-short",
+            "warning",
+            "a compressed API log ends in the middle; what stands before it was read",
+            "copy the file again",
+        ),
+        IssueKind(
+            "log-without-calls",
+            "warning",
+            "an API log shows no call: services log requests only at INFO of eventlet.wsgi, or in their web server's log",
+            "give the access log of the service, HAProxy's HTTP log, or the client's --debug output",
+        ),
+        IssueKind(
+            "log-clock-unknown",
+            "warning",
+            "nothing in the capture tells how far the clock of an API log is off; it was taken as right, and as UTC",
+            "give a log of the time of the capture, or capture the API ports too",
+        ),
     )
 }
 
 
 @dataclass(slots=True)
 class Issue:
-    """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None."""
+    """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None.
+
+    `place` is where in a log, `file` or `file:line`; None for what is wrong with the capture itself.
+    """
 
     kind: str
     count: int
     first_frame: int | None
     connection_id: int | None
+    place: str | None = None
 
 
 class IssueLog:
@@ -208,14 +236,22 @@ class IssueLog:
     __slots__ = ("_issues",)
 
     def __init__(self) -> None:
-        self._issues: dict[tuple[str, int | None], Issue] = {}
+        self._issues: dict[tuple[str, int | None, str | None], Issue] = {}
 
-    def count(self, kind: str, *, frame: int | None = None, connection_id: int | None = None, times: int = 1) -> None:
+    def count(
+        self,
+        kind: str,
+        *,
+        frame: int | None = None,
+        connection_id: int | None = None,
+        times: int = 1,
+        place: str | None = None,
+    ) -> None:
         """Add `times` to the issue `kind`; an unknown kind is a programming error (KeyError)."""
-        key = (KINDS[kind].kind, connection_id)
+        key = (KINDS[kind].kind, connection_id, place)
         issue = self._issues.get(key)
         if issue is None:
-            self._issues[key] = Issue(kind, times, frame, connection_id)
+            self._issues[key] = Issue(kind, times, frame, connection_id, place)
             return
         issue.count += times
         if frame is not None and (issue.first_frame is None or frame < issue.first_frame):
@@ -225,5 +261,6 @@ class IssueLog:
         """All issues, by severity (errors first), then kind, connection."""
         order = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
         return sorted(
-            self._issues.values(), key=lambda i: (order[KINDS[i.kind].severity], i.kind, i.connection_id or 0)
+            self._issues.values(),
+            key=lambda i: (order[KINDS[i.kind].severity], i.kind, i.connection_id or 0, i.place or ""),
         )

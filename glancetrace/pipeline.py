@@ -21,10 +21,13 @@ from glancetrace.correlate.nesting import nest_calls
 from glancetrace.correlate.outcome import settle_connection
 from glancetrace.correlate.proxy import fold_proxied
 from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
-from glancetrace.decode import Decoded, Options, Paths, decode
+from glancetrace.decode import Decoded, Options, Paths, decode, path_names
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
+from glancetrace.join.logs import join_logs
+from glancetrace.logs.call import ApiLog
+from glancetrace.logs.read import read_logs
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
@@ -42,26 +45,29 @@ class _Draft:
     decoded: Decoded
     options: Options
     capture: CaptureSummary
+    logs: list[ApiLog] = field(default_factory=list)
     tables: Tables = field(default_factory=Tables)
     by_connection: dict[int, list[SqlStatement]] = field(default_factory=dict)
     units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
 
 
-def analyze(paths: Paths, options: Options | None = None) -> Trace:
+def analyze(paths: Paths, options: Options | None = None, *, api_log: Paths = ()) -> Trace:
     """Read captures and say what happened in them.
 
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
         options: see `Options`.
+        api_log: logs that tell of API calls, file names or globs; they come after those of the options.
 
     Raises:
-        InputError: a capture cannot be read. UsageError: the call itself is wrong.
+        InputError: a capture or a log cannot be read. UsageError: the call itself is wrong.
     """
     options = options or Options()
+    logs = read_logs([*options.api_logs, *path_names(api_log)])
     collecting = gc.isenabled()
     with HashPool() as pool:
         decoded = decode(paths, options, pool)
-        draft = _Draft(decoded, options, _summary(decoded))
+        draft = _Draft(decoded, options, _summary(decoded), logs)
         gc.disable()
         try:
             for stage in STAGES:
@@ -101,7 +107,7 @@ def _take_connections(draft: _Draft) -> None:
 
 
 def _take_calls(draft: _Draft) -> None:
-    """Exchanges become calls; the hops of a call become one; ids follow the order of first bytes."""
+    """Exchanges become calls; the hops of a call become one."""
     ports = draft.options.ports
     issues = draft.decoded.issues
     calls = []
@@ -111,6 +117,27 @@ def _take_calls(draft: _Draft) -> None:
             calls.append(call)
     calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id))
     draft.tables.calls = fold_hops(calls)
+
+
+def _join_logs(draft: _Draft) -> None:
+    """What logs tell of calls is joined with what the capture shows."""
+    if not draft.logs:
+        return
+    tables, capture = draft.tables, draft.capture
+    tables.calls, capture.api_logs = join_logs(
+        draft.logs,
+        tables.calls,
+        tables.connections,
+        tables.statements,
+        draft.options.ports,
+        (capture.first_ts, capture.last_ts),
+        draft.decoded.issues,
+    )
+    tables.calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id, call.method, call.target))
+
+
+def _number_calls(draft: _Draft) -> None:
+    """Ids follow the order of first bytes; calls made in the course of others are tied to them."""
     for number, call in enumerate(draft.tables.calls, 1):
         call.id = number
         if call.upload_hasher is not None and call.operation in UPLOADS:
@@ -183,6 +210,8 @@ STAGES: tuple[Callable[[_Draft], None], ...] = (
     _take_connections,
     _take_calls,
     _take_statements,
+    _join_logs,
+    _number_calls,
     _cut_units,
     _attribute,
     _tell,

@@ -34,6 +34,8 @@ CAPTURE: tuple[Column, ...] = (
     Column("link_types", "list", "LINKTYPE_ values of its interfaces (1 is Ethernet)"),
     Column("connections", "int", "TCP connections of interest"),
     Column("glance_eras", "list", "per Glance host the era of its release, told by its SQL: host, era, releases"),
+    Column("api_logs", "list", "logs read with --api-log: name, format, calls, used (calls of the capture's time), "
+           "offset (ns to add to the log's clock, read as UTC; null: not known), uncertainty (ns either way)"),
     Column("accounting", "object",
            "where everything went; packets = packets_decoded + packets_ignored (ignored_reasons says why) + "
            "packets_malformed, stream_bytes = stream_bytes_decoded + stream_bytes_skipped + stream_bytes_missing"),
@@ -70,17 +72,18 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("dur", "dur", "from `ts` to the last byte of the response"),
         Column("request_body_bytes", "int", "bytes of the request's body as sent, without chunk framing"),
         Column("response_body_bytes", "int", "bytes of the response's body as sent, without chunk framing"),
-        Column("client", "endpoint", "who called (outermost hop)"),
+        Column("client", "endpoint", "who called (outermost hop); port 0 where a log names the address alone"),
         Column("server", "endpoint", "who was called (outermost hop)"),
-        Column("connection_id", "int", "connection of the outermost hop"),
+        Column("connection_id", "int", "connection of the outermost hop; null where only a log shows it"),
         Column("tls", "bool", "the outermost hop was encrypted"),
-        Column("complete", "bool", "request and response were seen to their last byte"),
+        Column("complete", "bool", "request and response were seen to their last byte; of a log: it has the answer"),
         Column("source", "str", "where the call is known from", ("capture", "log")),
+        Column("uncertainty", "dur", "how far the times may be off either way; 0 for those of packets"),
         Column("parent_id", "int", "call in whose course this one was made (token validation, registry, Swift)"),
         Column(
             "hops", "list", "legs of the call from the outside in: client, server, ts, dur, first_frame, last_frame"
         ),
-        Column("first_frame", "int", "first frame of the call, all hops"),
+        Column("first_frame", "int", "first frame of the call, all hops; null where only a log shows it"),
         Column("last_frame", "int", "last frame of the call, all hops"),
         Column("request_frame", "int", "frame of the request's last byte (outermost hop)"),
         Column("response_frame", "int", "frame of the response's last byte (outermost hop)"),
@@ -197,5 +200,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("remedy", "str", "what to do about it"),
         Column("first_frame", "int", "first frame concerned"),
         Column("connection_id", "int", "connection concerned; null for the capture as a whole"),
+        Column("place", "str", "file:line of the first one in an API log; null for the capture"),
     ),
 }

@@ -19,11 +19,21 @@ from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.timeline.image import ImageStory
+from glancetrace.tls.sealed import SealedExchange
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Accounting", "CaptureSummary", "CapturedFile", "ConnectionRow", "Finding", "Tables", "Trace"]
+__all__ = [
+    "Accounting",
+    "ApiLogSummary",
+    "CaptureSummary",
+    "CapturedFile",
+    "ConnectionRow",
+    "Finding",
+    "Tables",
+    "Trace",
+]
 
 
 @dataclass(slots=True)
@@ -54,6 +64,22 @@ class Accounting:
 
 
 @dataclass(slots=True)
+class ApiLogSummary:
+    """A log that was read beside the capture.
+
+    `calls` are those in the log, `used` those of the capture's time. `offset` (ns) added to the log's clock, read as
+    UTC, gives the capture's, give or take `uncertainty`; None where nothing tells.
+    """
+
+    name: str
+    format: str
+    calls: int
+    used: int
+    offset: int | None
+    uncertainty: int | None
+
+
+@dataclass(slots=True)
 class CaptureSummary:
     """What was read: captured `bytes` of the packets, times in ns (None without packets), LINKTYPE_ values.
 
@@ -70,16 +96,21 @@ class CaptureSummary:
     connections: int
     accounting: Accounting
     glance_eras: dict[str, int] = field(default_factory=dict)
+    api_logs: list[ApiLogSummary] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ConnectionRow:
-    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections."""
+    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections.
+
+    `sealed`: exchanges on an encrypted connection, by the records' heads alone.
+    """
 
     connection: Connection
     protocol: str
     session: MysqlSession | None = None
     tls: dict[str, object] | None = None
+    sealed: list[SealedExchange] = field(default_factory=list)
 
 
 @dataclass(slots=True)

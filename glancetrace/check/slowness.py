@@ -122,7 +122,7 @@ def _length(statement: SqlStatement) -> int:
 def _told(evidence: Evidence, call: ApiCall, shares: dict[str, int]) -> str:
     """Shares of at least 1 %, the largest first."""
     details = {
-        "transfer": f" ({byte_text(call.request_body_bytes + call.response_body_bytes)})",
+        "transfer": f" ({byte_text((call.request_body_bytes or 0) + (call.response_body_bytes or 0))})",
         "sql": f" ({count_text(len(evidence.statements_of(call.id)), 'statement')})",
         "nested": f" ({len(evidence.children.get(call.id, ()))})",
     }

@@ -78,13 +78,14 @@ NUMBER = NumberType()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress, jobs."""
+    """How captures are read: ports as given (`glance=9292`), hash names, secrets shown, progress, jobs, logs."""
 
     ports: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     reveal: bool = False
     progress: bool = True
     jobs: int | None = None
+    api_logs: tuple[str, ...] = ()
 
     def port_map(self) -> dict[int, str]:
         """Port -> service: the defaults, and what was asked for.
@@ -116,6 +117,7 @@ class Reading:
                 ports=self.port_map(),
                 hashes=hashes,
                 reveal=self.reveal,
+                api_logs=self.api_logs,
                 progress=bar if bar.enabled else None,
                 jobs=self.jobs or min(2, _cores()),
             )
@@ -219,6 +221,14 @@ _READING = (
         section="Reading",
         help="Decode in so many processes; else in two where there are two cores and it is worth while.",
     ),
+    option(
+        "--api-log",
+        "api_logs",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Take API calls from a log too: openstack --debug, HAProxy, access or oslo.log; may be repeated, globs.",
+    ),
     option("--no-progress", is_flag=True, section="Reading", help="No progress bar."),
     option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output."),
 )
@@ -256,11 +266,12 @@ def takes_reading(command: Callback) -> Callback:
         ports: tuple[str, ...],
         hashes: tuple[str, ...],
         jobs: int | None,
+        api_logs: tuple[str, ...],
         no_progress: bool,
         reveal: bool,
         **rest: Any,
     ) -> Any:
-        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs), **rest)
+        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs, api_logs), **rest)
 
     return with_options(collected, _READING)
 

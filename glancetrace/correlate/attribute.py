@@ -99,7 +99,11 @@ def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[Ca
     """
     if any(call.service == "keystone" and call.parent_id is not None for call in calls):
         return []
-    return [call_facts(call, project_of) for call in calls if call.service == "glance" and call.token]
+    return [
+        call_facts(call, project_of)
+        for call in calls
+        if call.service == "glance" and (call.token or call.source == "log")
+    ]
 
 
 def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:

@@ -98,7 +98,7 @@ def _shows_row(write: Write) -> bool:
 def _worked(call: ApiCall) -> bool:
     """It was done, or is being done: data are on their way."""
     if call.status_code is None:
-        return call.operation == "image-upload" and call.request_body_bytes > 0
+        return call.operation == "image-upload" and (call.request_body_bytes or 0) > 0
     return 200 <= call.status_code < 300
 
 

@@ -1,0 +1,164 @@
+"""Logs and a capture -> the calls of both: clocks aligned, every logged call placed, what is one call made one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.issues import IssueLog
+from glancetrace.join.calls import Told, build_call, complete_call, merge_lines
+from glancetrace.join.clock import Clock, align, image_writes
+from glancetrace.join.place import place
+from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
+from glancetrace.logs.call import ApiLog, LoggedCall
+from glancetrace.net.run import Endpoint
+from glancetrace.trace import ApiLogSummary, ConnectionRow
+
+__all__ = ["join_logs"]
+
+_EDGE = 1_000_000_000
+"""ns before and after the capture in which a call may still have left something in it."""
+
+
+@dataclass(slots=True)
+class _Placed:
+    """One log with its clock."""
+
+    log: ApiLog
+    clock: Clock
+    services: dict[int, str | None]
+
+
+def join_logs(
+    logs: Sequence[ApiLog],
+    calls: list[ApiCall],
+    rows: Sequence[ConnectionRow],
+    statements: Sequence[SqlStatement],
+    ports: Mapping[int, str],
+    span: tuple[int | None, int | None],
+    issues: IssueLog,
+) -> tuple[list[ApiCall], list[ApiLogSummary]]:
+    """Calls of the capture and of logs, in no order, and what became of each log.
+
+    Args:
+        logs: as read. calls: of the capture, hops folded; they are completed in place.
+        rows: connections. statements: all, in order. ports: port -> service.
+        span: first and last moment of the capture, ns. issues: counts what is wrong with a log.
+    """
+    exchanges = seen_exchanges(rows, ports)
+    plain = seen_calls(calls)
+    writes = image_writes(statements)
+    placed: list[_Placed] = []
+    groups: list[Told] = []
+    by_seen: dict[int, Told] = {}
+    for log in logs:
+        services = service_of_calls(log, ports)
+        clock = align(log.calls, services, [*exchanges, *plain], writes, zoned=log.zoned)
+        one = _Placed(log, clock, services)
+        placed.append(one)
+        _count_issues(one, issues)
+        _group(one, place(log, services, clock, exchanges), place(log, services, clock, plain), groups, by_seen)
+    within = [told for told in groups if told.exchange or told.call or _during(told, span)]
+    built = _build(merge_lines(within), _servers(calls, rows, ports))
+    return [*calls, *built], [_summary(one, within) for one in placed]
+
+
+def _group(
+    one: _Placed,
+    exchange_of: Mapping[LoggedCall, Seen],
+    call_of: Mapping[LoggedCall, Seen],
+    groups: list[Told],
+    by_seen: dict[int, Told],
+) -> None:
+    """Add the calls of a log to what other logs told: the same exchange, or the same plain leg, is the same call."""
+    for logged in one.log.calls:
+        exchange, call = exchange_of.get(logged), call_of.get(logged)
+        if exchange is not None and call is not None and not _contains(exchange, call):
+            call = None
+        known = {id(by_seen[id(s)]): by_seen[id(s)] for s in (exchange, call) if s is not None and id(s) in by_seen}
+        told, *others = known.values() or [Told()]
+        if not known:
+            groups.append(told)
+        told.lines.append((one.log, logged, one.clock))
+        told.service = told.service or one.services.get(logged.line) or (exchange.service if exchange else None)
+        told.exchange, told.call = told.exchange or exchange, told.call or call
+        for other in others:
+            told.lines += other.lines
+            told.exchange, told.call = told.exchange or other.exchange, told.call or other.call
+            groups.remove(other)
+        for seen in (told.exchange, told.call):
+            if seen is not None:
+                by_seen[id(seen)] = told
+
+
+def _contains(exchange: Seen, call: Seen) -> bool:
+    """A plain leg behind an encrypted one lies within it."""
+    slack = 5_000_000
+    return exchange.ts - slack <= call.ts and (call.end > 1 << 61 or call.end <= exchange.end + slack)
+
+
+def _during(told: Told, span: tuple[int | None, int | None]) -> bool:
+    """The call was under way while packets were recorded."""
+    first, last = span
+    if first is None or last is None:
+        return False
+    for _, call, clock in told.lines:
+        begin = call.begin if call.begin is not None else call.end
+        if begin is None:
+            continue
+        end = call.end if call.end is not None else begin
+        slack = clock.uncertainty + call.resolution + _EDGE
+        if begin + clock.offset <= last + slack and end + clock.offset >= first - slack:
+            return True
+    return False
+
+
+def _servers(calls: Sequence[ApiCall], rows: Sequence[ConnectionRow], ports: Mapping[int, str]) -> dict[str, Endpoint]:
+    """Service -> the one place where the capture shows it listening; not there if there are several."""
+    found: dict[str, set[Endpoint]] = {}
+    for call in calls:
+        found.setdefault(call.service, set()).add(call.hops[-1].server if call.hops else call.server)
+    for row in rows:
+        service = ports.get(row.connection.server[1])
+        if row.protocol == "tls" and service is not None and service not in found:
+            found[service] = {row.connection.server}
+    return {service: next(iter(servers)) for service, servers in found.items() if len(servers) == 1}
+
+
+def _build(groups: Sequence[Told], servers: Mapping[str, Endpoint]) -> list[ApiCall]:
+    built = []
+    for told in groups:
+        if told.call is not None and told.call.call is not None:
+            complete_call(told.call.call, told)
+            continue
+        call = build_call(told, servers)
+        if call is not None:
+            built.append(call)
+    return built
+
+
+def _count_issues(one: _Placed, issues: IssueLog) -> None:
+    log = one.log
+    if log.unread:
+        issues.count("log-line-unread", times=log.unread, place=f"{log.name}:{log.first_unread}")
+    if log.cut:
+        issues.count("log-cut-short", place=log.name)
+    if not log.calls:
+        issues.count("log-without-calls", place=log.name)
+    elif not one.clock.known:
+        issues.count("log-clock-unknown", place=log.name)
+
+
+def _summary(one: _Placed, groups: Sequence[Told]) -> ApiLogSummary:
+    used = sum(log is one.log for told in groups for log, _, _ in told.lines)
+    known = one.clock.known
+    return ApiLogSummary(
+        name=one.log.name,
+        format=one.log.format,
+        calls=len(one.log.calls),
+        used=used,
+        offset=one.clock.offset if known else None,
+        uncertainty=one.clock.uncertainty if known else None,
+    )
