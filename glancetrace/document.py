@@ -299,6 +299,10 @@ class RowBuilder:
             "statement_id": event.statement_id,
             "call_id": event.call_id,
             "frame": event.frame,
+            "dur": event.dur,
+            "bytes": event.bytes,
+            "connection_id": event.connection_id,
+            "certainty": event.certainty,
         }
 
     def image(self, image: ImageStory) -> Row:

@@ -25,7 +25,9 @@ from glancetrace.decode import Decoded, Options, Paths, decode, path_names
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
+from glancetrace.join.creations import name_created
 from glancetrace.join.logs import join_logs
+from glancetrace.join.unseen import add_uploads, doubt_links, find_unseen
 from glancetrace.logs.call import ApiLog
 from glancetrace.logs.read import read_logs
 from glancetrace.mysql.command import MysqlCommand
@@ -133,6 +135,7 @@ def _join_logs(draft: _Draft) -> None:
         (capture.first_ts, capture.last_ts),
         draft.decoded.issues,
     )
+    name_created(tables.calls, tables.statements)
     tables.calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id, call.method, call.target))
 
 
@@ -193,11 +196,19 @@ def _attribute(draft: _Draft) -> None:
                 statement.kind = "background"
 
 
+def _doubt(draft: _Draft) -> None:
+    """What encrypted requests that nobody can read may have done."""
+    tables = draft.tables
+    tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
+    doubt_links(tables.links, tables.statements, tables.unseen)
+
+
 def _tell(draft: _Draft) -> None:
     """The story of every image."""
     link_of: dict[int, Link] = {link.statement_id: link for link in draft.tables.links}
     statements = [s for s in draft.tables.statements if s.service == "glance"]
     draft.tables.images = tell_stories(statements, draft.tables.calls, link_of)
+    add_uploads(draft.tables.images, draft.tables.unseen)
 
 
 def _check(draft: _Draft) -> None:
@@ -214,6 +225,7 @@ STAGES: tuple[Callable[[_Draft], None], ...] = (
     _number_calls,
     _cut_units,
     _attribute,
+    _doubt,
     _tell,
     _check,
 )

@@ -181,6 +181,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("statement_id", "int", "statement that wrote it"),
         Column("call_id", "int", "call that caused it"),
         Column("frame", "int", "frame that proves it"),
+        Column("dur", "dur", "how long an upload took that only an encrypted connection shows; else null"),
+        Column("bytes", "int", "bytes of such an upload, at most"),
+        Column("connection_id", "int", "connection of such an upload"),
+        Column("certainty", "str", "how sure", ("observed", "inferred", "assumed")),
     ),
     "findings": (
         Column("rule", "str", "name of the rule"),

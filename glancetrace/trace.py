@@ -113,6 +113,15 @@ class ConnectionRow:
     sealed: list[SealedExchange] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An exchange on an encrypted connection that nothing explains; `service` is that of its port."""
+
+    service: str
+    row: ConnectionRow
+    exchange: SealedExchange
+
+
 @dataclass(slots=True)
 class Finding:
     """Something a person should know: `rule` names it (see `glancetrace.check.rules`), `frames` prove it."""
@@ -129,7 +138,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Tables:
-    """Plain rows, each table in the order of its ids (times, then frames)."""
+    """Plain rows, each table in the order of its ids (times, then frames); `unseen` is no table of the result."""
 
     connections: list[ConnectionRow] = field(default_factory=list)
     calls: list[ApiCall] = field(default_factory=list)
@@ -138,6 +147,7 @@ class Tables:
     images: list[ImageStory] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
 
 
 class Trace:

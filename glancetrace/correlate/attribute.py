@@ -26,6 +26,11 @@ _CONNECT = 2_000_000_000
 _OPENER = 0.9
 """How sure it is that who used a new connection first had opened it: a pool may hand it to somebody else."""
 
+_VAGUE = 100_000_000
+"""ns by which times of a call may be off that says for sure what ran in it."""
+
+_HARMLESS = frozenset({"token-validate", "version-list", "version-show", "healthcheck"})
+
 _CLEANING_UP = 60_000_000_000
 """ns within which a service has noticed that a client went away, and put the image in order."""
 
@@ -102,12 +107,16 @@ def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[Ca
     return [
         call_facts(call, project_of)
         for call in calls
-        if call.service == "glance" and (call.token or call.source == "log")
+        if call.service == "glance" and (call.token or (call.source == "log" and call.operation not in _HARMLESS))
     ]
 
 
 def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
     """Links of units that only one call can have run: Keystone's statements name nothing that tells calls apart."""
+    # Who asked at an uncertain moment can have run what others seem to have run; validations are hidden ones anyway.
+    vague = [facts for facts in calls if facts.call.uncertainty > _VAGUE]
+    hidden = hidden + [facts for facts in vague if facts.call.operation not in _HARMLESS]
+    calls = [facts for facts in calls if facts.call.uncertainty <= _VAGUE]
     calls.sort(key=_beginning)
     hidden.sort(key=_beginning)
     reader = UnitReader()

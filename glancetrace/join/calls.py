@@ -18,12 +18,12 @@ from glancetrace.join.seen import Seen
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.net.run import Connection, Endpoint
 
-__all__ = ["UNKNOWN", "Told", "build_call", "complete_call"]
+__all__ = ["RANK", "UNKNOWN", "Told", "build_call", "complete_call", "merge_lines"]
 
 UNKNOWN: Endpoint = ("", 0)
 """An end that no log names."""
 
-_RANK = {"openstack-debug": 0, "oslo": 1, "haproxy": 2, "uwsgi": 3, "access": 4}
+RANK = {"openstack-debug": 0, "oslo": 1, "haproxy": 2, "uwsgi": 3, "access": 4}
 """Which log is believed first where several tell the same."""
 
 
@@ -38,7 +38,7 @@ class Told:
 
     def sort(self) -> None:
         """Put the most telling log first."""
-        self.lines.sort(key=lambda line: (_RANK[line[0].format], line[0].name, line[1].line))
+        self.lines.sort(key=lambda line: (RANK[line[0].format], line[0].name, line[1].line))
 
 
 def _first(told: Told, name: str) -> object:
@@ -120,7 +120,7 @@ def _times(told: Told) -> tuple[int, int, int]:
         end = call.end if call.end is not None else begin
         uncertainty = clock.uncertainty + call.resolution
         if call.within:
-            uncertainty += call.resolution
+            end += call.resolution
         if best is None or uncertainty < best[2]:
             best = (begin + clock.offset, max(begin, end) + clock.offset, uncertainty)
     return best or (0, 0, 0)
@@ -184,7 +184,7 @@ def merge_lines(groups: Sequence[Told]) -> list[Told]:
     for group in groups:
         log, call, clock = group.lines[0]
         same = by_request.setdefault((call.method, call.target), [])
-        other = next((told for told in same if _is_same(told, log, call, clock)), None)
+        other = next((told for told in same if _may_join(told, group) and _is_same(told, log, call, clock)), None)
         if other is not None:
             other.lines += group.lines
             other.exchange = other.exchange or group.exchange
@@ -193,6 +193,14 @@ def merge_lines(groups: Sequence[Told]) -> list[Told]:
             same.append(group)
             merged.append(group)
     return merged
+
+
+def _may_join(one: Told, two: Told) -> bool:
+    """They are of one service and not of two different things seen."""
+    if one.service != two.service:
+        return False
+    seen = ((one.exchange, two.exchange), (one.call, two.call))
+    return all(a is None or b is None or a is b for a, b in seen)
 
 
 def _is_same(told: Told, log: ApiLog, call: LoggedCall, clock: Clock) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import IssueLog
-from glancetrace.join.calls import Told, build_call, complete_call, merge_lines
+from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
 from glancetrace.join.clock import Clock, align, image_writes
 from glancetrace.join.place import place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
@@ -17,9 +17,6 @@ from glancetrace.net.run import Endpoint
 from glancetrace.trace import ApiLogSummary, ConnectionRow
 
 __all__ = ["join_logs"]
-
-_EDGE = 1_000_000_000
-"""ns before and after the capture in which a call may still have left something in it."""
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ def join_logs(
     placed: list[_Placed] = []
     groups: list[Told] = []
     by_seen: dict[int, Told] = {}
-    for log in logs:
+    for log in sorted(logs, key=lambda log: RANK[log.format]):
         services = service_of_calls(log, ports)
         clock = align(log.calls, services, [*exchanges, *plain], writes, zoned=log.zoned)
         one = _Placed(log, clock, services)
@@ -61,8 +58,9 @@ def join_logs(
         _count_issues(one, issues)
         _group(one, place(log, services, clock, exchanges), place(log, services, clock, plain), groups, by_seen)
     within = [told for told in groups if told.exchange or told.call or _during(told, span)]
-    built = _build(merge_lines(within), _servers(calls, rows, ports))
-    return [*calls, *built], [_summary(one, within) for one in placed]
+    built = _build(merge_lines(within), _servers(calls))
+    summaries = {one.log.name: _summary(one, within) for one in placed}
+    return [*calls, *built], [summaries[log.name] for log in logs]
 
 
 def _group(
@@ -91,6 +89,7 @@ def _group(
         for seen in (told.exchange, told.call):
             if seen is not None:
                 by_seen[id(seen)] = told
+                seen.told = seen.told or logged
 
 
 def _contains(exchange: Seen, call: Seen) -> bool:
@@ -109,21 +108,17 @@ def _during(told: Told, span: tuple[int | None, int | None]) -> bool:
         if begin is None:
             continue
         end = call.end if call.end is not None else begin
-        slack = clock.uncertainty + call.resolution + _EDGE
+        slack = clock.uncertainty + call.resolution
         if begin + clock.offset <= last + slack and end + clock.offset >= first - slack:
             return True
     return False
 
 
-def _servers(calls: Sequence[ApiCall], rows: Sequence[ConnectionRow], ports: Mapping[int, str]) -> dict[str, Endpoint]:
+def _servers(calls: Sequence[ApiCall]) -> dict[str, Endpoint]:
     """Service -> the one place where the capture shows it listening; not there if there are several."""
     found: dict[str, set[Endpoint]] = {}
     for call in calls:
         found.setdefault(call.service, set()).add(call.hops[-1].server if call.hops else call.server)
-    for row in rows:
-        service = ports.get(row.connection.server[1])
-        if row.protocol == "tls" and service is not None and service not in found:
-            found[service] = {row.connection.server}
     return {service: next(iter(servers)) for service, servers in found.items() if len(servers) == 1}
 
 

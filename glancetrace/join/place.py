@@ -22,6 +22,9 @@ _CONNECT = 2 * SECOND
 """ns that a client may need for a connection, between the line of its request and the request."""
 
 _PAIR = 1000.0
+_AGREED = 300.0
+"""What it counts that another log says the same of an exchange, or that the client is the same."""
+
 _Pair = tuple[int, int, float]
 """Index of the call, index of what was seen, weight."""
 
@@ -81,6 +84,8 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
     weight = _PAIR + _size_agreement(call, seen)
     if seen.call is not None and call.request_id and call.request_id == seen.call.request_id:
         weight += _PAIR
+    if seen.told is not None or (seen.call is not None and call.client in {hop.client for hop in seen.call.hops}):
+        weight += _AGREED
     if call.within or (call.begin is None and call.end is None):
         return weight
     tolerance = clock.uncertainty + call.resolution + _SLACK

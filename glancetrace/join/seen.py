@@ -16,7 +16,7 @@ from glancetrace.net.run import Connection, Endpoint
 from glancetrace.tls.sealed import SealedExchange
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["Seen", "fits", "seen_calls", "seen_exchanges", "service_of_calls"]
+__all__ = ["Seen", "fits", "same_request", "seen_calls", "seen_exchanges", "service_of_calls"]
 
 _NEVER = 1 << 62
 _HEAD = (60, 4096)
@@ -31,7 +31,10 @@ _SURE = 0.9
 
 @dataclass(slots=True, eq=False)
 class Seen:
-    """Something that was seen: exactly one of `call` and `sealed` is there. `ts`, `end`: first and last byte, ns."""
+    """Something that was seen: exactly one of `call` and `sealed` is there.
+
+    `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is.
+    """
 
     ts: int
     end: int
@@ -40,6 +43,7 @@ class Seen:
     server: Endpoint
     call: ApiCall | None = None
     sealed: SealedExchange | None = None
+    told: LoggedCall | None = None
     connection: Connection | None = None
 
 
@@ -100,7 +104,9 @@ def fits(logged: LoggedCall, service: str | None, seen: Seen) -> bool:
     if seen.call is not None:
         return _fits_call(logged, seen.call)
     sealed = seen.sealed
-    if sealed is None or (logged.port is not None and logged.port != seen.server[1]):
+    if sealed is None or logged.probe or (logged.port is not None and logged.port != seen.server[1]):
+        return False
+    if seen.told is not None and not same_request(logged, seen.told):
         return False
     if logged.client is not None and logged.client[1] and logged.client != seen.client:
         return False
@@ -118,11 +124,16 @@ def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:
         more = logged.response_bytes - (call.response_body_bytes or 0)
         if not 0 <= more <= (_HEAD[1] if logged.head_counted else 0):
             return False
-    if logged.client is not None and logged.client[1] and logged.port is None:
-        clients = {hop.client for hop in call.hops}
-        if logged.client not in clients and logged.client[0] in {client[0] for client in clients}:
-            return False
     return plain_target(logged.target) == plain_target(call.target.removeprefix(call.route_prefix))
+
+
+def same_request(one: LoggedCall, two: LoggedCall) -> bool:
+    """Two logs can mean the same call: it is asked for, answered and named alike."""
+    if one.method != two.method or plain_target(one.target) != plain_target(two.target):
+        return False
+    if one.status_code is not None and two.status_code is not None and one.status_code != two.status_code:
+        return False
+    return not one.request_id or not two.request_id or one.request_id == two.request_id
 
 
 def plain_target(target: str) -> str:

@@ -18,7 +18,8 @@ __all__ = ["looks_like_access", "looks_like_uwsgi", "parse_access", "parse_uwsgi
 
 _ACCESS = re.compile(
     r"(?P<client>[0-9A-Fa-f.:]+|-) \S+ (?:\S+|\"[^\"]*\") \[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4})\] "
-    r"\"(?P<method>[A-Z]{1,16}) (?P<target>\S+)(?: HTTP/\d(?:\.\d)?)?\" (?P<status>\d{3}) (?P<bytes>\d{1,18}|-)(?=\s|$)"
+    r"\"(?P<method>[A-Z]{1,16}) (?P<target>\S+)(?: HTTP/(?P<version>\d(?:\.\d)?))?\" (?P<status>\d{3}) "
+    r"(?P<bytes>\d{1,18}|-)(?=\s|$)(?: \"[^\"]*\" \"(?P<agent>[^\"]*))?"
 )
 _UWSGI = re.compile(
     r"\[pid: \d+\|app: -?\w+\|req: [-\d/]+\] (?P<client>\S*) \([^)]*\) \{\d+ vars in \d+ bytes\} \[(?P<date>[^\]]{24})\] "
@@ -56,6 +57,7 @@ def parse_access(number: int, line: str) -> LoggedCall | None:
         client=None if match["client"] == "-" else (match["client"], 0),
         response_bytes=0 if match["bytes"] == "-" else int(match["bytes"]),
         head_counted=True,
+        probe=match["version"] == "1.0" and match["agent"] == "-",
     )
 
 

@@ -28,6 +28,7 @@ class LoggedCall:
         head_counted: `response_bytes` may include the head (Apache's %O, which some distributions have for %b).
         request_headers, response_headers: lower-case names, as far as shown.
         request_json, response_json: parsed bodies, as far as shown.
+        probe: a proxy's health check by its looks (HTTP/1.0, no user agent), so no client's request.
         service: "glance", "keystone" where the log itself says whose it is.
         line: where it begins in the file, from 1.
     """
@@ -48,6 +49,7 @@ class LoggedCall:
     response_bytes: int | None = None
     response_message_bytes: int | None = None
     head_counted: bool = False
+    probe: bool = False
     request_headers: dict[str, str] = field(default_factory=dict)
     response_headers: dict[str, str] = field(default_factory=dict)
     request_json: Any = None

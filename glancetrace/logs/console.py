@@ -129,7 +129,8 @@ class ConsoleReader:
             return False
         headers, data = _curl_options(text)
         request.call.request_headers = headers
-        if data is not None:
+        # What stands there for image data is the name of an object.
+        if data is not None and data[:1] in ("{", "["):
             request.call.request_bytes = len(data.encode("utf-8", "replace"))
             request.call.request_json = _json(data)
         return True

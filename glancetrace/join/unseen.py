@@ -1,0 +1,118 @@
+"""Requests that were made and that nobody can read: what they may have done makes other claims less sure.
+
+A sealed exchange is explained by a log, by the plain leg behind the proxy, or by nothing. While an unexplained one was
+under way its statements ran too, so a statement that "only one call" can have run may be of that one instead.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+from glancetrace.correlate.link import CERTAIN, INFERRED, Link
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.timeline.image import INFERRED as CERTAINTY_INFERRED
+from glancetrace.timeline.image import ImageEvent, ImageStory
+from glancetrace.trace import ConnectionRow, Unseen
+
+__all__ = ["add_uploads", "doubt_links", "find_unseen"]
+
+_DOUBTED = 0.9
+_SLACK = 5_000_000
+_HEAD = 8_192
+_FRAMING = 0.01
+"""Share of a body that chunk heads may add, at most."""
+
+_LEAST = 16_384
+"""Bytes of a request that carries image data, where the size of the image is not known."""
+
+
+def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: Mapping[int, str]) -> list[Unseen]:
+    """Unexplained exchanges, in order of time.
+
+    Args:
+        rows: connections. calls: all calls, logs joined. ports: port -> service.
+    """
+    explained = {(hop.connection_id, hop.ts) for call in calls for hop in call.hops}
+    behind = {(call.service, hop.client[0]) for call in calls if call.source == "capture" for hop in call.hops}
+    unseen = []
+    for row in rows:
+        service = ports.get(row.connection.server[1])
+        # Behind a proxy that passes them on in plain, all its requests are seen there.
+        if service is None or (service, row.connection.server[0]) in behind:
+            continue
+        for exchange in row.sealed:
+            if (row.connection.id, exchange.ts) not in explained:
+                unseen.append(Unseen(service, row, exchange))
+    unseen.sort(key=lambda one: (one.exchange.ts, one.exchange.first_frame))
+    return unseen
+
+
+def doubt_links(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Sequence[Unseen]) -> None:
+    """Take back the certainty of links of statements that ran while an unexplained request was under way."""
+    windows: dict[str, list[tuple[int, int]]] = {}
+    for one in unseen:
+        windows.setdefault(one.service, []).append((one.exchange.ts - _SLACK, one.exchange.end_ts + _SLACK))
+    latest = {service: _running_ends(spans) for service, spans in windows.items()}
+    for link in links:
+        statement = statements[link.statement_id - 1]
+        spans = windows.get(statement.service)
+        if link.link_class != CERTAIN or spans is None:
+            continue
+        index = bisect_right(spans, (statement.end_ts, 1 << 63)) - 1
+        if index >= 0 and latest[statement.service][index] >= statement.command.ts:
+            link.link_class = INFERRED
+            link.score = min(link.score, _DOUBTED)
+            link.evidence = (*link.evidence, "an unread encrypted request was under way too")
+
+
+def _running_ends(spans: list[tuple[int, int]]) -> list[int]:
+    """For each span, the latest end of it and of those before it."""
+    ends: list[int] = []
+    for _, end in spans:
+        ends.append(max(end, ends[-1]) if ends else end)
+    return ends
+
+
+def add_uploads(images: Sequence[ImageStory], unseen: Sequence[Unseen]) -> None:
+    """Tie to each time in `saving` the one unread request that can be the upload: when it was, and of how many bytes."""
+    large = [one for one in unseen if one.service == "glance" and one.exchange.request_bytes >= _LEAST]
+    if not large:
+        return
+    starts = [one.exchange.ts for one in large]
+    for image in images:
+        spans = [(i.ts, None if i.dur is None else i.ts + i.dur) for i in image.intervals if i.status == "saving"]
+        for begin, end in spans:
+            before = large[: bisect_right(starts, begin + _SLACK)]
+            fitting = list(_fitting(before, image.size, begin, end))
+            if len(fitting) == 1:
+                image.events.append(_event(fitting[0]))
+        image.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
+
+
+def _fitting(unseen: Sequence[Unseen], size: int | None, begin: int, end: int | None) -> Iterator[Unseen]:
+    """Requests that were under way from before `begin` until `end`, and as large as the image."""
+    for one in unseen:
+        exchange = one.exchange
+        if exchange.end_ts + _SLACK < (begin if end is None else end):
+            continue
+        most = exchange.request_bytes
+        least = most - exchange.request_slack
+        if size is None or end is None or least - _HEAD - size * _FRAMING <= size <= most:
+            yield one
+
+
+def _event(one: Unseen) -> ImageEvent:
+    exchange, connection = one.exchange, one.row.connection
+    dur = exchange.end_ts - exchange.ts
+    return ImageEvent(
+        kind="upload",
+        ts=exchange.ts,
+        summary=f"{exchange.request_bytes} bytes at most, encrypted, by size and time of the request",
+        frame=exchange.first_frame,
+        dur=dur,
+        bytes=exchange.request_bytes,
+        connection_id=connection.id,
+        certainty=CERTAINTY_INFERRED,
+    )
