@@ -114,7 +114,8 @@ KINDS: dict[str, IssueKind] = {
             "tls-not-decrypted",
             "warning",
             "a connection is encrypted; what passes on it is not visible",
-            "record the plain hop behind the proxy (ports 9292 and 5000), or the database without TLS",
+            "give a log with --api-log; next time record the plain hop behind the proxy (ports 9292 and 5000) too, set "
+            "SSLKEYLOGFILE for the client, and record the database without TLS",
         ),
         IssueKind(
             "http-malformed",
@@ -203,7 +204,7 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "log-without-calls",
             "warning",
-            "an API log shows no call: services log requests only at INFO of eventlet.wsgi, or in their web server's log",
+            "an API log shows no call: services log requests only by eventlet.wsgi, or in their web server's log",
             "give the access log of the service, HAProxy's HTTP log, or the client's --debug output",
         ),
         IssueKind(

@@ -27,7 +27,7 @@ from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
 from glancetrace.join.creations import name_created
 from glancetrace.join.logs import join_logs
-from glancetrace.join.unseen import add_uploads, doubt_links, find_unseen
+from glancetrace.join.unseen import add_uploads, doubt, find_unseen
 from glancetrace.logs.call import ApiLog
 from glancetrace.logs.read import read_logs
 from glancetrace.mysql.command import MysqlCommand
@@ -200,7 +200,7 @@ def _doubt(draft: _Draft) -> None:
     """What encrypted requests that nobody can read may have done."""
     tables = draft.tables
     tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
-    doubt_links(tables.links, tables.statements, tables.unseen)
+    doubt(tables.links, tables.statements, tables.unseen)
 
 
 def _tell(draft: _Draft) -> None:

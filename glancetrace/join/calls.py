@@ -17,6 +17,7 @@ from glancetrace.join.clock import Clock
 from glancetrace.join.seen import Seen
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.net.run import Connection, Endpoint
+from glancetrace.tls.sealed import SealedExchange
 
 __all__ = ["RANK", "UNKNOWN", "Told", "build_call", "complete_call", "merge_lines"]
 
@@ -85,8 +86,9 @@ def build_call(told: Told, servers: Mapping[str, Endpoint]) -> ApiCall | None:
     if seen is not None and seen.sealed is not None:
         _take_exchange(call, seen)
     else:
-        call.response_ts = end if response is not None else None
-        call.dur = end - ts if response is not None and end > ts else None
+        vague = all(line.within for _, line, _ in told.lines)
+        call.response_ts = None if response is None else ts if vague else end
+        call.dur = end - ts if response is not None and end > ts and not vague else None
         window = (ts - uncertainty, end + uncertainty)
         call.hops = [Hop(client, server, connection_id, ts, call.dur, 0, 0, window)]
     return call
@@ -126,9 +128,7 @@ def _times(told: Told) -> tuple[int, int, int]:
     return best or (0, 0, 0)
 
 
-def _outer_hop(seen: Seen) -> Hop:
-    sealed = seen.sealed
-    assert sealed is not None  # noqa: S101 - what `exchange` of a `Told` holds
+def _outer_hop(seen: Seen, sealed: SealedExchange) -> Hop:
     end = sealed.response_end_ts
     # Of image data the service takes the first bytes while the last are still to come.
     begin = sealed.ts if sealed.request_bytes > _LARGE else sealed.request_end_ts
@@ -153,7 +153,7 @@ def _take_exchange(call: ApiCall, seen: Seen) -> None:
     sealed = seen.sealed
     if sealed is None:
         return
-    hop = _outer_hop(seen)
+    hop = _outer_hop(seen, sealed)
     call.client, call.server, call.connection_id = hop.client, hop.server, hop.connection_id
     call.ts, call.dur = hop.ts, hop.dur
     call.request_end_ts, call.response_ts = sealed.request_end_ts, sealed.response_ts

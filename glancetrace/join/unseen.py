@@ -16,7 +16,7 @@ from glancetrace.timeline.image import INFERRED as CERTAINTY_INFERRED
 from glancetrace.timeline.image import ImageEvent, ImageStory
 from glancetrace.trace import ConnectionRow, Unseen
 
-__all__ = ["add_uploads", "doubt_links", "find_unseen"]
+__all__ = ["add_uploads", "doubt", "find_unseen"]
 
 _DOUBTED = 0.9
 _SLACK = 5_000_000
@@ -49,19 +49,25 @@ def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: 
     return unseen
 
 
-def doubt_links(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Sequence[Unseen]) -> None:
-    """Take back the certainty of links of statements that ran while an unexplained request was under way."""
+def doubt(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Sequence[Unseen]) -> None:
+    """Take back what is said too surely of statements that ran while an unexplained request was under way.
+
+    They are no longer certain to be of their call, and without one no longer certain to be nobody's.
+    """
     windows: dict[str, list[tuple[int, int]]] = {}
     for one in unseen:
         windows.setdefault(one.service, []).append((one.exchange.ts - _SLACK, one.exchange.end_ts + _SLACK))
     latest = {service: _running_ends(spans) for service, spans in windows.items()}
+
+    def beside(statement: SqlStatement) -> bool:
+        index = bisect_right(windows.get(statement.service, []), (statement.end_ts, 1 << 63)) - 1
+        return index >= 0 and latest[statement.service][index] >= statement.command.ts
+
+    for statement in statements if unseen else ():
+        if statement.kind == "background" and beside(statement):
+            statement.kind = "unattributed"
     for link in links:
-        statement = statements[link.statement_id - 1]
-        spans = windows.get(statement.service)
-        if link.link_class != CERTAIN or spans is None:
-            continue
-        index = bisect_right(spans, (statement.end_ts, 1 << 63)) - 1
-        if index >= 0 and latest[statement.service][index] >= statement.command.ts:
+        if link.link_class == CERTAIN and beside(statements[link.statement_id - 1]):
             link.link_class = INFERRED
             link.score = min(link.score, _DOUBTED)
             link.evidence = (*link.evidence, "an unread encrypted request was under way too")
@@ -109,7 +115,7 @@ def _event(one: Unseen) -> ImageEvent:
     return ImageEvent(
         kind="upload",
         ts=exchange.ts,
-        summary=f"{exchange.request_bytes} bytes at most, encrypted, by size and time of the request",
+        summary=f"at most {exchange.request_bytes} bytes in {dur / 1e6:.1f} ms, encrypted (inferred)",
         frame=exchange.first_frame,
         dur=dur,
         bytes=exchange.request_bytes,

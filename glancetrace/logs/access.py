@@ -1,7 +1,7 @@
 """Access logs: Common and Combined Log Format (Apache, nginx, gunicorn), and uWSGI's own request line.
 
     host ident user [day/Mon/year:hh:mm:ss zone] "request" status bytes "referer" "user agent"
-    [pid: 1|app: 0|req: 1/1] host () {60 vars in 1000 bytes} [ctime] GET /path => generated 12 bytes in 4 msecs (HTTP/1.1 200) ...
+    [pid: 1|app: 0|req: 1/1] host () {60 vars in 9 bytes} [ctime] GET / => generated 1 bytes in 4 msecs (HTTP/1.1 200)
 
 Apache writes when a request came, gunicorn when it was answered, both in whole seconds: so the time is a moment of the
 call, not an end of it. uWSGI writes when it came and how long it took; its time has no zone.
@@ -17,13 +17,15 @@ from glancetrace.logs.times import MILLISECOND, SECOND, parse_common, parse_ctim
 __all__ = ["looks_like_access", "looks_like_uwsgi", "parse_access", "parse_uwsgi"]
 
 _ACCESS = re.compile(
-    r"(?P<client>[0-9A-Fa-f.:]+|-) \S+ (?:\S+|\"[^\"]*\") \[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4})\] "
+    r"(?P<client>[0-9A-Fa-f.:]+|-) \S+ (?:\S+|\"[^\"]*\") "
+    r"\[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4})\] "
     r"\"(?P<method>[A-Z]{1,16}) (?P<target>\S+)(?: HTTP/(?P<version>\d(?:\.\d)?))?\" (?P<status>\d{3}) "
     r"(?P<bytes>\d{1,18}|-)(?=\s|$)(?: \"[^\"]*\" \"(?P<agent>[^\"]*))?"
 )
 _UWSGI = re.compile(
-    r"\[pid: \d+\|app: -?\w+\|req: [-\d/]+\] (?P<client>\S*) \([^)]*\) \{\d+ vars in \d+ bytes\} \[(?P<date>[^\]]{24})\] "
-    r"(?P<method>[A-Z]{1,16}) (?P<target>\S+) => generated (?P<bytes>\d{1,18}) bytes in (?P<dur>\d{1,12}) (?P<unit>[mu])\w*secs "
+    r"\[pid: \d+\|app: -?\w+\|req: [-\d/]+\] (?P<client>\S*) \([^)]*\) \{\d+ vars in \d+ bytes\} "
+    r"\[(?P<date>[^\]]{24})\] (?P<method>[A-Z]{1,16}) (?P<target>\S+) => "
+    r"generated (?P<bytes>\d{1,18}) bytes in (?P<dur>\d{1,12}) (?P<unit>[mu])\w*secs "
     r"\(HTTP/\d(?:\.\d)? (?P<status>\d{3})\)"
 )
 _UNITS = {"m": MILLISECOND, "u": 1000}

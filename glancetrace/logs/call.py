@@ -65,7 +65,8 @@ class ApiLog:
         name: as given. format: "openstack-debug", "oslo", "haproxy", "access" or "uwsgi".
         zoned: its times carry their zone, so that only the clock itself can be off.
         ordered: its calls stand in the order in which they began, not in which they ended.
-        calls: in the order of the file. unread: lines of the format that make no sense. first_unread: line of the first.
+        calls: in the order of the file. unread: lines that make no sense, first_unread the first of them.
+        cut: a compressed file that ends in the middle.
     """
 
     name: str

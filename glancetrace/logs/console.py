@@ -4,8 +4,8 @@ One request leaves several lines, of keystoneauth's session, of urllib3, or of g
 
     REQ: curl -g -i -X GET https://host:13292/v2/images -H "..." -d '...'          what was asked
     Making authentication request to https://host:13000/v3/auth/tokens             the same, for a token
-    https://host:13292 "GET /v2/images HTTP/1.1" 200 1367                          that it was answered, with the body's length
-    RESP: [200] content-length: 1367 date: ... x-openstack-request-id: req-...     how: names and values with blanks between
+    https://host:13292 "GET /v2/images HTTP/1.1" 200 1367                          the answer, and its length
+    RESP: [200] content-length: 1367 date: ... x-openstack-request-id: req-...     the head, on one line
     RESP BODY: {...}
     GET call to image for https://host:13292/v2/images used request id req-...
     curl -g -i -X GET -H '...' http://host:9292/v2/images, then HTTP/1.1 200 OK and a header per line    (glanceclient)
@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,7 +88,8 @@ class ConsoleReader:
         # Two writers may have shared a line.
         starts = [match.start() for match in _MARK.finditer(message)]
         pieces = [message[a:b] for a, b in zip([0, *starts], [*starts, len(message)], strict=True) if a < b]
-        return all([self._piece(process, number, ts, piece) for piece in pieces or [message]])
+        understood = [self._piece(process, number, ts, piece) for piece in pieces or [message]]
+        return all(understood)
 
     def _piece(self, process: _Process, number: int, ts: int | None, text: str) -> bool:
         if _CURL.search(text, 0, 200) is not None:
@@ -271,7 +273,7 @@ def _curl_options(text: str) -> tuple[dict[str, str], str | None]:
         words = [part for word in words for part in (word[:2], word[3:].strip("'\""))]
     headers: dict[str, str] = {}
     data = None
-    for word, value in zip(words, words[1:], strict=False):
+    for word, value in pairwise(words):
         if word == "-H" and ":" in value:
             name, _, content = value.partition(":")
             headers[name.strip().lower()] = content.strip()

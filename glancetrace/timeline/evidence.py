@@ -127,7 +127,8 @@ def collect_evidence(
         if call.image_id:
             found.of(call.image_id).calls.append(call)
         for image_id, values in _shown(call):
-            found.of(image_id).views.append(View(call, call.ts, call.response_ts or call.ts, values))
+            since, until = call.ts - call.uncertainty, (call.response_ts or call.ts) + call.uncertainty
+            found.of(image_id).views.append(View(call, since, until, values))
     return found.by_image
 
 

@@ -49,7 +49,7 @@ def judge(truth: Truth, document: Document) -> Figures:
 
 
 def _port(endpoint: str) -> int:
-    return int(endpoint.rsplit(":", 1)[1])
+    return int(endpoint.rsplit(":", 1)[1]) if endpoint else 0
 
 
 def _match_calls(truth: Truth, document: Document, figures: Figures) -> dict[int, Row]:
