@@ -3,8 +3,8 @@
 Every pair of a logged call and something in the capture that it can be allows an interval of offsets: a plain leg or a
 sealed exchange must lie where the log says, an INSERT or UPDATE of an image must lie within the call about it. The
 offset that most calls allow is the right one, whatever the zone of the log and however its clock goes wrong; pairs that
-do not belong together allow offsets all over the place. Where several offsets are as good, the nearest to a quarter of
-an hour is taken (time zones), then the smallest.
+do not belong together allow offsets all over the place. Where several offsets are nearly as good, all calls are placed
+with each, and the best fit wins; among equals the nearest to a quarter of an hour (time zones), then the smallest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from glancetrace.join.seen import Seen, fits
 from glancetrace.logs.call import LoggedCall
 from glancetrace.logs.times import SECOND
 
-__all__ = ["Clock", "align", "image_writes"]
+__all__ = ["Clock", "candidates", "image_writes", "refine"]
 
 _SLACK = 2_000_000
 _ZONE = 900 * SECOND
@@ -29,6 +29,10 @@ _STRANGE = 2 * SECOND
 
 _MOST_PAIRS = 60_000
 _STRONG, _WEAK = 4, 1
+_NEAR = 0.6
+_MOST_PEAKS = 12
+"""Offsets that are looked at more closely: those that nearly as many calls allow as the best."""
+
 _ENOUGH = 3
 """Calls that must agree on an offset where no id does."""
 
@@ -61,33 +65,53 @@ def image_writes(statements: Sequence[SqlStatement]) -> dict[str, list[int]]:
     return dict(found)
 
 
-def align(
+def candidates(
     calls: Sequence[LoggedCall],
     services: Mapping[int, str | None],
     seen: Sequence[Seen],
     writes: Mapping[str, Sequence[int]],
-    *,
-    zoned: bool,
-) -> Clock:
-    """The clock of a log.
+) -> list[Clock]:
+    """What the clock of a log may be, the likeliest first; none where nothing tells.
 
     Args:
         calls: of the log. services: line -> service. seen: everything that they may be. writes: see `image_writes`.
-        zoned: the log's times carry their zone, so that an offset near zero is likelier.
     """
     intervals = _intervals(calls, services, seen, writes)
-    if not intervals:
-        return Clock()
-    best, plateaus = _most_covered(intervals)
-    low, high = min(plateaus, key=lambda p: _strangeness(*p, zoned=zoned))
+    peaks = _peaks(intervals)
+    best = max((score for _, _, score in peaks), default=0)
+    peaks = [peak for peak in peaks if peak[2] >= _NEAR * best]
+    peaks.sort(key=lambda peak: (-peak[2], _strangeness(peak[0], peak[1])))
+    found = []
+    for low, high, _ in peaks[:_MOST_PEAKS]:
+        clock = _clock(low, high, intervals)
+        strong = any(weight == _STRONG for a, b, _, weight in intervals if a <= high and low <= b)
+        if strong or clock.calls >= min(_ENOUGH, len(calls)):
+            found.append(clock)
+    return found
+
+
+def refine(clock: Clock, pairs: Mapping[LoggedCall, Seen]) -> Clock:
+    """The clock by those pairs alone that were chosen with it."""
+    intervals: list[_Interval] = []
+    for number, (call, seen) in enumerate(sorted(pairs.items(), key=lambda pair: pair[0].line)):
+        begin, end = _times(call)
+        allowed = _allowed(call, begin, end, seen) if begin is not None and end is not None else None
+        if allowed is not None:
+            intervals.append((*allowed, number, _WEAK))
+    peaks = _peaks(intervals)
+    if not peaks:
+        return clock
+    best = max(score for _, _, score in peaks)
+    low, high, _ = min(
+        (peak for peak in peaks if peak[2] == best), key=lambda peak: abs((peak[0] + peak[1]) // 2 - clock.offset)
+    )
+    return _clock(low, high, intervals)
+
+
+def _clock(low: int, high: int, intervals: Sequence[_Interval]) -> Clock:
     agreeing = {call for a, b, call, _ in intervals if a <= high and low <= b}
-    strong = any(weight == _STRONG for a, b, _, weight in intervals if a <= high and low <= b)
-    if not strong and len(agreeing) < min(_ENOUGH, len(calls)):
-        return Clock()
-    offset = min(max(low, 0), high)
-    if offset != 0:
-        offset = (low + high) // 2
-    return Clock(offset, (high - low) // 2, len(agreeing), best > 0)
+    offset = 0 if low <= 0 <= high else (low + high) // 2
+    return Clock(offset, max(high - offset, offset - low) if offset == 0 else (high - low) // 2, len(agreeing), True)
 
 
 def _intervals(
@@ -158,37 +182,29 @@ def _images_written(call: LoggedCall, writes: Mapping[str, Sequence[int]]) -> li
 _ACTIONS = ("deactivate", "reactivate")
 
 
-def _most_covered(intervals: list[_Interval]) -> tuple[int, list[tuple[int, int]]]:
-    """The best sum over calls of the weight of what allows an offset, and the stretches of offsets that have it."""
+def _peaks(intervals: Sequence[_Interval]) -> list[tuple[int, int, int]]:
+    """Stretches of offsets that more allow than their neighbours: from, to, sum over calls of the weight of what does."""
     edges = sorted([(low, 0, call, weight) for low, _, call, weight in intervals]
                    + [(high, 1, call, weight) for _, high, call, weight in intervals])  # fmt: skip
     active: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    score = best = 0
-    plateaus: list[tuple[int, int]] = []
+    score = 0
+    peaks: list[tuple[int, int, int]] = []
     start: int | None = None
     for at, closes, call, weight in edges:
         counts = active[call]
         before = _STRONG if counts[1] else (_WEAK if counts[0] else 0)
-        if closes and score == best and start is not None:
-            plateaus.append((start, at))
-            start = None
         counts[weight == _STRONG] += -1 if closes else 1
         after = _STRONG if counts[1] else (_WEAK if counts[0] else 0)
-        score += after - before
-        if not closes and score > best:
-            best, plateaus, start = score, [], at
-        elif not closes and score == best and start is None:
+        if after > before:
             start = at
-        elif closes and score == best and start is None:
-            start = at  # what closed said nothing that something else does not say too
-    return best, plateaus
+        elif after < before and start is not None:
+            peaks.append((start, at, score))
+            start = None
+        score += after - before
+    return peaks
 
 
-def _strangeness(low: int, high: int, *, zoned: bool) -> tuple[int, int]:
-    """How odd it is for a clock to be off by that: least for no offset, or whole zones."""
-    nearest = min(max(low, 0), high)
-    if zoned or nearest == 0:
-        return abs(nearest), abs(nearest)
-    middle = (low + high) // 2
-    zone = round(middle / _ZONE) * _ZONE
-    return abs(min(max(low, zone), high) - zone), abs(nearest)
+def _strangeness(low: int, high: int) -> tuple[int, int]:
+    """How odd it is for a clock to be off by that: least for whole zones, then for little."""
+    zone = round((low + high) / 2 / _ZONE) * _ZONE
+    return abs(min(max(low, zone), high) - zone), abs(min(max(low, 0), high))

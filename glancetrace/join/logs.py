@@ -9,7 +9,7 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import IssueLog
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
-from glancetrace.join.clock import Clock, align, image_writes
+from glancetrace.join.clock import Clock, candidates, image_writes, refine
 from glancetrace.join.place import place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
 from glancetrace.logs.call import ApiLog, LoggedCall
@@ -52,15 +52,29 @@ def join_logs(
     by_seen: dict[int, Told] = {}
     for log in sorted(logs, key=lambda log: RANK[log.format]):
         services = service_of_calls(log, ports)
-        clock = align(log.calls, services, [*exchanges, *plain], writes, zoned=log.zoned)
-        one = _Placed(log, clock, services)
+        one = _Placed(log, Clock(), services)
+        pools = (exchanges, plain)
+        one.clock = _align(one, candidates(log.calls, services, [*exchanges, *plain], writes), pools)
         placed.append(one)
         _count_issues(one, issues)
-        _group(one, place(log, services, clock, exchanges), place(log, services, clock, plain), groups, by_seen)
+        exchange_of, call_of = (place(log, services, one.clock, pool)[0] for pool in pools)
+        _group(one, exchange_of, call_of, groups, by_seen)
     within = [told for told in groups if told.exchange or told.call or _during(told, span)]
     built = _build(merge_lines(within), _servers(calls))
     summaries = {one.log.name: _summary(one, within) for one in placed}
     return [*calls, *built], [summaries[log.name] for log in logs]
+
+
+def _align(one: _Placed, clocks: Sequence[Clock], pools: Sequence[Sequence[Seen]]) -> Clock:
+    """The clock with which the log's calls are placed best."""
+    best: tuple[float, Clock, dict[LoggedCall, Seen]] | None = None
+    for clock in clocks:
+        placed = [place(one.log, one.services, clock, pool) for pool in pools]
+        weight = sum(weight for _, weight in placed)
+        if best is None or weight > best[0]:
+            pairs = {**placed[1][0], **placed[0][0]}
+            best = (weight, clock, pairs)
+    return refine(best[1], best[2]) if best is not None else Clock()
 
 
 def _group(

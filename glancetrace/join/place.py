@@ -21,7 +21,11 @@ _SLACK = 50_000_000
 _CONNECT = 2 * SECOND
 """ns that a client may need for a connection, between the line of its request and the request."""
 
-_PAIR = 1000.0
+_PAIR = 500.0
+_SIZES = 500.0
+"""What it counts for a pair to fit, and for its sizes to agree."""
+
+_SAME_ID = 1000.0
 _AGREED = 300.0
 """What it counts that another log says the same of an exchange, or that the client is the same."""
 
@@ -31,8 +35,8 @@ _Pair = tuple[int, int, float]
 
 def place(
     log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: Sequence[Seen]
-) -> dict[LoggedCall, Seen]:
-    """Logged call -> what it is; each thing seen at most once."""
+) -> tuple[dict[LoggedCall, Seen], float]:
+    """Logged call -> what it is, each thing seen at most once; and how well all of it fits."""
     by_end = any(call.within for call in log.calls) and not log.ordered
     calls = list(log.calls)
     if not by_end and not log.ordered:
@@ -41,12 +45,13 @@ def place(
     pairs = _pairs(calls, services, clock, ordered)
     chosen = _chain(pairs, len(ordered))
     used_calls, used_seen = {i for i, _ in chosen}, {j for _, j in chosen}
+    weights = {(i, j): weight for i, j, weight in pairs}
     for i, j, _ in sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1])):
         if i not in used_calls and j not in used_seen:
             chosen.append((i, j))
             used_calls.add(i)
             used_seen.add(j)
-    return {calls[i]: ordered[j] for i, j in chosen}
+    return {calls[i]: ordered[j] for i, j in chosen}, sum(weights[pair] for pair in chosen)
 
 
 def _pairs(calls: list[LoggedCall], services: Mapping[int, str | None], clock: Clock, seen: list[Seen]) -> list[_Pair]:
@@ -83,7 +88,7 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
     """How well a pair that fits agrees; None if its times do not."""
     weight = _PAIR + _size_agreement(call, seen)
     if seen.call is not None and call.request_id and call.request_id == seen.call.request_id:
-        weight += _PAIR
+        weight += _SAME_ID
     if seen.told is not None or (seen.call is not None and call.client in {hop.client for hop in seen.call.hops}):
         weight += _AGREED
     if call.within or (call.begin is None and call.end is None):
@@ -100,20 +105,20 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
 
 
 def _size_agreement(call: LoggedCall, seen: Seen) -> float:
-    """Up to 100: the nearer the size of the answer comes to that of a usual head and the body."""
+    """Up to `_SIZES`: the nearer the size of the answer comes to that of a usual head and the body."""
     sealed = seen.sealed
     if seen.call is not None and call.response_bytes is not None:
-        return 100 / (1 + abs((seen.call.response_body_bytes or 0) - call.response_bytes))
+        return _SIZES / (1 + abs((seen.call.response_body_bytes or 0) - call.response_bytes))
     if sealed is None or sealed.response_ts is None:
         return 0.0
     high = sealed.response_bytes
     if call.response_message_bytes is not None:
-        return 100 / (1 + abs(high - call.response_message_bytes) / 16)
+        return _SIZES / (1 + abs(high - call.response_message_bytes) / 16)
     if call.response_bytes is None:
         return 0.0
     head = sum(len(name) + len(value) + 4 for name, value in call.response_headers.items()) + 20 or 300
     usual = head if len(call.response_headers) > 1 else 300
-    return 100 / (1 + abs(high - call.response_bytes - usual) / 32)
+    return _SIZES / (1 + abs(high - call.response_bytes - usual) / 32)
 
 
 def _chain(pairs: list[_Pair], size: int) -> list[tuple[int, int]]:

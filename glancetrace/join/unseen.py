@@ -6,7 +6,7 @@ under way its statements ran too, so a statement that "only one call" can have r
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from glancetrace.correlate.link import CERTAIN, INFERRED, Link
@@ -35,18 +35,42 @@ def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: 
         rows: connections. calls: all calls, logs joined. ports: port -> service.
     """
     explained = {(hop.connection_id, hop.ts) for call in calls for hop in call.hops}
-    behind = {(call.service, hop.client[0]) for call in calls if call.source == "capture" for hop in call.hops}
     unseen = []
     for row in rows:
         service = ports.get(row.connection.server[1])
-        # Behind a proxy that passes them on in plain, all its requests are seen there.
-        if service is None or (service, row.connection.server[0]) in behind:
-            continue
-        for exchange in row.sealed:
+        for exchange in row.sealed if service is not None else ():
             if (row.connection.id, exchange.ts) not in explained:
-                unseen.append(Unseen(service, row, exchange))
+                unseen.append(Unseen(service or "", row, exchange))
     unseen.sort(key=lambda one: (one.exchange.ts, one.exchange.first_frame))
-    return unseen
+    legs = [call for call in calls if call.source == "capture" and not call.tls]
+    return _without_legs(unseen, legs) if unseen else unseen
+
+
+def _without_legs(unseen: Sequence[Unseen], legs: Sequence[ApiCall]) -> list[Unseen]:
+    """Exchanges that are not those of a plain leg behind the proxy: it lies within, and its answer has the size."""
+    starts = [call.ts for call in legs]
+    taken: set[int] = set()
+    left = []
+    for one in unseen:
+        exchange = one.exchange
+        low = bisect_left(starts, exchange.ts - _SLACK)
+        high = bisect_right(starts, exchange.end_ts + _SLACK)
+        found = next((i for i in range(low, high) if i not in taken and _is_leg(legs[i], one)), None)
+        if found is None:
+            left.append(one)
+        else:
+            taken.add(found)
+    return left
+
+
+def _is_leg(call: ApiCall, one: Unseen) -> bool:
+    exchange = one.exchange
+    if call.service != one.service or call.server == one.row.connection.server:
+        return False
+    if call.dur is not None and call.ts + call.dur > exchange.end_ts + _SLACK:
+        return False
+    least = exchange.response_bytes - exchange.response_slack - _HEAD
+    return least <= (call.response_body_bytes or 0) <= exchange.response_bytes
 
 
 def doubt(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Sequence[Unseen]) -> None:
@@ -82,7 +106,7 @@ def _running_ends(spans: list[tuple[int, int]]) -> list[int]:
 
 
 def add_uploads(images: Sequence[ImageStory], unseen: Sequence[Unseen]) -> None:
-    """Tie to each time in `saving` the one unread request that can be the upload: when it was, and of how many bytes."""
+    """Tie to each time in `saving` the one unread request that can be the upload: when it was, how many bytes."""
     large = [one for one in unseen if one.service == "glance" and one.exchange.request_bytes >= _LEAST]
     if not large:
         return

@@ -17,7 +17,7 @@ from glancetrace.logs.times import MILLISECOND, SECOND, parse_common, parse_ctim
 __all__ = ["looks_like_access", "looks_like_uwsgi", "parse_access", "parse_uwsgi"]
 
 _ACCESS = re.compile(
-    r"(?P<client>[0-9A-Fa-f.:]+|-) \S+ (?:\S+|\"[^\"]*\") "
+    r"(?P<client>[0-9A-Fa-f.:]{2,64}|-) \S+ (?:\S+|\"[^\"]*\") "
     r"\[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4})\] "
     r"\"(?P<method>[A-Z]{1,16}) (?P<target>\S+)(?: HTTP/(?P<version>\d(?:\.\d)?))?\" (?P<status>\d{3}) "
     r"(?P<bytes>\d{1,18}|-)(?=\s|$)(?: \"[^\"]*\" \"(?P<agent>[^\"]*))?"

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -44,6 +45,9 @@ _HEADER_NAME = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_-]{1,60}): ?")
 _URL = re.compile(r"https?://[^\s\"']+")
 _METHOD = re.compile(r"-X ['\"]?([A-Z]{1,16})\b")
 _MARK = re.compile(r"REQ: curl -g -i|RESP: \[\d{3}\]|RESP BODY: |Making authentication request to http")
+_LONG = 1 << 16
+"""A curl line of more characters is taken apart in the simple way."""
+
 _MANY = 256
 """Requests of a process that may be under way at a time."""
 
@@ -266,9 +270,11 @@ def _headers(text: str) -> dict[str, str]:
 
 def _curl_options(text: str) -> tuple[dict[str, str], str | None]:
     """Headers (-H) and data (-d) of a curl line, in whichever way it is quoted."""
-    try:
-        words = shlex.split(text)
-    except ValueError:  # an apostrophe in the data
+    words: list[str] = []
+    if len(text) <= _LONG:
+        with suppress(ValueError):  # an apostrophe in the data
+            words = shlex.split(text)
+    if not words:
         words = re.findall(r"-H ['\"]?[^'\"]*['\"]?|-d '.*'", text)
         words = [part for word in words for part in (word[:2], word[3:].strip("'\""))]
     headers: dict[str, str] = {}

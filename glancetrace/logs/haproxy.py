@@ -16,10 +16,10 @@ from glancetrace.logs.times import MILLISECOND, parse_common
 __all__ = ["looks_like_haproxy", "parse_haproxy"]
 
 _LINE = re.compile(
-    r"(?P<client>[0-9A-Fa-f.:]+):(?P<port>\d{1,5}) \[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\.\d{3})\] "
+    r"(?P<client>[0-9A-Fa-f.:]{2,64}):(?P<port>\d{1,5}) \[(?P<date>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\.\d{3})\] "
     r"(?P<frontend>\S+) (?P<backend>[^/\s]+)/(?P<server>\S+) "
     r"(?P<timers>(?:-?\d{1,12}/){4})(?P<total>[-+]?\d{1,12}) (?P<status>-?\d{1,3}) \+?(?P<bytes>\d{1,18}) "
-    r"\S+ \S+ \S{2,4} [\d/+]+ [\d/]+ (?:\{.*\} )?\"(?P<request>[^\"]*)\"?"
+    r"\S+ \S+ \S{2,4} [\d/+]+ [\d/]+ (?:\{.*\} )?\"(?P<request>[^\"]*)\""
 )
 _REQUEST = re.compile(r"([A-Z]{1,16}) (\S+)(?: HTTP/\d(?:\.\d)?)?$")
 

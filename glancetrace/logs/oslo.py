@@ -24,7 +24,7 @@ _PREFIX = re.compile(
 )
 _REQUEST_ID = re.compile(r"req-[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _WSGI = re.compile(
-    r"(?P<client>[0-9A-Fa-f.:,]+)?\s*(?:- - \[[^\]]{1,40}\] )?"
+    r"(?P<client>[0-9A-Fa-f.:,]{2,256})?\s*(?:- - \[[^\]]{1,40}\] )?"
     r"\"(?P<method>[A-Z]{1,16}) (?P<target>\S+)(?: HTTP/\d\.\d)?\" "
     r"(?:status: )?(?P<status>\d{3})\s+(?:len: )?(?P<bytes>\d{1,18}) (?:time: )?(?P<seconds>\d{1,6}\.\d{1,9})"
 )

@@ -19,6 +19,9 @@ from glancetrace.logs.times import SECOND
 __all__ = ["FORMATS", "read_log", "read_logs"]
 
 FORMATS = ("openstack-debug", "haproxy", "uwsgi", "oslo", "access")
+LONGEST_TARGET = 1 << 16
+"""Characters of a request's target; no server takes as many."""
+
 _LOOK = 2000
 """Lines that are looked at to tell the format."""
 
@@ -78,6 +81,9 @@ def read_log(name: str) -> ApiLog:
             elif line.strip():
                 _count(log, number)
     log.cut = lines.cut
+    for call in [call for call in log.calls if len(call.target) > LONGEST_TARGET]:
+        log.calls.remove(call)
+        _count(log, call.line)
     return log
 
 
