@@ -200,7 +200,7 @@ def _doubt(draft: _Draft) -> None:
     """What encrypted requests that nobody can read may have done."""
     tables = draft.tables
     tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
-    doubt(tables.links, tables.statements, tables.unseen)
+    doubt(tables.links, tables.statements, tables.calls, tables.unseen)
 
 
 def _tell(draft: _Draft) -> None:

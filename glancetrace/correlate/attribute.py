@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts, contradiction
-from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.link import CERTAIN, EXACT, INFERRED, Link
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
@@ -52,7 +51,7 @@ class _Choice:
 
 
 def _beginning(facts: CallFacts) -> tuple[int, int]:
-    return facts.start, facts.call.id
+    return facts.earliest, facts.call.id
 
 
 def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
@@ -133,7 +132,7 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
 
 
 class _Active:
-    """Calls that are open, as time goes on; `calls` are in order of their starts."""
+    """Calls that are open, as time goes on; `calls` are in order of when they can have begun."""
 
     def __init__(self, calls: list[CallFacts], going_on: _GoingOn) -> None:
         self._calls = calls
@@ -143,10 +142,10 @@ class _Active:
         self._first_end = 0
 
     def at(self, ts: int) -> list[CallFacts]:
-        """Calls open at `ts`, which must not fall, in order of their starts."""
+        """Calls open at `ts`, which must not fall, in order of when they can have begun."""
         calls = self._calls
         began = self._next
-        while self._next < len(calls) and calls[self._next].start <= ts + CLOCK_SLACK:
+        while self._next < len(calls) and calls[self._next].earliest <= ts:
             self._open.append(calls[self._next])
             self._next += 1
         if self._next > began or self._first_end < ts:

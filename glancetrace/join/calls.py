@@ -89,7 +89,7 @@ def build_call(told: Told, servers: Mapping[str, Endpoint]) -> ApiCall | None:
         vague = all(line.within for _, line, _ in told.lines)
         call.response_ts = None if response is None else ts if vague else end
         call.dur = end - ts if response is not None and end > ts and not vague else None
-        window = (ts - uncertainty, end + uncertainty)
+        window = (ts, end + max(line.resolution for _, line, _ in told.lines))
         call.hops = [Hop(client, server, connection_id, ts, call.dur, 0, 0, window)]
     return call
 
@@ -121,8 +121,6 @@ def _times(told: Told) -> tuple[int, int, int]:
             continue
         end = call.end if call.end is not None else begin
         uncertainty = clock.uncertainty + call.resolution
-        if call.within:
-            end += call.resolution
         if best is None or uncertainty < best[2]:
             best = (begin + clock.offset, max(begin, end) + clock.offset, uncertainty)
     return best or (0, 0, 0)

@@ -183,7 +183,7 @@ _ACTIONS = ("deactivate", "reactivate")
 
 
 def _peaks(intervals: Sequence[_Interval]) -> list[tuple[int, int, int]]:
-    """Stretches of offsets that more allow than their neighbours: from, to, sum over calls of the weight of what does."""
+    """Stretches of offsets that more allow than their neighbours: from, to, sum over calls of what that says."""
     edges = sorted([(low, 0, call, weight) for low, _, call, weight in intervals]
                    + [(high, 1, call, weight) for _, high, call, weight in intervals])  # fmt: skip
     active: dict[int, list[int]] = defaultdict(lambda: [0, 0])

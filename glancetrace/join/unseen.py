@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
+from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.link import CERTAIN, INFERRED, Link
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
@@ -73,10 +74,13 @@ def _is_leg(call: ApiCall, one: Unseen) -> bool:
     return least <= (call.response_body_bytes or 0) <= exchange.response_bytes
 
 
-def doubt(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Sequence[Unseen]) -> None:
-    """Take back what is said too surely of statements that ran while an unexplained request was under way.
+def doubt(
+    links: Sequence[Link], statements: Sequence[SqlStatement], calls: Sequence[ApiCall], unseen: Sequence[Unseen]
+) -> None:
+    """Take back what is said too surely of statements.
 
-    They are no longer certain to be of their call, and without one no longer certain to be nobody's.
+    Where an unexplained request was under way they are no longer certain to be of their call, and without a call no
+    longer certain to be nobody's. What belongs to a call by a log's times alone is no more certain than these.
     """
     windows: dict[str, list[tuple[int, int]]] = {}
     for one in unseen:
@@ -91,10 +95,16 @@ def doubt(links: Sequence[Link], statements: Sequence[SqlStatement], unseen: Seq
         if statement.kind == "background" and beside(statement):
             statement.kind = "unattributed"
     for link in links:
-        if link.link_class == CERTAIN and beside(statements[link.statement_id - 1]):
-            link.link_class = INFERRED
-            link.score = min(link.score, _DOUBTED)
-            link.evidence = (*link.evidence, "an unread encrypted request was under way too")
+        if link.link_class != CERTAIN:
+            continue
+        if beside(statements[link.statement_id - 1]):
+            reason = "an unread encrypted request was under way too"
+        elif calls[link.call_id - 1].uncertainty > CLOCK_SLACK:
+            reason = "times by a log"
+        else:
+            continue
+        link.link_class, link.score = INFERRED, min(link.score, _DOUBTED)
+        link.evidence = (*link.evidence, reason)
 
 
 def _running_ends(spans: list[tuple[int, int]]) -> list[int]:

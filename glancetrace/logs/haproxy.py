@@ -29,6 +29,14 @@ def looks_like_haproxy(line: str) -> bool:
     return _LINE.search(line) is not None
 
 
+_NAMES = (("glance_registry", "registry"), ("glance", "glance"), ("keystone", "keystone"))
+
+
+def _service(*names: str) -> str | None:
+    """The service that a frontend or backend is named for."""
+    return next((service for word, service in _NAMES for name in names if word in name.lower()), None)
+
+
 def parse_haproxy(number: int, line: str) -> LoggedCall | None:
     """The call of a line; None where there is none (a bad request, other lines of HAProxy)."""
     match = _LINE.search(line)
@@ -47,5 +55,6 @@ def parse_haproxy(number: int, line: str) -> LoggedCall | None:
         end=begin + total * MILLISECOND if begin is not None and total >= 0 else None,
         resolution=2 * MILLISECOND,
         client=(match["client"], int(match["port"])),
+        service=_service(match["frontend"], match["backend"]),
         response_message_bytes=int(match["bytes"]) if status >= 100 and match["total"][0] != "+" else None,
     )
