@@ -9,7 +9,8 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import IssueLog
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
-from glancetrace.join.clock import Clock, candidates, image_writes, refine
+from glancetrace.join.clock import Clock, candidates, refine
+from glancetrace.join.offsets import Span, image_writes
 from glancetrace.join.place import place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
 from glancetrace.logs.call import ApiLog, LoggedCall
@@ -34,7 +35,7 @@ def join_logs(
     rows: Sequence[ConnectionRow],
     statements: Sequence[SqlStatement],
     ports: Mapping[int, str],
-    span: tuple[int | None, int | None],
+    span: Span,
     issues: IssueLog,
 ) -> tuple[list[ApiCall], list[ApiLogSummary]]:
     """Calls of the capture and of logs, in no order, and what became of each log.
@@ -44,7 +45,8 @@ def join_logs(
         rows: connections. statements: all, in order. ports: port -> service.
         span: first and last moment of the capture, ns. issues: counts what is wrong with a log.
     """
-    exchanges = seen_exchanges(rows, ports)
+    read = {hop.connection_id for call in calls for hop in call.hops}
+    exchanges = seen_exchanges([row for row in rows if row.connection.id not in read], ports)
     plain = seen_calls(calls)
     writes = image_writes(statements)
     placed: list[_Placed] = []
@@ -54,7 +56,7 @@ def join_logs(
         services = service_of_calls(log, ports)
         one = _Placed(log, Clock(), services)
         pools = (exchanges, plain)
-        one.clock = _align(one, candidates(log.calls, services, [*exchanges, *plain], writes), pools)
+        one.clock = _align(one, candidates(log.calls, services, [*exchanges, *plain], writes, span), pools)
         placed.append(one)
         _count_issues(one, issues)
         exchange_of, call_of = (place(log, services, one.clock, pool)[0] for pool in pools)
@@ -112,7 +114,7 @@ def _contains(exchange: Seen, call: Seen) -> bool:
     return exchange.ts - slack <= call.ts and (call.end > 1 << 61 or call.end <= exchange.end + slack)
 
 
-def _during(told: Told, span: tuple[int | None, int | None]) -> bool:
+def _during(told: Told, span: Span) -> bool:
     """The call was under way while packets were recorded."""
     first, last = span
     if first is None or last is None:

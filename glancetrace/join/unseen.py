@@ -36,25 +36,27 @@ def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: 
         rows: connections. calls: all calls, logs joined. ports: port -> service.
     """
     explained = {(hop.connection_id, hop.ts) for call in calls for hop in call.hops}
+    decrypted = {call.connection_id for call in calls if call.exchange is not None}
     unseen = []
     for row in rows:
         service = ports.get(row.connection.server[1])
-        for exchange in row.sealed if service is not None else ():
+        for exchange in row.sealed if service is not None and row.connection.id not in decrypted else ():
             if (row.connection.id, exchange.ts) not in explained:
                 unseen.append(Unseen(service or "", row, exchange))
     unseen.sort(key=lambda one: (one.exchange.ts, one.exchange.first_frame))
-    legs = [call for call in calls if call.source == "capture" and not call.tls]
+    legs = [call for call in calls if call.first_frame]
     return _without_legs(unseen, legs) if unseen else unseen
 
 
 def _without_legs(unseen: Sequence[Unseen], legs: Sequence[ApiCall]) -> list[Unseen]:
-    """Exchanges that are not those of a plain leg behind the proxy: it lies within, and its answer has the size."""
+    """Exchanges that are not another leg of a call: one lies within the other, and the answer has the size."""
     starts = [call.ts for call in legs]
+    longest = max((call.dur or 0 for call in legs), default=0)
     taken: set[int] = set()
     left = []
     for one in unseen:
         exchange = one.exchange
-        low = bisect_left(starts, exchange.ts - _SLACK)
+        low = bisect_left(starts, exchange.ts - longest - _SLACK)
         high = bisect_right(starts, exchange.end_ts + _SLACK)
         found = next((i for i in range(low, high) if i not in taken and _is_leg(legs[i], one)), None)
         if found is None:
@@ -66,12 +68,15 @@ def _without_legs(unseen: Sequence[Unseen], legs: Sequence[ApiCall]) -> list[Uns
 
 def _is_leg(call: ApiCall, one: Unseen) -> bool:
     exchange = one.exchange
-    if call.service != one.service or call.server == one.row.connection.server:
+    if call.service != one.service or one.row.connection.server in {hop.server for hop in call.hops}:
         return False
-    if call.dur is not None and call.ts + call.dur > exchange.end_ts + _SLACK:
+    end = exchange.end_ts if call.dur is None else call.ts + call.dur
+    within = exchange.ts <= call.ts + _SLACK and end <= exchange.end_ts + _SLACK
+    around = call.ts <= exchange.ts + _SLACK and exchange.end_ts <= end + _SLACK
+    if not within and not around:
         return False
     least = exchange.response_bytes - exchange.response_slack - _HEAD
-    return least <= (call.response_body_bytes or 0) <= exchange.response_bytes
+    return call.response_body_bytes is None or least <= call.response_body_bytes <= exchange.response_bytes
 
 
 def doubt(
