@@ -37,6 +37,8 @@ def place(
     log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: Sequence[Seen]
 ) -> tuple[dict[LoggedCall, Seen], float]:
     """Logged call -> what it is, each thing seen at most once; and how well all of it fits."""
+    if not seen:
+        return {}, 0.0
     by_end = any(call.within for call in log.calls) and not log.ordered
     calls = list(log.calls)
     if not by_end and not log.ordered:

@@ -9,6 +9,7 @@ was none, `+` before it with `option logasap`. Bytes are those sent to the clien
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from glancetrace.logs.call import LoggedCall
 from glancetrace.logs.times import MILLISECOND, parse_common
@@ -32,6 +33,7 @@ def looks_like_haproxy(line: str) -> bool:
 _NAMES = (("glance_registry", "registry"), ("glance", "glance"), ("keystone", "keystone"))
 
 
+@lru_cache(maxsize=256)
 def _service(*names: str) -> str | None:
     """The service that a frontend or backend is named for."""
     return next((service for word, service in _NAMES for name in names if word in name.lower()), None)
