@@ -85,7 +85,13 @@ class PartFinder:
             return self.of_image(image.id, image.call_ids)
         frames = finding.frames
         calls = [c.id for c in self._trace.tables.calls if any(c.first_frame <= f <= c.last_frame for f in frames)]
-        return join_parts([self.of_calls(calls), self._part([(c, f, f) for c in self._connections for f in frames])])
+        unread = [
+            (one.row.connection.id, one.exchange.first_frame, one.exchange.last_frame)
+            for one in self._trace.tables.unseen
+            if one.exchange.first_frame in frames
+        ]
+        around = [(c, f, f) for c in self._connections for f in frames]
+        return join_parts([self.of_calls(calls), self._part(unread), self._part(around)])
 
     def _call(self, call: ApiCall) -> _Spans:
         hops = call.hops if self._context else call.hops[:1]
@@ -105,6 +111,7 @@ class PartFinder:
         begun = [(hop.connection_id, hop.first_frame) for call in tables.calls for hop in call.hops]
         begun += [(s.connection.id, s.command.first_frame) for s in tables.statements]
         begun += [(hop.connection_id, hop.first_frame) for s in tables.statements for hop in s.hops]
+        begun += [(row.connection.id, row.sealed[0].first_frame) for row in tables.connections if row.sealed]
         for number, frame in begun:
             self._first[number] = min(frame, self._first.get(number, frame))
 
@@ -117,9 +124,8 @@ class PartFinder:
             one, other = sorted((connection.client, connection.server))
             frames[one, other].append((first, last))
             if self._context and not connection.started_before_capture:
-                frames[one, other].append(
-                    (connection.first_frame, max(connection.first_frame, self._first[number] - 1))
-                )
+                begun = self._first.get(number, connection.first_frame)
+                frames[one, other].append((connection.first_frame, max(connection.first_frame, begun - 1)))
         return {pair: merge_frames(ranges) for pair, ranges in frames.items()}
 
 

@@ -199,3 +199,17 @@ def test_merged_captures_are_refused(tmp_path: Path) -> None:
             catch_exceptions=False,
             standalone_mode=False,
         )
+
+
+def test_encrypted_requests_that_nobody_can_read(tmp_path: Path) -> None:
+    path = capture_path("article-tls13")
+    target = str(tmp_path / "x.pcap")
+    run("extract", str(path), "--finding", "api-encrypted", "--with-context", "-o", target)
+    whole, piece = analyze(path), analyze(target)
+    sizes = [{(e.ts, e.request_bytes, e.response_bytes) for row in trace.tables.connections for e in row.sealed}
+             for trace in (whole, piece)]  # fmt: skip
+    (finding,) = [finding for finding in whole.tables.findings if finding.rule == "api-encrypted"]
+    assert (len(sizes[0]), len(finding.frames)) == (29, 20)
+    assert len(sizes[1]) == 20
+    assert sizes[1] < sizes[0]
+    assert piece.capture.packets < whole.capture.packets

@@ -46,6 +46,7 @@ def _small_captures_too(monkeypatch: pytest.MonkeyPatch) -> None:
         "article",
         "article-allports",
         "article-proxied-foreign",
+        "article-tls13",
         "concurrent-old-8",
         "failures",
         "openstack-cli",
