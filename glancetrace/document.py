@@ -374,7 +374,7 @@ class RowBuilder:
                 "remedy": kind.remedy,
                 "first_frame": issue.first_frame,
                 "connection_id": issue.connection_id,
-                "place": issue.place,
+                "where": issue.where,
             }
 
 

@@ -221,14 +221,14 @@ KINDS: dict[str, IssueKind] = {
 class Issue:
     """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None.
 
-    `place` is where in a log, `file` or `file:line`; None for what is wrong with the capture itself.
+    `where`: the first place in another file than the capture, as in "haproxy.log, line 3".
     """
 
     kind: str
     count: int
     first_frame: int | None
     connection_id: int | None
-    place: str | None = None
+    where: str | None = None
 
 
 class IssueLog:
@@ -237,7 +237,7 @@ class IssueLog:
     __slots__ = ("_issues",)
 
     def __init__(self) -> None:
-        self._issues: dict[tuple[str, int | None, str | None], Issue] = {}
+        self._issues: dict[tuple[str, int | None], Issue] = {}
 
     def count(
         self,
@@ -246,13 +246,13 @@ class IssueLog:
         frame: int | None = None,
         connection_id: int | None = None,
         times: int = 1,
-        place: str | None = None,
+        where: str | None = None,
     ) -> None:
         """Add `times` to the issue `kind`; an unknown kind is a programming error (KeyError)."""
-        key = (KINDS[kind].kind, connection_id, place)
+        key = (KINDS[kind].kind, connection_id)
         issue = self._issues.get(key)
         if issue is None:
-            self._issues[key] = Issue(kind, times, frame, connection_id, place)
+            self._issues[key] = Issue(kind, times, frame, connection_id, where)
             return
         issue.count += times
         if frame is not None and (issue.first_frame is None or frame < issue.first_frame):
@@ -262,6 +262,5 @@ class IssueLog:
         """All issues, by severity (errors first), then kind, connection."""
         order = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
         return sorted(
-            self._issues.values(),
-            key=lambda i: (order[KINDS[i.kind].severity], i.kind, i.connection_id or 0, i.place or ""),
+            self._issues.values(), key=lambda i: (order[KINDS[i.kind].severity], i.kind, i.connection_id or 0)
         )

@@ -204,6 +204,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("remedy", "str", "what to do about it"),
         Column("first_frame", "int", "first frame concerned"),
         Column("connection_id", "int", "connection concerned; null for the capture as a whole"),
-        Column("place", "str", "file:line of the first one in an API log; null for the capture"),
+        Column("where", "str", "first place in another file: an API log and its line"),
     ),
 }

@@ -153,13 +153,13 @@ def _build(groups: Sequence[Told], servers: Mapping[str, Endpoint]) -> list[ApiC
 def _count_issues(one: _Placed, issues: IssueLog) -> None:
     log = one.log
     if log.unread:
-        issues.count("log-line-unread", times=log.unread, place=f"{log.name}:{log.first_unread}")
+        issues.count("log-line-unread", times=log.unread, where=f"{log.name}, line {log.first_unread}")
     if log.cut:
-        issues.count("log-cut-short", place=log.name)
+        issues.count("log-cut-short", where=log.name)
     if not log.calls:
-        issues.count("log-without-calls", place=log.name)
+        issues.count("log-without-calls", where=log.name)
     elif not one.clock.known:
-        issues.count("log-clock-unknown", place=log.name)
+        issues.count("log-clock-unknown", where=log.name)
 
 
 def _summary(one: _Placed, groups: Sequence[Told]) -> ApiLogSummary:

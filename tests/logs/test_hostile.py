@@ -58,7 +58,7 @@ def test_a_compressed_log_that_ends_in_the_middle(capture: str, tmp_path: Path) 
     done = CliRunner().invoke(cli, ["analyze", capture, "--api-log", str(path), "--format", "json"])
     found = json.loads(done.output)
     assert 0 < len(found["api_calls"]) < 12
-    assert [(i["kind"], i["place"]) for i in found["issues"] if "log" in i["kind"]] == [("log-cut-short", str(path))]
+    assert [(i["kind"], i["where"]) for i in found["issues"] if "log" in i["kind"]] == [("log-cut-short", str(path))]
 
 
 def test_huge_lines_and_control_characters(capture: str, tmp_path: Path) -> None:
