@@ -185,6 +185,7 @@ class RowBuilder:
             "complete": call.complete,
             "source": call.source,
             "uncertainty": call.uncertainty,
+            "certainty": call.certainty,
             "parent_id": call.parent_id,
             "hops": [self._hop(hop) for hop in call.hops],
             "first_frame": call.first_frame or None,

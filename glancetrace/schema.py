@@ -79,6 +79,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("complete", "bool", "request and response were seen to their last byte; of a log: it has the answer"),
         Column("source", "str", "where the call is known from", ("capture", "log")),
         Column("uncertainty", "dur", "how far the times may be off either way; 0 for those of packets"),
+        Column(
+            "certainty",
+            "str",
+            "how sure: read off the wire; of a log, and its packets found; of a log alone, or "
+            "the best of several encrypted requests",
+            ("observed", "inferred", "assumed"),
+        ),
         Column("parent_id", "int", "call in whose course this one was made (token validation, registry, Swift)"),
         Column(
             "hops", "list", "legs of the call from the outside in: client, server, ts, dur, first_frame, last_frame"

@@ -17,6 +17,7 @@ from glancetrace.join.clock import Clock
 from glancetrace.join.seen import Seen
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.net.run import Connection, Endpoint
+from glancetrace.timeline.image import ASSUMED, INFERRED
 from glancetrace.tls.sealed import SealedExchange
 
 __all__ = ["RANK", "UNKNOWN", "Told", "build_call", "complete_call", "merge_lines"]
@@ -30,12 +31,13 @@ RANK = {"openstack-debug": 0, "oslo": 1, "haproxy": 2, "uwsgi": 3, "access": 4}
 
 @dataclass(slots=True, eq=False)
 class Told:
-    """One call as one or several logs tell of it, and what of the capture it is."""
+    """One call as one or several logs tell of it, and what of the capture it is; `sure` that it is this exchange."""
 
     lines: list[tuple[ApiLog, LoggedCall, Clock]] = field(default_factory=list)
     service: str | None = None
     exchange: Seen | None = None
     call: Seen | None = None
+    sure: bool = False
 
     def sort(self) -> None:
         """Put the most telling log first."""
@@ -81,6 +83,7 @@ def build_call(told: Told, servers: Mapping[str, Endpoint]) -> ApiCall | None:
     if call is None:
         return None
     call.source, call.uncertainty = "log", uncertainty
+    call.certainty = INFERRED if told.sure else ASSUMED
     call.complete = response is not None
     call.request_body_bytes, call.response_body_bytes = _sizes(told)
     if seen is not None and seen.sealed is not None:

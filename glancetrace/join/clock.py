@@ -22,6 +22,9 @@ __all__ = ["Clock", "candidates", "refine"]
 _ZONE = 900 * SECOND
 """Time zones are whole quarters of an hour."""
 
+_ZONES = 60 * _ZONE
+"""No time zone is farther from UTC."""
+
 _FARTHEST = 26 * 3600 * SECOND
 """No clock is off by more, of which only times and sizes of calls tell."""
 
@@ -30,7 +33,7 @@ _MOST_PEAKS = 12
 """Offsets that are looked at more closely: those that nearly as many calls allow as the best."""
 
 _ENOUGH = 3
-"""Calls that must agree on an offset where no id does."""
+"""Calls that must agree on an offset where no id does; of a shorter log all, on that of a time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ def candidates(
     for low, high, _ in peaks[:_MOST_PEAKS]:
         clock = _clock(low, high, intervals)
         strong = any(weight == STRONG for a, b, _, weight in intervals if a <= high and low <= b)
-        if strong or (clock.calls >= min(_ENOUGH, len(calls)) and abs(clock.offset) <= _FARTHEST):
+        enough = clock.calls >= _ENOUGH and abs(clock.offset) <= _FARTHEST
+        alone = clock.calls == len(calls) and abs(clock.offset) <= _ZONES and _strangeness(low, high)[0] <= SECOND
+        if strong or enough or alone:
             found.append(clock)
     return found
 

@@ -11,7 +11,7 @@ from glancetrace.issues import IssueLog
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
 from glancetrace.join.clock import Clock, candidates, refine
 from glancetrace.join.offsets import Span, image_writes
-from glancetrace.join.place import place
+from glancetrace.join.place import Placement, place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.net.run import Endpoint
@@ -52,15 +52,15 @@ def join_logs(
     placed: list[_Placed] = []
     groups: list[Told] = []
     by_seen: dict[int, Told] = {}
-    for log in sorted(logs, key=lambda log: RANK[log.format]):
+    for log in sorted(logs, key=lambda log: (RANK[log.format], log.name)):
         services = service_of_calls(log, ports)
         one = _Placed(log, Clock(), services)
         pools = (exchanges, plain)
         one.clock = _align(one, candidates(log.calls, services, [*exchanges, *plain], writes, span), pools)
         placed.append(one)
         _count_issues(one, issues)
-        exchange_of, call_of = (place(log, services, one.clock, pool)[0] for pool in pools)
-        _group(one, exchange_of, call_of, groups, by_seen)
+        by_exchange, by_call = (place(log, services, one.clock, pool) for pool in pools)
+        _group(one, by_exchange, by_call, groups, by_seen)
     within = [told for told in groups if told.exchange or told.call or _during(told, span)]
     built = _build(merge_lines(within), _servers(calls))
     summaries = {one.log.name: _summary(one, within) for one in placed}
@@ -72,23 +72,22 @@ def _align(one: _Placed, clocks: Sequence[Clock], pools: Sequence[Sequence[Seen]
     best: tuple[float, Clock, dict[LoggedCall, Seen]] | None = None
     for clock in clocks:
         placed = [place(one.log, one.services, clock, pool) for pool in pools]
-        weight = sum(weight for _, weight in placed)
+        weight = sum(placement.weight for placement in placed)
         if best is None or weight > best[0]:
-            pairs = {**placed[1][0], **placed[0][0]}
-            best = (weight, clock, pairs)
+            best = (weight, clock, {**placed[1].found, **placed[0].found})
     return refine(best[1], best[2]) if best is not None else Clock()
 
 
 def _group(
     one: _Placed,
-    exchange_of: Mapping[LoggedCall, Seen],
-    call_of: Mapping[LoggedCall, Seen],
+    by_exchange: Placement,
+    by_call: Placement,
     groups: list[Told],
     by_seen: dict[int, Told],
 ) -> None:
     """Add the calls of a log to what other logs told: the same exchange, or the same plain leg, is the same call."""
     for logged in one.log.calls:
-        exchange, call = exchange_of.get(logged), call_of.get(logged)
+        exchange, call = by_exchange.found.get(logged), by_call.found.get(logged)
         if exchange is not None and call is not None and not _contains(exchange, call):
             call = None
         known = {id(by_seen[id(s)]): by_seen[id(s)] for s in (exchange, call) if s is not None and id(s) in by_seen}
@@ -98,7 +97,9 @@ def _group(
         told.lines.append((one.log, logged, one.clock))
         told.service = told.service or one.services.get(logged.line) or (exchange.service if exchange else None)
         told.exchange, told.call = told.exchange or exchange, told.call or call
+        told.sure |= exchange is not None and logged not in by_exchange.unsure
         for other in others:
+            told.sure |= other.sure
             told.lines += other.lines
             told.exchange, told.call = told.exchange or other.exchange, told.call or other.call
             groups.remove(other)

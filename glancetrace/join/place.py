@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from glancetrace.join.clock import Clock
-from glancetrace.join.seen import Seen, fits
+from glancetrace.join.seen import Seen, fits, same_request
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.logs.times import SECOND
 
-__all__ = ["place"]
+__all__ = ["Placement", "place"]
 
 _SLACK = 50_000_000
 _CONNECT = 2 * SECOND
@@ -33,12 +34,31 @@ _Pair = tuple[int, int, float]
 """Index of the call, index of what was seen, weight."""
 
 
-def place(
-    log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: Sequence[Seen]
-) -> tuple[dict[LoggedCall, Seen], float]:
-    """Logged call -> what it is, each thing seen at most once; and how well all of it fits."""
+_CLEAR = 150.0
+"""By how much a pair must be better than any other of the same call to be sure."""
+
+
+@dataclass(slots=True)
+class Placement:
+    """Where the calls of a log are.
+
+    `found`: logged call -> what it is, each thing seen at most once. `weight`: how well all of it fits. `unsure`: calls
+    that could as well be something else.
+    """
+
+    found: dict[LoggedCall, Seen] = field(default_factory=dict)
+    weight: float = 0.0
+    unsure: set[LoggedCall] = field(default_factory=set)
+
+
+def place(log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: Sequence[Seen]) -> Placement:
+    """Find the calls of a log among what was seen.
+
+    Args:
+        log, services: its calls, and line -> service. clock: of the log. seen: all of one kind.
+    """
     if not seen:
-        return {}, 0.0
+        return Placement()
     by_end = any(call.within for call in log.calls) and not log.ordered
     calls = list(log.calls)
     if not by_end and not log.ordered:
@@ -53,7 +73,26 @@ def place(
             chosen.append((i, j))
             used_calls.add(i)
             used_seen.add(j)
-    return {calls[i]: ordered[j] for i, j in chosen}, sum(weights[pair] for pair in chosen)
+    return Placement(
+        {calls[i]: ordered[j] for i, j in chosen},
+        sum(weights[pair] for pair in chosen),
+        {calls[i] for i in _unsure(dict(chosen), pairs, calls)},
+    )
+
+
+def _unsure(chosen: Mapping[int, int], pairs: Sequence[_Pair], calls: Sequence[LoggedCall]) -> set[int]:
+    """Calls of which another pair fits nearly as well: with something free, or in exchange with another request."""
+    weights = {(i, j): weight for i, j, weight in pairs}
+    holder = {j: i for i, j in chosen.items()}
+    unsure = set()
+    for i, j, weight in pairs:
+        own = chosen.get(i)
+        if own is None or own == j or weight < weights[i, own] - _CLEAR:
+            continue
+        other = holder.get(j)
+        if other is None or ((other, own) in weights and not same_request(calls[i], calls[other])):
+            unsure.add(i)
+    return unsure
 
 
 def _pairs(calls: list[LoggedCall], services: Mapping[int, str | None], clock: Clock, seen: list[Seen]) -> list[_Pair]:

@@ -110,7 +110,7 @@ def fits(logged: LoggedCall, service: str | None, seen: Seen) -> bool:
         return False
     if logged.client is not None and logged.client[1] and logged.client != seen.client:
         return False
-    return _fits_sizes(logged, sealed)
+    return logged.client == seen.client or _fits_sizes(logged, sealed)
 
 
 def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:

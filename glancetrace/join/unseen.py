@@ -9,12 +9,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
-from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.link import CERTAIN, INFERRED, Link
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.timeline.image import ASSUMED, ImageEvent, ImageStory
 from glancetrace.timeline.image import INFERRED as CERTAINTY_INFERRED
-from glancetrace.timeline.image import ImageEvent, ImageStory
 from glancetrace.trace import ConnectionRow, Unseen
 
 __all__ = ["add_uploads", "doubt", "find_unseen"]
@@ -85,7 +84,7 @@ def doubt(
     """Take back what is said too surely of statements.
 
     Where an unexplained request was under way they are no longer certain to be of their call, and without a call no
-    longer certain to be nobody's. What belongs to a call by a log's times alone is no more certain than these.
+    longer certain to be nobody's. What belongs to a call that only a log places is no more certain than that.
     """
     windows: dict[str, list[tuple[int, int]]] = {}
     for one in unseen:
@@ -104,8 +103,8 @@ def doubt(
             continue
         if beside(statements[link.statement_id - 1]):
             reason = "an unread encrypted request was under way too"
-        elif calls[link.call_id - 1].uncertainty > CLOCK_SLACK:
-            reason = "times by a log"
+        elif calls[link.call_id - 1].certainty == ASSUMED:
+            reason = "the call is placed by a log alone"
         else:
             continue
         link.link_class, link.score = INFERRED, min(link.score, _DOUBTED)

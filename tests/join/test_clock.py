@@ -66,7 +66,7 @@ def test_a_clock_that_is_off(capture: Path, tmp_path: Path, name: str, seconds: 
 def test_without_anything_in_common_the_clock_is_taken_as_right_and_said_so(capture: Path, tmp_path: Path) -> None:
     line = log_text("haproxy.log").split("\n")[0].replace("GET /v3 ", "GET /v3/projects ").replace(" 456 ", " 99999 ")
     path = tmp_path / "log"
-    path.write_text(line.replace("20/Nov/2026:19", "20/Nov/2026:03") + "\n")
+    path.write_text(line.replace("20/Nov/2026:19:28", "20/Nov/2026:03:11") + "\n")
     found = render_document(analyze(capture, api_log=path))
     assert found["capture"]["api_logs"][0]["offset"] is None
     assert found["capture"]["api_logs"][0]["used"] == 0

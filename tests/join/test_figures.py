@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from glancetrace.cli import main
 from glancetrace.document import render_document
 from glancetrace.pipeline import analyze
-from tests.support.api_logs import FOLDER, LOGS, log_path, public_capture
+from tests.support.api_logs import DATABASE, FOLDER, LOGS, log_path, public_capture
 from tests.support.evaluate import Figures, evaluate
 from tests.support.samples import capture_path
 
@@ -62,6 +64,10 @@ class TestLogsOfEveryCall:
         assert known["keystone_n"] == 408
         for service in ("glance", "keystone"):
             assert known[f"{service}_precision"] == known[f"{service}_recall"] == 1.0
+
+    def test_what_is_called_certain_is_right(self, capture: Path, logs: tuple[str, ...]) -> None:
+        right, of = map(int, figures(capture, logs)["glance_by_class"]["certain"].split("/"))
+        assert right == of > 60
 
     def test_every_status_change_and_no_other(self, capture: Path, logs: tuple[str, ...]) -> None:
         known = figures(capture, logs)
@@ -130,3 +136,55 @@ def test_the_order_of_the_logs_does_not_matter(tmp_path: Path) -> None:
     one, two = document(capture, LOGS), document(capture, LOGS[::-1])
     assert one["api_calls"] == two["api_calls"]
     assert one["links"] == two["links"]
+
+
+@pytest.fixture(scope="module")
+def database_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return public_capture(tmp_path_factory.mktemp("database"), DATABASE)
+
+
+@pytest.mark.parametrize("logs", [("haproxy.log",), ACCESS, CLIENT], ids=["haproxy", "access", "client"])
+class TestDatabaseAlone:
+    def test_the_log_s_own_times_place_the_calls(self, database_alone: Path, logs: tuple[str, ...]) -> None:
+        found = document(database_alone, logs)
+        assert len(found["api_calls"]) >= 25  # two of second resolution may look like one
+        for call in found["api_calls"]:
+            assert (call["source"], call["certainty"]) == ("log", "assumed")
+            assert call["first_frame"] is call["last_frame"] is call["connection_id"] is None
+            assert call["uncertainty"] > 0
+
+    def test_each_change_has_its_call(self, database_alone: Path, logs: tuple[str, ...]) -> None:
+        calls = {call["id"]: call for call in document(database_alone, logs)["api_calls"]}
+        for image in document(database_alone, logs)["images"]:
+            operations = [calls[t["call_id"]]["operation"] for t in image["transitions"]]
+            assert operations == ["image-create", "image-upload", "image-upload"]
+
+    def test_nothing_is_certain(self, database_alone: Path, logs: tuple[str, ...]) -> None:
+        links = document(database_alone, logs)["links"]
+        assert links
+        assert {link["class"] for link in links} == {"inferred"}
+
+    @pytest.mark.parametrize("command", ["analyze", "timeline", "calls", "search"])
+    def test_every_output_does_without_frames(
+        self, database_alone: Path, logs: tuple[str, ...], command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        args = [command, *(["images"] if command == "search" else []), str(database_alone)]
+        for log in map_paths(logs):
+            args += ["--api-log", log]
+        with pytest.raises(SystemExit) as stopped:
+            main(args)
+        out, error = capsys.readouterr()
+        assert (stopped.value.code, error) == (0, "")
+        assert not re.search(r"\b0-0\b|frames? 0\b|None", out)
+
+
+def test_statements_by_a_log_s_own_times(database_alone: Path) -> None:
+    known = figures(database_alone, ("haproxy.log",))
+    assert known["calls_right"] == 26
+    assert known["glance_precision"] == known["glance_recall"] == 1.0
+
+
+def test_tables_of_calls_without_frames(database_alone: Path) -> None:
+    trace = analyze(database_alone, api_log=log_path("haproxy.log"))
+    assert trace.calls["first_frame"].isna().all()
+    assert trace.calls["uncertainty"].dt.total_seconds().between(0.0001, 0.1).all()

@@ -10,14 +10,15 @@ import zstandard
 
 from tests.support.samples import SAMPLES, capture_path
 
-__all__ = ["FOLDER", "LOGS", "log_path", "log_text", "public_capture"]
+__all__ = ["DATABASE", "FOLDER", "LOGS", "log_path", "log_text", "public_capture"]
 
 FOLDER = SAMPLES / "cli-tls13-logs"
 
 LOGS = ("openstack-debug.txt.gz", "openstack-debug.log.gz", "haproxy.log", "glance-access.log", "keystone-access.log",
         "glance.log", "keystone.log")  # fmt: skip
 
-_INNER = frozenset({5000, 9292})
+PUBLIC = frozenset({13000, 13292, 3306})
+DATABASE = frozenset({3306})
 
 
 def log_path(name: str) -> str:
@@ -31,8 +32,11 @@ def log_text(name: str) -> str:
     return (gzip.decompress(data) if name.endswith(".gz") else data).decode()
 
 
-def public_capture(folder: Path) -> Path:
-    """The capture without the plain hops behind the proxy, as `port 13000 or port 13292 or port 3306` records it."""
+def public_capture(folder: Path, ports: frozenset[int] = PUBLIC) -> Path:
+    """The capture without the plain hops behind the proxy, as `port 13000 or port 13292 or port 3306` records it.
+
+    Or with other ports.
+    """
     path = folder / "public.pcap"
     with capture_path("cli-tls13-logs").open("rb") as packed:
         data = zstandard.ZstdDecompressor().stream_reader(packed).read()
@@ -42,7 +46,7 @@ def public_capture(folder: Path) -> Path:
         (length,) = struct.unpack_from("<I", data, at + 8)
         packet = data[at + 16 : at + 16 + length]
         header = 14 + 4 * (packet[14] & 15)
-        if not _INNER & set(struct.unpack_from(">HH", packet, header)):
+        if ports & set(struct.unpack_from(">HH", packet, header)):
             kept.append(data[at : at + 16 + length])
         at += 16 + length
     path.write_bytes(b"".join(kept))
