@@ -56,7 +56,7 @@ def parse_access(number: int, line: str) -> LoggedCall | None:
         end=ts,
         resolution=SECOND,
         within=True,
-        client=None if match["client"] == "-" else (match["client"], 0),
+        client=None if match["client"] == "-" else (match["client"].removeprefix("::ffff:"), 0),
         response_bytes=0 if match["bytes"] == "-" else int(match["bytes"]),
         head_counted=True,
         probe=match["version"] == "1.0" and match["agent"] == "-",

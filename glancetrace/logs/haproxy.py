@@ -56,7 +56,7 @@ def parse_haproxy(number: int, line: str) -> LoggedCall | None:
         begin=begin,
         end=begin + total * MILLISECOND if begin is not None and total >= 0 else None,
         resolution=2 * MILLISECOND,
-        client=(match["client"], int(match["port"])),
+        client=(match["client"].removeprefix("::ffff:"), int(match["port"])),
         service=_service(match["frontend"], match["backend"]),
         response_message_bytes=int(match["bytes"]) if status >= 100 and match["total"][0] != "+" else None,
     )
