@@ -1,13 +1,14 @@
 """Which image a call created that its log does not name: access logs have no bodies.
 
-`POST /v2/images` that was answered with 201 wrote one row. Where one call only can have written an INSERT, and one
-INSERT only can be of that call, they belong together.
+`POST /v2/images` that was answered with 201 wrote one row while it ran. Where one call only can have written an INSERT,
+or one INSERT only can be of a call, they belong together, and neither is a choice for the others any more.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
@@ -19,31 +20,44 @@ _SLACK = 2_000_000
 
 def name_created(calls: Sequence[ApiCall], statements: Sequence[SqlStatement]) -> None:
     """Fill `image_id` and `image_name` of calls that a log tells of."""
-    inserts = sorted(
+    inserts = [
         (statement.command.ts, change.image_id, change.values.get("name"))
         for statement in statements
         if statement.service == "glance" and statement.command.error is None
         for change in statement.changes
         if change.table == "images" and change.operation == "INSERT" and change.image_id is not None
-    )
+    ]
+    inserts.sort(key=itemgetter(0, 1))
     times = [ts for ts, _, _ in inserts]
     made = {call.image_id for call in calls if call.operation == "image-create" and call.image_id}
-    found: dict[int, list[int]] = {}
-    writers: dict[int, int] = {}
     nameless = [call for call in calls if _is_nameless(call)]
+    possible: dict[int, set[int]] = {}
     for number, call in enumerate(nameless):
         low, high = _window(call)
-        found[number] = [
-            index
-            for index in range(bisect_left(times, low), bisect_right(times, high))
-            if inserts[index][1] not in made
-        ]
-        for index in found[number]:
-            writers[index] = writers.get(index, 0) + 1
-    for number, indices in found.items():
-        if len(indices) == 1 and writers[indices[0]] == 1:
-            _, nameless[number].image_id, name = inserts[indices[0]]
-            nameless[number].image_name = name if isinstance(name, str) else None
+        within = range(bisect_left(times, low), bisect_right(times, high))
+        possible[number] = {index for index in within if inserts[index][1] not in made}
+    for number, index in _only_ways(possible):
+        _, nameless[number].image_id, name = inserts[index]
+        nameless[number].image_name = name if isinstance(name, str) else None
+
+
+def _only_ways(possible: dict[int, set[int]]) -> Iterator[tuple[int, int]]:
+    """(call, INSERT) that only fit each other, then those of which only this is left, and so on."""
+    while True:
+        writers: dict[int, list[int]] = {}
+        for number, indices in possible.items():
+            for index in indices:
+                writers.setdefault(index, []).append(number)
+        pair = next(
+            ((number, min(indices)) for number, indices in possible.items() if len(indices) == 1),
+            next(((numbers[0], index) for index, numbers in sorted(writers.items()) if len(numbers) == 1), None),
+        )
+        if pair is None:
+            return
+        yield pair
+        del possible[pair[0]]
+        for indices in possible.values():
+            indices.discard(pair[1])
 
 
 def _is_nameless(call: ApiCall) -> bool:

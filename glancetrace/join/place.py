@@ -19,12 +19,16 @@ from glancetrace.logs.times import SECOND
 __all__ = ["Placement", "place"]
 
 _SLACK = 50_000_000
+_CLOSE = 5_000_000
 _CONNECT = 2 * SECOND
 """ns that a client may need for a connection, between the line of its request and the request."""
 
 _PAIR = 500.0
 _SIZES = 500.0
 """What it counts for a pair to fit, and for its sizes to agree."""
+
+_TIMES = 200.0
+"""What it counts that the begin agrees, and as much for the end."""
 
 _SAME_ID = 1000.0
 _AGREED = 300.0
@@ -134,14 +138,14 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
         weight += _AGREED
     if call.within or (call.begin is None and call.end is None):
         return weight
-    tolerance = clock.uncertainty + call.resolution + _SLACK
+    tolerance = clock.uncertainty + call.resolution + _CLOSE
     for ours, theirs in ((call.begin, seen.ts), (call.end, seen.end)):
         if ours is None or theirs >= 1 << 61:
             continue
         apart = abs(ours + clock.offset - theirs)
         if apart > tolerance + _CONNECT:
             return None
-        weight += 100 / (1 + apart / tolerance)
+        weight += _TIMES / (1 + apart / tolerance)
     return weight
 
 

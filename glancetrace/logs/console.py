@@ -168,6 +168,8 @@ class ConsoleReader:
 
     def _head(self, process: _Process, ts: int | None, status: int, headers: dict[str, str]) -> bool:
         waiting = [r for r in process.requests if not r.has_head and r.call.status_code in (None, status)]
+        # urllib3 has said it first; who has no such line was perhaps never answered.
+        waiting = [r for r in waiting if r.answered] or waiting
         length = headers.get("content-length", "")
         exact = [r for r in waiting if length.isdigit() and r.call.response_bytes == int(length)]
         if not waiting:
