@@ -7,6 +7,7 @@ or one INSERT only can be of a call, they belong together, and neither is a choi
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
@@ -48,10 +49,10 @@ def _only_ways(possible: dict[int, set[int]]) -> Iterator[tuple[int, int]]:
         for number, indices in possible.items():
             for index in indices:
                 writers.setdefault(index, []).append(number)
-        pair = next(
-            ((number, min(indices)) for number, indices in possible.items() if len(indices) == 1),
-            next(((numbers[0], index) for index, numbers in sorted(writers.items()) if len(numbers) == 1), None),
-        )
+        pairs = [(number, min(indices)) for number, indices in possible.items() if len(indices) == 1]
+        alone = [(numbers[0], index) for index, numbers in sorted(writers.items()) if len(numbers) == 1]
+        often = Counter(number for number, _ in alone)
+        pair = next(iter(pairs + [pair for pair in alone if often[pair[0]] == 1]), None)
         if pair is None:
             return
         yield pair
