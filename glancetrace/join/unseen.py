@@ -24,6 +24,9 @@ _HEAD = 8_192
 _FRAMING = 0.01
 """Share of a body that chunk heads may add, at most."""
 
+_LONGEST = 60_000_000_000
+"""ns before a request in which a leg around it is looked for."""
+
 _LEAST = 16_384
 """Bytes of a request that carries image data, where the size of the image is not known."""
 
@@ -50,7 +53,7 @@ def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: 
 def _without_legs(unseen: Sequence[Unseen], legs: Sequence[ApiCall]) -> list[Unseen]:
     """Exchanges that are not another leg of a call: one lies within the other, and the answer has the size."""
     starts = [call.ts for call in legs]
-    longest = max((call.dur or 0 for call in legs), default=0)
+    longest = min(_LONGEST, max((call.dur or 0 for call in legs), default=0))
     taken: set[int] = set()
     left = []
     for one in unseen:
