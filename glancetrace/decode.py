@@ -34,17 +34,21 @@ from glancetrace.net.run import FROM_CLIENT, Connection, Run
 from glancetrace.net.share import Share, share_out
 from glancetrace.net.verdict import Verdict
 from glancetrace.packing import Rows
+from glancetrace.tls.decoder import TlsDecoder
+from glancetrace.tls.recognise import RECOGNISABLE_LEN, client_random_of, may_be_tls
+from glancetrace.tls.rsa import Passphrase, RsaKeys, read_rsa_key
+from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
 from glancetrace.workers import Worker, join_rows, start_worker
 
-__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "decode"]
+__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 DEFAULT_HASHES = ("md5", "sha512")
 
-_TLS_RECORD = frozenset((content_type, 3) for content_type in (20, 21, 22, 23))
-"""First two bytes of a TLS record: content type and major version (RFC 8446, section 5.1)."""
+_HTTPS_PORTS = (443, 8443)
+"""Where OpenStack's API is found behind TLS, beside the ports that have a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Options:
         progress: called with bytes read so far and bytes in all (None when not known).
         block_size: bytes of capture that are read at a time. jobs: processes that decode, where it is worth while
             and the input are files; the others are forked. The result does not depend on either.
+        keylogs: key log files (SSLKEYLOGFILE) to decrypt TLS with. rsa_keys: PEM files of servers' private RSA keys,
+            for TLS 1.2 with RSA key exchange. passphrase: asked for that of an encrypted one, by its file name.
     """
 
     ports: Mapping[int, str] = field(default_factory=lambda: dict(DEFAULT_PORTS))
@@ -66,6 +72,9 @@ class Options:
     progress: Callable[[int, int | None], None] | None = None
     block_size: int = BLOCK_SIZE
     jobs: int = 1
+    keylogs: tuple[str | os.PathLike[str], ...] = ()
+    rsa_keys: tuple[str | os.PathLike[str], ...] = ()
+    passphrase: Passphrase | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -88,7 +97,7 @@ class Decoded:
 
 
 class _ConnectionDecoder:
-    """Finds out what a connection speaks and hands its runs to the decoder for that."""
+    """Finds out what a connection speaks and hands its runs to the decoder for that, through TLS where it is used."""
 
     def __init__(self, stage: _Stage, connection: Connection) -> None:
         self._stage = stage
@@ -96,42 +105,81 @@ class _ConnectionDecoder:
         self.row = ConnectionRow(connection, "unknown")
         self._service = stage.options.ports.get(connection.server[1])
         self._ignored_bytes = 0
+        self._held: list[Run] = []
         self._decoder: HttpDecoder | MysqlDecoder | None = None
+        self._tls: TlsDecoder | None = None
+        self._take_plain: Callable[[Run], None] = self._first_decrypted
         self.feed: Callable[[Run], None] = self._first_feed
 
     def _first_feed(self, run: Run) -> None:
         if not run.data:
             return
-        protocol = self._protocol(run)
-        self.row.protocol = protocol
-        stage = self._stage
-        connection = self._connection
+        is_tls = False if self._service == "mysql" else self._is_tls(run)
+        if is_tls is None:
+            self._held.append(run)
+            return
+        held, self._held = [*self._held, run], []
+        if is_tls:
+            self.row.protocol = "tls"
+            self._begin_tls(None)
+        else:
+            self.feed = self._begin(self._protocol(held[0]), held[0])
+        for one in held:
+            self.feed(one)
+
+    def _is_tls(self, run: Run) -> bool | None:
+        """Whether the first bytes of the connection, those that are held and `run`, are TLS; None: not known yet."""
+        begin = b"".join(one.data[:RECOGNISABLE_LEN] for one in self._held)
+        if self._held and (run.direction != self._held[0].direction or run.gap):
+            return False
+        return may_be_tls(begin + run.data[:RECOGNISABLE_LEN])
+
+    def _begin(self, protocol: str, run: Run) -> Callable[[Run], None]:
+        """What takes the runs of a protocol; `run` is the first."""
+        stage, connection = self._stage, self._connection
         if protocol == "http":
             self._decoder = HttpDecoder(connection, stage.http_sink(connection), stage.issues, stage.body_policy)
         elif protocol == "mysql":
             decoder = MysqlDecoder(
                 connection, stage.mysql_sink(connection), stage.issues, wanted_columns, stage.definitions
             )
+            decoder.on_tls = self._begin_tls
             self._decoder, self.row.session = decoder, decoder.session
         else:
-            kind = "tls-not-decrypted" if protocol == "tls" else "protocol-unknown"
+            kind = "http2-not-decoded" if protocol == "http2" else "protocol-unknown"
             stage.issues.count(kind, frame=run.frames[0], connection_id=connection.id)
-            if protocol == "tls":
-                self.row.tls = _TLS_UNKNOWN
-            self.feed = self._ignore
-            self._ignore(run)
+            return self._ignore
+        self.row.protocol = protocol
+        return self._decoder.feed
+
+    def _begin_tls(self, run: Run | None) -> None:
+        """From here on, beginning with `run`, the connection is encrypted."""
+        if self._tls is None:
+            stage = self._stage
+            if isinstance(self._decoder, MysqlDecoder):
+                self._take_plain = self._decoder.feed_decrypted
+            self._tls = TlsDecoder(self._connection, stage.secrets, stage.issues, self._decrypted)
+            self.row.tls = self._tls.summary
+            self.feed = self._tls.feed
+        if run is not None:
+            self._tls.feed(run)
+
+    def _decrypted(self, run: Run) -> None:
+        self._take_plain(run)
+
+    def _first_decrypted(self, run: Run) -> None:
+        if not run.data:
             return
-        self.feed = self._decoder.feed
-        self._decoder.feed(run)
+        protocol = "http2" if self._tls is not None and self._tls.alpn == "h2" else self._protocol(run)
+        self._take_plain = self._begin(protocol, run)
+        self._take_plain(run)
 
     def _protocol(self, run: Run) -> str:
-        data = run.data
-        if len(data) >= 2 and (data[0], data[1]) in _TLS_RECORD and self._service != "mysql":
-            return "tls"
         if self._service is not None:
             return "mysql" if self._service == "mysql" else "http"
+        data = run.data
         client, server = (data[:64], b"") if run.direction == FROM_CLIENT else (b"", data[:64])
-        if looks_like_http(client, server):
+        if looks_like_http(client, server) or (self._tls is not None and self._tls.alpn == "http/1.1"):
             return "http"
         return "mysql" if looks_like_mysql(client, server) is not False else "unknown"
 
@@ -142,34 +190,31 @@ class _ConnectionDecoder:
     @property
     def bytes_skipped(self) -> int:
         """Bytes of both directions that were fed and not decoded."""
+        skipped = self._ignored_bytes + (self._tls.bytes_skipped if self._tls is not None else 0)
         if isinstance(self._decoder, HttpDecoder):
-            return sum(self._decoder.bytes_skipped)
-        if isinstance(self._decoder, MysqlDecoder):
-            return self._decoder.bytes_encrypted
-        return self._ignored_bytes
+            return skipped + sum(self._decoder.bytes_skipped)
+        return skipped
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """The connection ends."""
+        held, self._held = self._held, []
+        if held:
+            self.feed = self._begin(self._protocol(held[0]), held[0])
+        for run in held:
+            self.feed(run)
+        if self._tls is not None:
+            self._tls.close(ts, frame)
         if self._decoder is not None:
             self._decoder.close(ts, frame, how)
-
-
-_TLS_UNKNOWN: dict[str, object] = {
-    "version": None,
-    "suite": None,
-    "sni": None,
-    "alpn": None,
-    "decrypted": False,
-    "reason": "no secrets given",
-}
 
 
 class _Stage:
     """State that the connections of one capture share."""
 
-    def __init__(self, options: Options, issues: IssueLog, hash_pool: HashPool) -> None:
+    def __init__(self, options: Options, issues: IssueLog, hash_pool: HashPool, secrets: SecretStore) -> None:
         self.options = options
         self.issues = issues
+        self.secrets = secrets
         self.definitions = DefinitionsCache()
         self.exchanges: list[tuple[HttpExchange, Connection]] = []
         self.commands: list[tuple[MysqlCommand, Connection]] = []
@@ -191,6 +236,17 @@ class _Stage:
     def mysql_sink(self, connection: Connection) -> Callable[[MysqlCommand], None]:
         commands = self.commands
         return lambda command: commands.append((command, connection))
+
+    def judge(self, connection: Connection, client: bytes, server: bytes) -> Verdict:
+        """Is a connection on an unnamed port HTTP or MySQL, plain or in TLS for which there are secrets?"""
+        random = client_random_of(client) if client else None
+        if random is None:
+            return _judge(connection, client, server)
+        if connection.server[1] in _HTTPS_PORTS or self.secrets.rsa is not None:
+            return Verdict.WANT
+        if not random:
+            return Verdict.MORE
+        return Verdict.WANT if self.secrets.knows(random) else Verdict.SKIP
 
 
 def _judge(connection: Connection, client: bytes, server: bytes) -> Verdict:
@@ -220,7 +276,8 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _as_list(paths: Paths) -> list[str]:
+def as_list(paths: Paths) -> list[str]:
+    """One path or several, as strings."""
     if isinstance(paths, str | os.PathLike):
         return [os.fspath(paths)]
     return [os.fspath(path) for path in paths]
@@ -239,7 +296,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
         InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
     """
     options = options or Options()
-    names = _as_list(paths)
+    names = as_list(paths)
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = _shares(names, options)
@@ -263,12 +320,13 @@ def _decode_share(
     share: Share | None = None,
 ) -> tuple[Accounting, Rows]:
     """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
+    secrets = _read_secrets(reader, options, capture_issues)
     with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
-        stage = _Stage(options, issues, hashes)
+        stage = _Stage(options, issues, hashes, secrets)
         reassembler = TcpReassembler(
-            stage.consumer, issues, server_ports=frozenset(options.ports), judge=_judge, share=share
+            stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
         )
-        accounting = _read(reader, reassembler, capture_issues, options)
+        accounting = _read(reader, reassembler, capture_issues, options, secrets)
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
@@ -304,9 +362,9 @@ _WORTH_SHARING = 8 << 20
 def _shares(names: list[str], options: Options) -> Sequence[Share]:
     """How the connections are shared out among processes; none where one process does it all.
 
-    Only files can be read by several.
+    Only files can be read by several; sessions that are resumed need what an RSA key told of others, in one process.
     """
-    if options.jobs < 2 or not hasattr(os, "fork"):
+    if options.jobs < 2 or options.rsa_keys or not hasattr(os, "fork"):
         return ()
     paths = expand(names)
     if not all(map(os.path.isfile, paths)) or sum(map(os.path.getsize, paths)) < _WORTH_SHARING:
@@ -347,12 +405,30 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
             worker.close()
 
 
-def _read(reader: CaptureReader, reassembler: TcpReassembler, issues: IssueLog, options: Options) -> Accounting:
+def _read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> SecretStore:
+    """The secrets that were given, and those that the capture brings."""
+    keys = [read_rsa_key(os.fspath(path), options.passphrase) for path in options.rsa_keys]
+    secrets = SecretStore(issues, [os.fspath(path) for path in options.keylogs], RsaKeys(keys) if keys else None)
+    secrets.ask(reader.read_secrets, once=True)
+    if reader.can_bring_secrets:
+        secrets.ask(lambda: reader.secrets, once=False)
+    return secrets
+
+
+def _read(
+    reader: CaptureReader,
+    reassembler: TcpReassembler,
+    issues: IssueLog,
+    options: Options,
+    secrets: SecretStore,
+) -> Accounting:
     """Push every block through index and reassembler."""
     accounting = Accounting()
     index = PacketIndex(issues)
     reader.progress = options.progress
     for block in reader:
+        if secrets.waiting_bytes:
+            secrets.refresh()
         segments = index.index(block)
         for reason, count in segments.ignored.items():
             accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count

@@ -19,6 +19,7 @@ from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.timeline.image import ImageStory
+from glancetrace.tls.summary import TlsSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,12 +75,15 @@ class CaptureSummary:
 
 @dataclass(slots=True)
 class ConnectionRow:
-    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections."""
+    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections.
+
+    `protocol` is tls where nothing else is known, decrypted or not; `tls` is there for every connection with TLS.
+    """
 
     connection: Connection
     protocol: str
     session: MysqlSession | None = None
-    tls: dict[str, object] | None = None
+    tls: TlsSummary | None = None
 
 
 @dataclass(slots=True)

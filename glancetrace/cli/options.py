@@ -78,13 +78,15 @@ NUMBER = NumberType()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress, jobs."""
+    """How captures are read: ports (`glance=9292`), hash names, whether secrets are shown, progress, jobs, keys."""
 
     ports: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     reveal: bool = False
     progress: bool = True
     jobs: int | None = None
+    keylogs: tuple[str, ...] = ()
+    rsa_keys: tuple[str, ...] = ()
 
     def port_map(self) -> dict[int, str]:
         """Port -> service: the defaults, and what was asked for.
@@ -118,6 +120,9 @@ class Reading:
                 reveal=self.reveal,
                 progress=bar if bar.enabled else None,
                 jobs=self.jobs or min(2, _cores()),
+                keylogs=self.keylogs,
+                rsa_keys=self.rsa_keys,
+                passphrase=ask_passphrase,
             )
             trace = analyze(list(paths), options)
         if warn:
@@ -195,6 +200,25 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+_DECRYPTING = (
+    option(
+        "--keylog",
+        "keylogs",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS with this key log (SSLKEYLOGFILE); may be repeated.",
+    ),
+    option(
+        "--rsa-key",
+        "rsa_keys",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS 1.2 with RSA key exchange with this private key (PEM); may be repeated.",
+    ),
+)
+
 _READING = (
     option(
         "--port",
@@ -258,11 +282,13 @@ def takes_reading(command: Callback) -> Callback:
         jobs: int | None,
         no_progress: bool,
         reveal: bool,
+        keylogs: tuple[str, ...],
+        rsa_keys: tuple[str, ...],
         **rest: Any,
     ) -> Any:
-        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs), **rest)
+        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs, keylogs, rsa_keys), **rest)
 
-    return with_options(collected, _READING)
+    return with_options(collected, (*_READING[:2], *_DECRYPTING, *_READING[2:]))
 
 
 def takes_showing(command: Callback) -> Callback:
@@ -283,6 +309,11 @@ def _warn_of_damage(trace: Trace) -> None:
 
 
 _DAMAGE = ("capture-cut-short", "capture-damaged", "capture-empty")
+
+
+def ask_passphrase(path: str) -> str:
+    """Ask for the passphrase of a private key; nothing of it is shown."""
+    return str(click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
 
 
 def say(message: str) -> None:
