@@ -176,7 +176,9 @@ class TlsDecoder:
             self._skip(side, record)
         elif self._waiting:
             self._wait(side, record)
-        elif record.content_type == ContentType.CHANGE_CIPHER_SPEC and self._handshake.is_tls13:
+        elif (
+            record.content_type == ContentType.CHANGE_CIPHER_SPEC and len(record.body) == 1 and self._handshake.is_tls13
+        ):
             pass  # RFC 8446, appendix D.4: sent for the sake of middleboxes
         else:
             self._take_protected(side, record)

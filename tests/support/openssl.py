@@ -33,7 +33,8 @@ _U64 = ctypes.c_uint64
 _MIN_PROTO, _MAX_PROTO, _GROUPS, _HOST_NAME, _DH_AUTO = 123, 124, 92, 55, 118
 _VERIFY_PEER = 1
 _WANT_READ = 2
-_EARLY_FINISH = 2
+_EARLY_SUCCESS, _EARLY_FINISH = 1, 2
+_MOST_ROUNDS = 10
 NO_EXTENDED_MASTER_SECRET = 1 << 0
 ALLOW_CLIENT_RENEGOTIATION = 1 << 8
 NO_TICKET = 1 << 14
@@ -158,6 +159,8 @@ class _Peer:
         self.handle = self._ssl.SSL_new(context)
         memory = self._crypto.BIO_s_mem()
         self._incoming, self._outgoing = self._crypto.BIO_new(memory), self._crypto.BIO_new(memory)
+        self.early: bytes | None = None
+        self._early_over = False
         self._ssl.SSL_set_bio(self.handle, self._incoming, self._outgoing)
         (self._ssl.SSL_set_accept_state if server else self._ssl.SSL_set_connect_state)(self.handle)
 
@@ -174,9 +177,23 @@ class _Peer:
         """What it receives."""
         self._crypto.BIO_write(self._incoming, data, len(data))
 
+    def _hear_early(self) -> bool:
+        """Read 0-RTT data; true when there will be no more of them."""
+        buffer = ctypes.create_string_buffer(1 << 15)
+        result = _EARLY_SUCCESS
+        while result == _EARLY_SUCCESS:
+            count = _Z(0)
+            result = self._ssl.SSL_read_early_data(self.handle, buffer, len(buffer), ctypes.byref(count))
+            self.early = (self.early or b"") + buffer.raw[: count.value if result == _EARLY_SUCCESS else 0]
+        return bool(result == _EARLY_FINISH)
+
     def handshake(self) -> bool:
         """Go on shaking hands; true when that is done."""
         self._crypto.ERR_clear_error()
+        if self.early is not None and not self._early_over:
+            self._early_over = self._hear_early()
+            if not self._early_over:
+                return False
         result = self._ssl.SSL_do_handshake(self.handle)
         if result != 1 and self._ssl.SSL_get_error(self.handle, result) != _WANT_READ:
             reason = self._crypto.ERR_reason_error_string(self._crypto.ERR_get_error())
@@ -275,10 +292,12 @@ class TlsTalk:
     def shake_hands(self) -> TlsTalk:
         """The handshake, and what the server sends right after it."""
         done = [False, False]
-        while not all(done):
+        for _ in range(_MOST_ROUNDS):
             for direction in (FROM_CLIENT, FROM_SERVER):
                 done[direction] = self._peers[direction].handshake()
                 self._carry(direction)
+        assert all(done)
+        self.said[FROM_CLIENT] += self._peers[FROM_SERVER].early or b""
         self._settle()
         return self
 
@@ -321,19 +340,12 @@ class TlsTalk:
         return self
 
     def ask_early(self, data: bytes, *, heard: bool = True) -> TlsTalk:
-        """0-RTT data before the handshake; not `heard`: the server does not read them and refuses them."""
+        """0-RTT data before the handshake; not `heard`: the server does not read them and so refuses them."""
         count = _Z(0)
         client, server = self._peers
         assert self._ssl.SSL_write_early_data(client.handle, data, len(data), ctypes.byref(count)) == 1
+        server.early = b"" if heard else None
         self._carry(FROM_CLIENT)
-        if heard:
-            buffer = ctypes.create_string_buffer(1 << 15)
-            while True:
-                result = self._ssl.SSL_read_early_data(server.handle, buffer, len(buffer), ctypes.byref(count))
-                self.said[FROM_CLIENT] += buffer.raw[: count.value]
-                self._carry(FROM_SERVER)
-                if result == _EARLY_FINISH or count.value == 0:
-                    break
         return self
 
     @property

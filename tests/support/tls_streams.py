@@ -42,9 +42,7 @@ class Told:
             frame
             for run in self.runs
             if run.direction == direction
-            for frame, (begin, end) in zip(
-                run.frames, pairwise([*run.offsets, len(run.data)]), strict=False
-            )
+            for frame, (begin, end) in zip(run.frames, pairwise([*run.offsets, len(run.data)]), strict=False)
             for _ in range(begin, end)
         ]
 
