@@ -239,14 +239,19 @@ class _Stage:
 
     def judge(self, connection: Connection, client: bytes, server: bytes) -> Verdict:
         """Is a connection on an unnamed port HTTP or MySQL, plain or in TLS for which there are secrets?"""
-        random = client_random_of(client) if client else None
-        if random is None:
-            return _judge(connection, client, server)
-        if connection.server[1] in _HTTPS_PORTS or self.secrets.rsa is not None:
-            return Verdict.WANT
-        if not random:
-            return Verdict.MORE
-        return Verdict.WANT if self.secrets.knows(random) else Verdict.SKIP
+        for begin, port, verdict in (
+            (client, connection.server[1], Verdict.WANT),
+            (server, connection.client[1], Verdict.WANT_SWAPPED),
+        ):
+            random = client_random_of(begin) if begin else None
+            if random is None:
+                continue
+            if port in _HTTPS_PORTS or port in self.options.ports or self.secrets.rsa is not None:
+                return verdict
+            if not random:
+                return Verdict.MORE
+            return verdict if self.secrets.knows(random) else Verdict.SKIP
+        return _judge(connection, client, server)
 
 
 def _judge(connection: Connection, client: bytes, server: bytes) -> Verdict:

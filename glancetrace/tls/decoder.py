@@ -160,11 +160,11 @@ class TlsDecoder:
         for candidate in reader.candidates():
             opened = self._open(side, candidate) if by_trial else None
             if opened is not None:
-                reader.accept(candidate)
+                reader.accept()
                 self._take_opened(side, candidate, opened)
                 return True
             if not by_trial and reader.chains():
-                reader.accept(candidate)
+                reader.accept()
                 self._take(side, candidate)
                 return True
         return False
@@ -176,12 +176,12 @@ class TlsDecoder:
             self._skip(side, record)
         elif self._waiting:
             self._wait(side, record)
-        elif (
-            record.content_type == ContentType.CHANGE_CIPHER_SPEC and len(record.body) == 1 and self._handshake.is_tls13
-        ):
-            pass  # RFC 8446, appendix D.4: sent for the sake of middleboxes
-        else:
+        elif record.content_type != ContentType.CHANGE_CIPHER_SPEC or not self._is_for_middleboxes(record):
             self._take_protected(side, record)
+
+    def _is_for_middleboxes(self, record: Record) -> bool:
+        """RFC 8446, appendix D.4: a ChangeCipherSpec that says nothing."""
+        return self._handshake.is_tls13 and len(record.body) == 1
 
     def _take_plain(self, side: _Side, record: Record) -> None:
         """A record that nothing protects yet; unless what says so is lost."""

@@ -8,7 +8,7 @@ damaged record says how far it goes; else it is out of step, and offers every pl
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,6 +29,10 @@ class Record:
     frame: int
 
 
+_LARGE = 1 << 17
+"""A run of more bytes is not copied when the record before it is completed."""
+
+
 class RecordReader:
     """Cuts runs into records.
 
@@ -44,7 +48,7 @@ class RecordReader:
         self._run = Run(direction, b"", [0], [0], [0])
         self._view = memoryview(b"")
         self._pos = 0
-        self._waiting: list[Run] = []
+        self._waiting: list[tuple[Run, int]] = []
         self._have = 0
         self._need = 0
         self._drop = 0
@@ -56,7 +60,7 @@ class RecordReader:
 
     def push(self, run: Run) -> None:
         """Add the next run, without gap."""
-        self._waiting.append(run)
+        self._waiting.append((run, 0))
         self._have += len(run.data)
 
     def lose(self, gap: int) -> None:
@@ -64,9 +68,9 @@ class RecordReader:
         self._join()
         rest = len(self._run.data) - self._pos
         size = self._record_len() if rest >= HEADER_LEN and self.synced else 0
-        self.skipped += rest
-        self.lost += rest + gap
-        self._pos = len(self._run.data)
+        self._pass_over(len(self._run.data))
+        self._need = 0
+        self.lost += gap
         if self._drop >= gap and self._drop:
             self._drop -= gap
         elif size and rest + gap <= size:
@@ -77,42 +81,38 @@ class RecordReader:
 
     def pull(self) -> Record | None:
         """The next record; None when its end is not there yet, or the reader is out of step."""
-        if self._have < self._need:
-            return None
-        if self._waiting:
-            self._join()
-        start = self._pos
-        run = self._run
-        data = run.data
-        available = len(data) - start
-        if self._drop:
-            start += min(self._drop, available)
-            self.skipped += start - self._pos
-            self.lost += start - self._pos
-            self._drop -= start - self._pos
-            self._pos = start
+        while self._have >= self._need:
+            if self._waiting:
+                self._join_some()
+            if self._drop:
+                self._drop_damaged()
+            if not self.synced:
+                self._join()
+                return None
+            start, data = self._pos, self._run.data
             available = len(data) - start
-        if not self.synced:
-            return None
-        if available < HEADER_LEN:
-            self._need = HEADER_LEN
-            self._have = available
-            return None
-        content_type = data[start]
-        size = HEADER_LEN + (data[start + 3] << 8 | data[start + 4])
-        if not 20 <= content_type <= 24 or data[start + 1] != 3 or size > HEADER_LEN + LONGEST_RECORD:
-            self.synced = False
-            return None
-        if available < size:
-            self._need = size
-            self._have = available
-            return None
-        self._pos = end = start + size
-        self._have = len(data) - end
-        self._need = 0
-        ts, frame = run.at(end - 1)
-        version = 0x300 | data[start + 2]
-        return Record(content_type, version, self._view[start + HEADER_LEN : end], ts, frame)
+            if available < HEADER_LEN:
+                self._need = HEADER_LEN
+                continue
+            size = HEADER_LEN + (data[start + 3] << 8 | data[start + 4])
+            if not 20 <= data[start] <= 24 or data[start + 1] != 3 or size > HEADER_LEN + LONGEST_RECORD:
+                self.synced = False
+                continue
+            if available < size:
+                self._need = size
+                continue
+            self._pos = end = start + size
+            self._have -= size
+            self._need = 0
+            ts, frame = self._run.at(end - 1)
+            return Record(data[start], 0x300 | data[start + 2], self._view[start + HEADER_LEN : end], ts, frame)
+        return None
+
+    def _drop_damaged(self) -> None:
+        """Pass over the rest of a record of which bytes are missing."""
+        count = min(self._drop, len(self._run.data) - self._pos)
+        self._drop -= count
+        self._pass_over(self._pos + count)
 
     def candidates(self) -> Iterator[Record]:
         """Complete records that may begin in what is there, out of step; `accept` takes the one that proved true."""
@@ -142,12 +142,12 @@ class RecordReader:
         keep = first_open if first_open >= 0 else max(self._pos, len(data) - 1)
         self._pass_over(keep)
 
-    def accept(self, record: Record) -> None:
+    def accept(self) -> None:
         """The record that `candidates` offered last is one: go on behind it."""
         end = self._end
-        self._pass_over(end - len(record.body) - HEADER_LEN)
+        self._pass_over(self._start)
         self._pos = end
-        self._have = len(self._run.data) - end
+        self._have -= end - self._start
         self._need = 0
         self.synced = True
 
@@ -171,48 +171,60 @@ class RecordReader:
         return self.lost if self.synced else self.lost + self._start - self._pos
 
     def _pass_over(self, end: int) -> None:
-        self.skipped += end - self._pos
-        self.lost += end - self._pos
+        count = end - self._pos
+        self.skipped += count
+        self.lost += count
+        self._have -= count
         self._pos = end
-        self._have = len(self._run.data) - end
 
     def _record_len(self) -> int:
         data, start = self._run.data, self._pos
         return HEADER_LEN + (data[start + 3] << 8 | data[start + 4])
 
+    def _join_some(self) -> None:
+        """Have as much of what was added in one run as is needed, without copying a large run for a small rest."""
+        rest = len(self._run.data) - self._pos
+        if rest >= self._need and rest:
+            return
+        run, start = self._waiting[0]
+        if rest and len(self._waiting) == 1 and len(run.data) - start > _LARGE:
+            cut = start + max(self._need, HEADER_LEN) - rest
+            self._set(_joined(self._run, self._pos, [(run, start, cut)]), 0)
+            self._waiting = [(run, cut)]
+        elif not rest:
+            del self._waiting[0]
+            self._set(run, start)
+        else:
+            self._join()
+
     def _join(self) -> None:
         """Make one run of what is left and what was added."""
-        if not self._waiting:
-            return
-        left = self._run.data[self._pos :]
-        if not left and len(self._waiting) == 1:
-            run = self._waiting[0]
-        else:
-            run = _joined(self._run, self._pos, self._waiting)
+        if self._waiting:
+            parts = [(run, start, len(run.data)) for run, start in self._waiting]
+            self._waiting = []
+            self._set(_joined(self._run, self._pos, parts), 0)
+
+    def _set(self, run: Run, pos: int) -> None:
         self._run = run
         self._view = memoryview(run.data)
-        self._waiting = []
-        self._pos = 0
-        self._have = len(run.data)
+        self._pos = pos
 
 
-def _joined(first: Run, pos: int, others: list[Run]) -> Run:
-    """One run of the end of `first` from `pos` on and of `others`."""
+def _joined(first: Run, pos: int, others: list[tuple[Run, int, int]]) -> Run:
+    """One run of the end of `first` from `pos` on and of the given parts of `others`."""
     pieces: list[bytes] = []
     offsets: list[int] = []
     times: list[int] = []
     frames: list[int] = []
     size = 0
-    if pos < len(first.data):
-        pieces.append(first.data[pos:])
-        size = len(pieces[0])
-        at = bisect_right(first.offsets, pos) - 1
-        offsets = [max(0, offset - pos) for offset in first.offsets[at:]]
-        times, frames = first.ts[at:], first.frames[at:]
-    for run in others:
-        pieces.append(run.data)
-        offsets += [size + offset for offset in run.offsets] if size else run.offsets
-        times += run.ts
-        frames += run.frames
-        size += len(run.data)
+    for run, start, end in [(first, pos, len(first.data)), *others]:
+        if start == end:
+            continue
+        low = bisect_right(run.offsets, start) - 1
+        high = bisect_left(run.offsets, end)
+        offsets += [size + max(0, offset - start) for offset in run.offsets[low:high]]
+        times += run.ts[low:high]
+        frames += run.frames[low:high]
+        pieces.append(run.data[start:end])
+        size += end - start
     return Run(first.direction, b"".join(pieces), offsets, times, frames)

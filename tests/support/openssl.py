@@ -138,7 +138,7 @@ def make_certificate(folder: Path, kind: str) -> Certificate:
 
 @dataclass
 class Setup:
-    """How both peers are set up: OpenSSL's names. `groups`: of client and server, apart to bring a HelloRetryRequest."""
+    """How both peers are set up: OpenSSL's names. `groups`: of both; a HelloRetryRequest comes where they differ."""
 
     certificate: Certificate
     version: str = "TLS 1.3"
@@ -323,6 +323,11 @@ class TlsTalk:
     def answer(self, data: bytes) -> TlsTalk:
         """The server speaks."""
         return self.say(FROM_SERVER, data)
+
+    def seal(self, direction: int, data: bytes) -> bytes:
+        """The records in which one side says something, without the other one listening."""
+        assert self._ssl.SSL_write(self._peers[direction].handle, data, len(data)) == len(data)
+        return self._peers[direction].take()
 
     def update_keys(self, direction: int, *, both: bool) -> TlsTalk:
         """KeyUpdate of TLS 1.3; `both`: the other side is asked to do the same. It is sent with what is said next."""

@@ -68,8 +68,9 @@ def segments_of(flights: Iterable[tuple[int, bytes]], size: int = SEGMENT_LEN) -
 def decrypt(runs: Iterable[Run], secrets: SecretStore, *, joined: bool = False) -> Told:
     """Decrypt the runs of one connection."""
     issues = IssueLog()
-    decoder = TlsDecoder(connection(joined=joined), secrets, issues, lambda run: told.take(run))
-    told = Told(decoder.summary)
+    told = Told(TlsSummary())
+    decoder = TlsDecoder(connection(joined=joined), secrets, issues, told.take)
+    told.summary = decoder.summary
     for run in runs:
         decoder.feed(run)
     decoder.close(10**9, 10**6)

@@ -1,4 +1,4 @@
-"""Everything that a handshake can do, by OpenSSL: retries, resumption, early data, new keys, certificates of clients."""
+"""Everything that a handshake can do, by OpenSSL: retries, resumption, early data, new keys, clients' certificates."""
 
 from __future__ import annotations
 
