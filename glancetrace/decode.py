@@ -88,6 +88,7 @@ class Decoded:
     commands: list[tuple[MysqlCommand, Connection]]
     connections: list[ConnectionRow]
     connection_count: int
+    secrets: SecretStore
     workers: list[Worker] = field(default_factory=list)
 
     def close(self) -> None:
@@ -312,8 +313,9 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
 def _decode_alone(names: list[str], options: Options, pool: HashPool | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
-    accounting, rows = _decode_share(reader, issues, issues, options, pool)
-    return _decoded(reader, issues, accounting, rows, [])
+    secrets = _read_secrets(reader, options, issues)
+    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool)
+    return _decoded(reader, issues, accounting, rows, secrets, [])
 
 
 def _decode_share(
@@ -321,11 +323,11 @@ def _decode_share(
     capture_issues: IssueLog,
     issues: IssueLog,
     options: Options,
+    secrets: SecretStore,
     pool: HashPool | None = None,
     share: Share | None = None,
 ) -> tuple[Accounting, Rows]:
     """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
-    secrets = _read_secrets(reader, options, capture_issues)
     with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = _Stage(options, issues, hashes, secrets)
         reassembler = TcpReassembler(
@@ -348,7 +350,12 @@ def _decode_share(
 
 
 def _decoded(
-    reader: CaptureReader, issues: IssueLog, accounting: Accounting, rows: Rows, workers: list[Worker]
+    reader: CaptureReader,
+    issues: IssueLog,
+    accounting: Accounting,
+    rows: Rows,
+    secrets: SecretStore,
+    workers: list[Worker],
 ) -> Decoded:
     totals = rows.accounting
     accounting.stream_bytes_decoded = totals.decoded_bytes - rows.skipped
@@ -356,7 +363,15 @@ def _decoded(
     accounting.stream_bytes_missing = totals.missing_bytes
     accounting.stream_bytes = totals.decoded_bytes + totals.skipped_bytes + totals.missing_bytes
     return Decoded(
-        reader, issues, accounting, rows.exchanges, rows.commands, rows.connections, totals.connections, workers
+        reader,
+        issues,
+        accounting,
+        rows.exchanges,
+        rows.commands,
+        rows.connections,
+        totals.connections,
+        secrets,
+        workers,
     )
 
 
@@ -386,7 +401,8 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
     def decode_share(share: Share) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
-        return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), share=share)[1]
+        secrets = _read_secrets(reader, options, ignored)
+        return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), secrets, share=share)[1]
 
     workers: list[Worker] = []
     try:
@@ -397,12 +413,13 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
             return None
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
-        accounting, rows = _decode_share(reader, issues, IssueLog(), options, share=shares[0])
+        secrets = _read_secrets(reader, options, issues)
+        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0])
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
         if len(parts) < len(shares):
             return None
-        decoded = _decoded(reader, issues, accounting, join_rows(parts, issues), workers)
+        decoded = _decoded(reader, issues, accounting, join_rows(parts, issues), secrets, workers)
         workers = []
         return decoded
     finally:

@@ -215,6 +215,7 @@ class TlsDecoder:
         handshake.take(side.direction, kind, message)
         if kind == HandshakeType.CLIENT_HELLO and handshake.client is not None:
             self.summary.sni = self.summary.sni or handshake.client.sni
+            self._secrets.note_client(handshake.client.random)
         elif kind == HandshakeType.SERVER_HELLO and handshake.server is not was:
             self._take_server_hello()
         elif handshake.early is not None and self._opened_early:

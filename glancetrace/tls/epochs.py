@@ -93,6 +93,8 @@ def find_master(handshake: Handshake, secrets: SecretStore) -> bytes | None:
     if client is None or server is None or suite is None:
         return None
     master = secrets.find(MASTER, client.random)
+    if handshake.encrypted_premaster:
+        secrets.note_premaster(handshake.encrypted_premaster)
     if master is None and handshake.encrypted_premaster:
         premaster = secrets.find_premaster(handshake.encrypted_premaster, client.version)
         if premaster is not None:

@@ -9,7 +9,7 @@ secret: not the representation, not an error, not an issue.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from glancetrace.errors import InputError
@@ -110,6 +110,8 @@ class SecretStore:
         self._issues = issues
         self._secrets: dict[str, dict[bytes, bytes]] = {label: {} for label in _USED}
         self._sessions: dict[bytes, bytes] = {}
+        self._seen: dict[bytes, None] = {}
+        self._premasters: dict[bytes, None] = {}
         self._askers: list[tuple[Callable[[], Iterable[tuple[int, bytes]]], bool]] = []
         self._files = [KeyLogFile(path) for path in key_logs]
         for file in self._files:
@@ -182,16 +184,36 @@ class SecretStore:
             self._sessions[known_by] = master
             self.generation += 1
 
-    def lines_for(self, client_randoms: Iterable[bytes], premasters: Iterable[bytes] = ()) -> list[str]:
-        """Key log lines of these connections, in their order; `premasters`: as sent under an RSA key."""
-        wanted: dict[str, Mapping[bytes, None]] = {label: dict.fromkeys(client_randoms) for label in _USED[:-2]}
-        wanted[_PREMASTER] = dict.fromkeys(encrypted[:_PREMASTER_ID_LEN] for encrypted in premasters)
-        return [
-            f"{label} {known_by.hex()} {self._secrets[label][known_by].hex()}"
-            for label, keys in wanted.items()
-            for known_by in keys
-            if known_by in self._secrets[label]
+    def note_client(self, client_random: bytes) -> None:
+        """A connection of this client random is in the capture."""
+        self._seen[client_random] = None
+
+    def note_premaster(self, encrypted: bytes) -> None:
+        """A premaster secret under an RSA key is in the capture."""
+        self._premasters[encrypted[:_PREMASTER_ID_LEN]] = None
+
+    @property
+    def seen_clients(self) -> int:
+        """Connections, by client randoms, that are in the capture."""
+        return len(self._seen)
+
+    @property
+    def known_clients(self) -> int:
+        """Those of them whose secrets are known."""
+        labels = (MASTER, *TRAFFIC, *HANDSHAKE)
+        return sum(any(random in self._secrets[label] for label in labels) for random in self._seen)
+
+    def needed_lines(self) -> list[str]:
+        """Key log lines of the connections that are in the capture, in their order."""
+        lines = [
+            f"{label} {random.hex()} {secrets[random].hex()}"
+            for random in self._seen
+            for label, secrets in self._secrets.items()
+            if label not in (_PREMASTER, _SESSION) and random in secrets
         ]
+        premasters = self._secrets[_PREMASTER]
+        lines += [f"RSA {key.hex()} {premasters[key].hex()}" for key in self._premasters if key in premasters]
+        return lines
 
     def _take_file(self, file: KeyLogFile, *, first: bool) -> None:
         lines = file.read_on()
