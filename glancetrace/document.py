@@ -355,6 +355,7 @@ class RowBuilder:
                 "remedy": kind.remedy,
                 "first_frame": issue.first_frame,
                 "connection_id": issue.connection_id,
+                "where": issue.where,
             }
 
 

@@ -197,5 +197,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("remedy", "str", "what to do about it"),
         Column("first_frame", "int", "first frame concerned"),
         Column("connection_id", "int", "connection concerned; null for the capture as a whole"),
+        Column("where", "str", "first place in another file: a key log and its line"),
     ),
 }
