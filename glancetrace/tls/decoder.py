@@ -316,8 +316,8 @@ class TlsDecoder:
         """Why a record cannot be opened, unless it is the record's own fault."""
         handshake, epoch = self._handshake, side.epoch
         if handshake.server is None or handshake.client is None:
-            damaged = any(one.damaged for one in self._sides) and not self._connection.started_before_capture
-            return Reason.PACKET_LOST if damaged else Reason.NO_HANDSHAKE
+            began = handshake.client is not None or any(one.damaged for one in self._sides)
+            return Reason.PACKET_LOST if began and not self._connection.started_before_capture else Reason.NO_HANDSHAKE
         if handshake.suite is None:
             return Reason.UNSUPPORTED
         if handshake.is_tls13:
