@@ -1,7 +1,7 @@
-"""`python -m tests.bench.tls_upload BYTES FILE KEYLOG`: the upload of `tests.bench.upload`, over TLS.
+"""`python -m tests.bench.tls_upload BYTES KEYLOG [FILE]`: the upload of `tests.bench.upload`, over TLS.
 
 Keystone's and Glance's connections are encrypted by OpenSSL itself; the database's stay as they are. The key log that
-opens them is written beside the capture.
+opens them is written as the connections are made, as a client does.
 """
 
 from __future__ import annotations
@@ -28,16 +28,12 @@ _API_PORTS = (13000, 13292)
 class _TlsWriter(PacketWriter):
     """Encrypts what is said on API connections; the handshake comes before the first message of each."""
 
-    def __init__(self, out: BinaryIO, setup: Setup) -> None:
+    def __init__(self, out: BinaryIO, keylog: Path, setup: Setup) -> None:
         super().__init__(out)
+        self._keylog = keylog
         self._setup = setup
         self._talks: dict[tuple[Endpoint, Endpoint], TlsTalk] = {}
         self._sealed = b""
-
-    @property
-    def keylog(self) -> list[str]:
-        """Lines of all connections."""
-        return [line for talk in self._talks.values() for line in talk.keylog]
 
     def send(self, message: Message) -> None:
         if not message.data or not {message.source[1], message.destination[1]} & set(_API_PORTS):
@@ -58,6 +54,8 @@ class _TlsWriter(PacketWriter):
         talk = self._talks.get((client, server))
         if talk is None:
             talk = self._talks[client, server] = TlsTalk(self._setup).shake_hands()
+            with self._keylog.open("a") as file:
+                file.writelines(f"{line}\n" for line in talk.keylog)
             for side, flight in talk.flights:
                 ends = (client, server) if side == FROM_CLIENT else (server, client)
                 super().send(Message(self.ts, *ends, flight))
@@ -66,28 +64,24 @@ class _TlsWriter(PacketWriter):
 
 def write_tls_upload(out: BinaryIO, keylog: Path, size: int, suite: str = "TLS_AES_256_GCM_SHA384") -> Upload:
     """Write a capture whose last upload has `size` bytes, over TLS 1.3, and its key log."""
-    writers: list[_TlsWriter] = []
+    keylog.write_text("")
     with tempfile.TemporaryDirectory() as folder:
         setup = Setup(make_certificate(Path(folder), "rsa"), suite=suite)
-
-        def make_writer(out: BinaryIO) -> _TlsWriter:
-            writers.append(_TlsWriter(out, setup))
-            return writers[-1]
-
-        upload = write_upload(out, size, make_writer)
-    keylog.write_text("".join(f"{line}\n" for line in writers[0].keylog))
-    return upload
+        return write_upload(out, size, lambda out: _TlsWriter(out, keylog, setup))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.tls_upload", description=__doc__)
     parser.add_argument("size", type=int, help="bytes of the upload's body")
-    parser.add_argument("file", type=Path)
     parser.add_argument("keylog", type=Path)
+    parser.add_argument("file", type=Path, nargs="?", help="default: standard output")
     options = parser.parse_args()
-    with options.file.open("wb") as out:
-        upload = write_tls_upload(out, options.keylog, options.size)
+    if options.file:
+        with options.file.open("wb") as out:
+            upload = write_tls_upload(out, options.keylog, options.size)
+    else:
+        upload = write_tls_upload(sys.stdout.buffer, options.keylog, options.size)
     print(json.dumps(asdict(upload)), file=sys.stderr)
 
 
