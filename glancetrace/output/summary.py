@@ -107,7 +107,7 @@ def explain_no_calls(trace: Trace) -> str:
     protocols = Counter(row.protocol for row in trace.tables.connections)
     if protocols["tls"]:
         what = "1 connection is" if protocols["tls"] == 1 else f"{protocols['tls']:,} connections are"
-        return f"{what} encrypted (TLS); record the plain hop behind the proxy instead: ports 9292 and 5000"
+        return f"{what} encrypted (TLS); give their key log with --keylog, or record the plain hop: ports 9292, 5000"
     if protocols["http"] and trace.capture.accounting.stream_bytes_missing:
         return "what is left of the HTTP shows no call: too many bytes are missing; record with tcpdump -s0 -B 65536"
     if protocols["http"]:

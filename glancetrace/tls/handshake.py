@@ -10,13 +10,21 @@ import hashlib
 from collections.abc import Iterator
 
 from glancetrace.net.run import FROM_CLIENT
-from glancetrace.tls.constants import HandshakeType
-from glancetrace.tls.hello import ClientHello, ServerHello, parse_client_hello, parse_extensions, parse_server_hello
+from glancetrace.tls.constants import ExtensionType, HandshakeType
+from glancetrace.tls.hello import (
+    ClientHello,
+    ServerHello,
+    parse_client_hello,
+    parse_extensions,
+    parse_server_hello,
+    pull_alpn,
+)
 from glancetrace.tls.suites import Suite, find_suite
 
 __all__ = ["TLS_1_3", "Handshake", "Message", "Messages"]
 
 TLS_1_3 = 0x0304
+_TLS_1_0 = 0x0301
 
 _HEADER_LEN = 4
 _LONGEST_MESSAGE = 1 << 17
@@ -56,8 +64,7 @@ class Handshake:
     """What was agreed on.
 
     Attributes:
-        client, server: the hellos, None until they are seen. first_random: of the first ClientHello, which names the
-            secrets of TLS 1.3 also after a HelloRetryRequest. suite: None where it is not known how to decrypt it.
+        client, server: the hellos, None until they are seen. suite: None where it is not known how to decrypt it.
         early: whether the server took the early data that the client sent; None while that is not known.
         encrypted_premaster, session_hash: of TLS 1.2 with RSA key exchange.
         ticket: that the server issued in TLS 1.2. alpn: as agreed on.
@@ -119,15 +126,14 @@ class Handshake:
             self.early = False
             return
         self.server = hello
-        self.suite = find_suite(hello.suite)
+        self.suite = find_suite(hello.suite) if hello.version >= _TLS_1_0 else None
+        if self.suite is not None and self.suite.tls13 != self.is_tls13:
+            self.suite = None
         self.alpn = hello.alpn or self.alpn
         if hello.version >= TLS_1_3:
             self._transcript = []
 
     def _take_encrypted_extensions(self, body: bytes) -> None:
-        from glancetrace.tls.constants import ExtensionType
-        from glancetrace.tls.hello import pull_alpn
-
         extensions = parse_extensions(body[2:])
         self.alpn = pull_alpn(extensions) or self.alpn
         if self.early is None:

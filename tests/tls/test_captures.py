@@ -18,16 +18,19 @@ from scapy.layers.inet import TCP
 
 from glancetrace.decode import Options, decode
 from glancetrace.document import render_document
+from glancetrace.net.run import Run
 from glancetrace.pipeline import analyze
 from glancetrace.trace import ConnectionRow, Trace
+from tests.mysql.test_variants import sessions_of
 from tests.support.capture_files import Packet, enhanced, interface, read, secrets, section
-from tests.support.conversation import Conversation
+from tests.support.conversation import Conversation, Session
 from tests.support.openssl import Certificate, Setup, TlsTalk
 from tests.support.samples import CAPTURES, keylog_path
 
 ARTICLE = CAPTURES["article-tls13"]
 LOG = keylog_path("article-tls13")
 assert LOG is not None
+CLIENT_SSL = 0x800
 GLANCE = 1
 """Which of the connections in the key log is the one to Glance."""
 RANDOM = re.compile(r"^[A-Z_0-9]+ ([0-9a-f]{64}) ", re.MULTILINE)
@@ -165,6 +168,54 @@ def test_mysql(name: str) -> None:
     assert row.session.user
     assert balanced(trace)
     assert trace.capture.accounting.stream_bytes_skipped == 0
+
+
+def test_processes_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glancetrace.decode._WORTH_SHARING", 0)
+    one, two = (render_document(analyze(ARTICLE, Options(jobs=jobs), keylog=LOG)) for jobs in (1, 2))
+    assert one == two
+    assert one["api_calls"]
+
+
+def replay_upgraded(runs: list[Run], session: Session, certificate: Certificate) -> TlsTalk:
+    """Replay a recorded MySQL session with an upgrade to TLS at its login."""
+    talk = TlsTalk(Setup(certificate)).shake_hands()
+    greeting, login, ok, *rest = runs
+    session.reply(greeting.data)
+    head = (int.from_bytes(login.data[4:8], "little") | CLIENT_SSL).to_bytes(4, "little")
+    session.send(b"\x20\0\0\x01" + head + login.data[8:36])
+    for direction, data in talk.flights:
+        (session.reply if direction else session.send)(data)
+    session.send(talk.seal(0, login.data[:3] + b"\x02" + head + login.data[8:]))
+    session.reply(talk.seal(1, ok.data[:3] + b"\x03" + ok.data[4:]))
+    for run in rest:
+        (session.reply if run.direction else session.send)(talk.seal(run.direction, run.data))
+    session.close()
+    return talk
+
+
+@pytest.mark.parametrize("name", ["mariadb-cli-compress", "mariadb-cli"])
+def test_mysql_upgrade_and_compression_inside(name: str, certificates: dict[str, Certificate], tmp_path: Path) -> None:
+    conversation = Conversation()
+    log = tmp_path / "keys"
+    with log.open("w") as file:
+        for recorded in sessions_of(name):
+            session = conversation.connect("192.0.2.1", ("192.0.2.3", 3306))
+            talk = replay_upgraded(recorded.runs, session, certificates["rsa"])
+            file.writelines(f"{line}\n" for line in talk.keylog)
+    encrypted = analyze(conversation.write(tmp_path / "c.pcap"), keylog=log).tables
+    plain = analyze(CAPTURES[name]).tables
+    told, known = (
+        [
+            (s.command.command, s.command.sql, s.command.returned_rows, s.command.affected_rows)
+            for s in tables.statements
+        ]
+        for tables in (encrypted, plain)
+    )
+    assert told == known
+    assert encrypted.issues == plain.issues == []
+    sessions = [[row.session for row in tables.connections] for tables in (encrypted, plain)]
+    assert [s and s.compressed for s in sessions[0]] == [s and s.compressed for s in sessions[1]]
 
 
 def spoken(talk: TlsTalk, port: int, path: Path, *, shuffled: bool = False, skip: int = 0) -> Path:

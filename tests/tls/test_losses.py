@@ -99,6 +99,21 @@ def test_a_spoiled_byte_is_never_told(kind: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_spoiled_handshake_raises_nothing(kind: str, data: st.DataObject) -> None:
+    said = talk(kind)
+    segments = segments_of(said.flights, 700)[:40]
+    number = data.draw(st.integers(0, after_handshake(said)))
+    side, piece = segments[number]
+    at = data.draw(st.integers(0, min(120, len(piece)) - 1))
+    segments[number] = (side, piece[:at] + data.draw(st.binary(min_size=1, max_size=4)) + piece[at + 1 :])
+    told = decrypt(without(segments, set()), store_of(said.keylog))
+    for run in told.runs:
+        assert run.data in said.said[run.direction]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
 def test_anything_raises_nothing_and_is_not_told(kind: str, data: st.DataObject) -> None:
