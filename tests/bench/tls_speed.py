@@ -1,8 +1,8 @@
 """`python -m tests.bench.tls_speed [BYTES]`: an upload over TLS 1.3 with its key log, as a ratio to tshark; memory.
 
-tshark gets the same key log and may leave bodies unassembled (`http.desegment_body`): with it, its time grows with the
-square of the body. It has to reassemble TCP, or it would decrypt nothing that is longer than a packet; that it has
-decrypted is checked. Both read a file; for the memory the capture comes through a pipe and the key log grows.
+tshark gets the same key log and may leave bodies and their chunks unassembled (`http.desegment_body`,
+`http.dechunk_body`), with which its time grows with the square of the body. It has to reassemble TCP, or it would
+decrypt no record that is longer than a packet; that it has decrypted the requests to the last one is checked. Both read a file; for the memory the capture comes through a pipe and the key log grows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SUITES = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 
 
 def _reference(capture: Path, keylog: Path) -> list[str]:
-    options = ["-o", f"tls.keylog_file:{keylog}", "-o", "http.desegment_body:FALSE"]
+    options = ["-o", f"tls.keylog_file:{keylog}", "-o", "http.desegment_body:FALSE", "-o", "http.dechunk_body:FALSE"]
     decode_as = ["-d", "tcp.port==13000,tls", "-d", "tcp.port==13292,tls"]
     fields = ["-T", "fields", "-e", "frame.number", "-e", "mysql.query", "-e", "http.request.uri"]
     return ["tshark", "-r", str(capture), *options, *decode_as, "-Y", "http or mysql", *fields]
