@@ -2,7 +2,8 @@
 
 tshark gets the same key log and may leave bodies and their chunks unassembled (`http.desegment_body`,
 `http.dechunk_body`), with which its time grows with the square of the body. It has to reassemble TCP, or it would
-decrypt no record that is longer than a packet; that it has decrypted the requests to the last one is checked. Both read a file; for the memory the capture comes through a pipe and the key log grows.
+decrypt no record that is longer than a packet; that it has decrypted the requests to the last one is checked. Both read
+a file; for the memory the capture comes through a pipe and the key log grows.
 """
 
 from __future__ import annotations

@@ -261,6 +261,14 @@ def test_ports_and_segments_out_of_order(port: int, certificates: dict[str, Cert
         assert decoded.accounting.stream_bytes_skipped == 0
 
 
+@pytest.mark.parametrize("port", [13292, 9999])
+def test_the_server_s_rsa_key(port: int, certificates: dict[str, Certificate], tmp_path: Path) -> None:
+    talk = TlsTalk(Setup(certificates["rsa"], "TLS 1.2", "AES128-GCM-SHA256")).shake_hands().ask(ASK).answer(ANSWER)
+    trace = analyze(spoken(talk, port, tmp_path / "c.pcap"), rsa_key=certificates["rsa"].path)
+    assert [(row.protocol, row.tls and row.tls.decrypted) for row in tls_rows(trace)] == [("http", True)]
+    assert trace.tables.issues == []
+
+
 def test_foreign_connections_on_other_ports_are_left_alone(
     certificates: dict[str, Certificate], tmp_path: Path
 ) -> None:
