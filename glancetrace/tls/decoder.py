@@ -5,8 +5,8 @@ random, opens record after record and hands on what application data say, each b
 which its record was complete, as Wireshark shows it. What does not authenticate is never handed on.
 
 Records that are lost are found again by trial: under the sequence numbers that may have been reached, and under the
-keys that may follow (see `glancetrace.tls.epochs`). While the secret of a connection is not known, its records wait, up
-to a bound: a key log may still grow, and a pipe bring a secrets block.
+keys that may follow (see `glancetrace.tls.protection`). While the secret of a connection is not known, its records
+wait, up to a bound: a key log may still grow, and a pipe bring a secrets block.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from glancetrace.issues import IssueLog
 from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection, Run
-from glancetrace.tls.constants import HEADER_LEN, LONGEST_RECORD, VERSION_NAMES, ContentType, HandshakeType
-from glancetrace.tls.epochs import Epoch, following_epochs
+from glancetrace.tls.constants import HEADER_LEN, VERSION_NAMES, ContentType, HandshakeType
 from glancetrace.tls.handshake import Handshake, Messages
 from glancetrace.tls.plaintext import PlaintextRuns
+from glancetrace.tls.protection import Protection
 from glancetrace.tls.records import Record, RecordReader
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.tls.suites import suite_name
@@ -32,9 +32,6 @@ __all__ = ["TlsDecoder"]
 
 _MAX_FAILURES = 64
 """Records in a row that do not authenticate, after which a direction is given up."""
-_MAX_TRIALS = 1 << 18
-"""Trials of a connection, at most."""
-_LONGEST_SEARCH = 1 << 15
 _LONGEST_WAIT = 1 << 20
 _LONGEST_WAIT_OF_ALL = 64 << 20
 """Bytes of records that wait for a secret, at most: of a connection, and of all together."""
@@ -44,28 +41,26 @@ class _Side:
     """One direction.
 
     Attributes:
-        reader, messages: its records, and its handshake messages. protected: records are encrypted from now on.
-        epoch: its keys, None before there are any. seq: sequence number of the next record under them.
+        reader, messages, protection: its records, its handshake messages, its keys.
+        protected: records are encrypted from now on. given_up: nothing more is tried. damaged: bytes of it are missing.
         opened: records that were opened; failures: records in a row, since then, that were not.
-        given_up: nothing more is tried. damaged: bytes of it are missing. skipped: bytes of records not opened.
+        skipped: bytes of records that were not opened.
     """
 
-    __slots__ = ("damaged", "direction", "epoch", "failures", "following", "given_up", "messages", "opened",
-                 "protected", "reader", "seq", "skipped")  # fmt: skip
+    __slots__ = ("damaged", "direction", "failures", "given_up", "messages", "opened", "protected", "protection",
+                 "reader", "skipped")  # fmt: skip
 
-    def __init__(self, direction: int) -> None:
+    def __init__(self, direction: int, protection: Protection) -> None:
         self.direction = direction
         self.reader = RecordReader(direction)
         self.messages = Messages()
+        self.protection = protection
         self.protected = False
-        self.epoch: Epoch | None = None
-        self.seq = 0
-        self.opened = 0
-        self.failures = 0
         self.given_up = False
         self.damaged = False
+        self.opened = 0
+        self.failures = 0
         self.skipped = 0
-        self.following: tuple[tuple[Epoch | None, int, int], list[Epoch]] = ((None, -1, -1), [])
 
 
 class TlsDecoder:
@@ -86,15 +81,16 @@ class TlsDecoder:
         self._connection = connection
         self._secrets = secrets
         self._issues = issues
-        self._sides = (_Side(FROM_CLIENT), _Side(FROM_SERVER))
         self._handshake = Handshake()
-        self._ordinal = 0
+        self._sides = (
+            _Side(FROM_CLIENT, Protection(FROM_CLIENT, self._handshake, secrets)),
+            _Side(FROM_SERVER, Protection(FROM_SERVER, self._handshake, secrets)),
+        )
         self._out = PlaintextRuns(sink)
         self._waiting: list[tuple[_Side, Record]] = []
         self._waiting_bytes = 0
         self._patient = True
         self._generation = 0
-        self._trials = 0
         self._sent_early: list[Record] = []
         self._opened_early: list[tuple[bytes, Record]] = []
         self._first_frame = 0
@@ -225,7 +221,6 @@ class TlsDecoder:
         handshake = self._handshake
         if handshake.server is None:
             return
-        self._ordinal += 1
         version = handshake.server.version
         self.summary.version = VERSION_NAMES.get(version, f"0x{version:04X}")
         self.summary.suite = suite_name(handshake.server.suite)
@@ -253,78 +248,22 @@ class TlsDecoder:
             self._skip(side, record)
 
     def _open(self, side: _Side, record: Record) -> Opened | None:
-        """Content of a record: under the keys in use, else under those that may follow."""
-        kind, version, body = record.content_type, record.version, record.body
-        epoch = side.epoch
-        if epoch is not None:
-            opened = epoch.cipher.open(side.seq, kind, version, body)
-            if opened is not None:
-                side.seq += 1
-                return opened
-        lost = side.reader.lost_so_far
-        fewest, most = self._lost_records(lost)
-        if epoch is not None and lost:
-            opened = self._try(side, epoch, record, range(side.seq + max(fewest, 1), side.seq + most + 1))
-            if opened is not None:
-                return opened
-        for following in self._following(side):
-            opened = self._try(side, following, record, range(most + 1))
-            if opened is not None:
-                return opened
-        return None
-
-    def _try(self, side: _Side, epoch: Epoch, record: Record, numbers: range) -> Opened | None:
-        """Open a record under one of these sequence numbers; the side goes on behind it."""
-        kind, version, body = record.content_type, record.version, record.body
-        for seq in numbers:
-            if self._trials >= _MAX_TRIALS:
-                return None
-            self._trials += 1
-            opened = epoch.cipher.open(seq, kind, version, body)
-            if opened is not None:
-                self._pass_loss(side, epoch, seq)
-                side.epoch, side.seq = epoch, seq + 1
-                return opened
-        return None
-
-    def _lost_records(self, lost: int) -> tuple[int, int]:
-        """How many records `lost` bytes can have been: the fewest, the most."""
-        shortest = HEADER_LEN + (self._handshake.suite.expansion if self._handshake.suite else 0)
-        return lost // (HEADER_LEN + LONGEST_RECORD), min(lost // shortest, _LONGEST_SEARCH)
-
-    def _pass_loss(self, side: _Side, epoch: Epoch, seq: int) -> None:
-        """A record was opened: what is missing of the content before it."""
-        changed = epoch is not side.epoch
-        if changed or side.reader.lost_so_far:
+        opened = side.protection.open(record, side.reader.lost_so_far)
+        if opened is not None and side.protection.moved:
             side.messages.clear()
-        records = seq if changed else seq - side.seq
-        finished = changed and not self._handshake.is_tls13
-        if not side.reader.lost_so_far or not epoch.is_traffic or records <= finished:
-            return
-        suite = self._handshake.suite
-        framing = records * (HEADER_LEN + suite.expansion) if suite is not None else 0
-        self._out.lose(side.direction, max(1, side.reader.lost_so_far - framing))
-
-    def _following(self, side: _Side) -> list[Epoch]:
-        key = (side.epoch, self._ordinal, self._secrets.generation)
-        if side.following[0] != key:
-            epochs = following_epochs(self._handshake, self._secrets, side.direction, side.epoch, self._ordinal)
-            side.following = ((side.epoch, self._ordinal, self._secrets.generation), epochs)
-        return side.following[1]
+            if side.protection.lost_content:
+                self._out.lose(side.direction, side.protection.lost_content)
+        return opened
 
     def _missing_keys(self, side: _Side) -> Reason | None:
         """Why a record cannot be opened, unless it is the record's own fault."""
-        handshake, epoch = self._handshake, side.epoch
+        handshake = self._handshake
         if handshake.server is None or handshake.client is None:
             began = handshake.client is not None or any(one.damaged for one in self._sides)
             return Reason.PACKET_LOST if began and not self._connection.started_before_capture else Reason.NO_HANDSHAKE
         if handshake.suite is None:
             return Reason.UNSUPPORTED
-        if handshake.is_tls13:
-            known = (epoch is not None and epoch.is_traffic) or any(e.is_traffic for e in self._following(side))
-        else:
-            known = (epoch is not None and epoch.of == self._ordinal) or bool(self._following(side))
-        return None if known else Reason.NO_SECRET
+        return None if side.protection.knows_keys() else Reason.NO_SECRET
 
     def _take_opened(self, side: _Side, record: Record, opened: Opened) -> None:
         kind, content = opened
@@ -335,7 +274,7 @@ class TlsDecoder:
         if kind == ContentType.APPLICATION_DATA:
             if not len(content):
                 return
-            if side.epoch is not None and side.epoch.is_early and not self._handshake.early:
+            if side.protection.is_early and not self._handshake.early:
                 self._opened_early.append((bytes(content), record))
                 return
             self.summary.application_bytes[side.direction] += len(content)
@@ -348,9 +287,9 @@ class TlsDecoder:
         """A record does not authenticate: it is lost."""
         side.failures += 1
         self._skip(side, record)
-        if side.epoch is not None:
+        if side.protection.epoch is not None:
             side.reader.lost += HEADER_LEN + len(record.body)
-        if side.failures >= _MAX_FAILURES or self._trials >= _MAX_TRIALS:
+        if side.failures >= _MAX_FAILURES or side.protection.exhausted:
             self._give_up(side, self._blame())
 
     def _blame(self) -> Reason:

@@ -44,15 +44,13 @@ class Epoch:
         return self.rank >= _TRAFFIC_RANK
 
 
-def following_epochs(
-    handshake: Handshake, secrets: SecretStore, direction: int, current: Epoch | None, ordinal: int
-) -> list[Epoch]:
-    """Epochs that may follow the current one, the nearest first; `ordinal`: which handshake of the connection it is."""
+def following_epochs(handshake: Handshake, secrets: SecretStore, direction: int, current: Epoch | None) -> list[Epoch]:
+    """Epochs that may follow the current one, the nearest first."""
     client, server, suite = handshake.client, handshake.server, handshake.suite
     if client is None or server is None or suite is None:
         return []
     if not handshake.is_tls13:
-        return _epochs_12(handshake, secrets, direction, current, ordinal)
+        return _epochs_12(handshake, secrets, direction, current)
     if current is not None and current.rank >= _TRAFFIC_RANK:
         secret = next_traffic_secret(suite, current.secret)
         return [_epoch_13(suite, current.rank + 1, secret)]
@@ -72,11 +70,9 @@ def _epoch_13(suite: Suite, rank: int, secret: bytes) -> Epoch:
     return Epoch(rank, 0, make_cipher(suite, traffic_keys(suite, secret)), secret)
 
 
-def _epochs_12(
-    handshake: Handshake, secrets: SecretStore, direction: int, current: Epoch | None, ordinal: int
-) -> list[Epoch]:
+def _epochs_12(handshake: Handshake, secrets: SecretStore, direction: int, current: Epoch | None) -> list[Epoch]:
     client, server, suite = handshake.client, handshake.server, handshake.suite
-    if client is None or server is None or suite is None or (current is not None and current.of == ordinal):
+    if client is None or server is None or suite is None or (current is not None and current.of == handshake.ordinal):
         return []
     master = find_master(handshake, secrets)
     if master is None:
@@ -84,7 +80,7 @@ def _epochs_12(
     from glancetrace.tls.ciphers import make_cipher
 
     keys = split_key_block(server.version, suite, master, client.random, server.random)[direction]
-    return [Epoch(_TRAFFIC_RANK, ordinal, make_cipher(suite, keys, etm=server.etm))]
+    return [Epoch(_TRAFFIC_RANK, handshake.ordinal, make_cipher(suite, keys, etm=server.etm))]
 
 
 def find_master(handshake: Handshake, secrets: SecretStore) -> bytes | None:

@@ -67,13 +67,14 @@ class Handshake:
         client, server: the hellos, None until they are seen. suite: None where it is not known how to decrypt it.
         early: whether the server took the early data that the client sent; None while that is not known.
         encrypted_premaster, session_hash: of TLS 1.2 with RSA key exchange.
-        ticket: that the server issued in TLS 1.2. alpn: as agreed on.
+        ticket: that the server issued in TLS 1.2. alpn: as agreed on. ordinal: which handshake it is, from 1.
     """
 
-    __slots__ = ("_transcript", "_transcript_len", "alpn", "client", "early", "encrypted_premaster", "server",
-                 "session_hash", "suite", "ticket")  # fmt: skip
+    __slots__ = ("_transcript", "_transcript_len", "alpn", "client", "early", "encrypted_premaster", "ordinal",
+                 "server", "session_hash", "suite", "ticket")  # fmt: skip
 
     def __init__(self) -> None:
+        self.ordinal = 0
         self.client: ClientHello | None = None
         self.server: ServerHello | None = None
         self.suite: Suite | None = None
@@ -126,6 +127,7 @@ class Handshake:
             self.early = False
             return
         self.server = hello
+        self.ordinal += 1
         self.suite = find_suite(hello.suite) if hello.version >= _TLS_1_0 else None
         if self.suite is not None and self.suite.tls13 != self.is_tls13:
             self.suite = None

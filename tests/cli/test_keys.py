@@ -115,9 +115,9 @@ def test_no_representation_holds_a_key(certificates: dict[str, Certificate], tmp
 
         for run in merged(talk.flights):
             decoder.feed(run)
-        sides = decoder._sides
-        shown = repr([store, decoder, decoder.summary, [(side.epoch, side.following) for side in sides],
-                      decoder._handshake.client, decoder._handshake.server])  # fmt: skip
+        keys = [(side.protection.epoch, side.protection.following()) for side in decoder._sides]
+        hellos = (decoder._handshake.client, decoder._handshake.server)
+        shown = repr([store, decoder, decoder.summary, keys, hellos])
         assert "Epoch" in shown
         assert not [secret for secret in secrets_in(log) if secret in shown]
     decoded = decode(CAPTURE, Options(keylogs=(LOG,)))

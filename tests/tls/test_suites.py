@@ -47,7 +47,7 @@ CBC = {
     "ECDHE-ECDSA-AES256-SHA": "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
 }
 ASKED = b"GET /v2/images HTTP/1.1\r\nHost: glance.example\r\n\r\n"
-ANSWERED = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(range(256)) * 200
+ANSWERED = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(range(256)) * 66
 
 
 def converse(setup: Setup) -> TlsTalk:
