@@ -7,7 +7,6 @@ order across connections; `glancetrace.pipeline` orders them, gives them ids and
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,25 +16,16 @@ from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
 from glancetrace.capture.sample import sample
 from glancetrace.errors import UsageError
-from glancetrace.glance.calls import make_body_policy
-from glancetrace.glance.database import wanted_columns
 from glancetrace.glance.ports import DEFAULT_PORTS
-from glancetrace.http.decoder import HttpDecoder
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.http.hashing import HashPool
-from glancetrace.http.head import looks_like_http
 from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand
-from glancetrace.mysql.decoder import MysqlDecoder
-from glancetrace.mysql.recognise import looks_like_mysql
-from glancetrace.mysql.resultset import DefinitionsCache
 from glancetrace.net.reassemble import TcpReassembler
-from glancetrace.net.run import FROM_CLIENT, Connection, Run
+from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
-from glancetrace.net.verdict import Verdict
 from glancetrace.packing import Rows
-from glancetrace.tls.decoder import TlsDecoder
-from glancetrace.tls.recognise import RECOGNISABLE_LEN, client_random_of, may_be_tls
+from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.rsa import Passphrase, RsaKeys, read_rsa_key
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
@@ -44,11 +34,6 @@ from glancetrace.workers import Worker, join_rows, start_worker
 __all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-DEFAULT_HASHES = ("md5", "sha512")
-
-_HTTPS_PORTS = (443, 8443)
-"""Where OpenStack's API is found behind TLS, beside the ports that have a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,179 +80,6 @@ class Decoded:
         """No digest is asked for any more: let the processes go that make them."""
         for worker in self.workers:
             worker.close()
-
-
-class _ConnectionDecoder:
-    """Finds out what a connection speaks and hands its runs to the decoder for that, through TLS where it is used."""
-
-    def __init__(self, stage: _Stage, connection: Connection) -> None:
-        self._stage = stage
-        self._connection = connection
-        self.row = ConnectionRow(connection, "unknown")
-        self._service = stage.options.ports.get(connection.server[1])
-        self._ignored_bytes = 0
-        self._held: list[Run] = []
-        self._decoder: HttpDecoder | MysqlDecoder | None = None
-        self._tls: TlsDecoder | None = None
-        self._take_plain: Callable[[Run], None] = self._first_decrypted
-        self.feed: Callable[[Run], None] = self._first_feed
-
-    def _first_feed(self, run: Run) -> None:
-        if not run.data:
-            return
-        is_tls = False if self._service == "mysql" else self._is_tls(run)
-        if is_tls is None:
-            self._held.append(run)
-            return
-        held, self._held = [*self._held, run], []
-        if is_tls:
-            self.row.protocol = "tls"
-            self._begin_tls(None)
-        else:
-            self.feed = self._begin(self._protocol(held[0]), held[0])
-        for one in held:
-            self.feed(one)
-
-    def _is_tls(self, run: Run) -> bool | None:
-        """Whether the first bytes of the connection, those that are held and `run`, are TLS; None: not known yet."""
-        begin = b"".join(one.data[:RECOGNISABLE_LEN] for one in self._held)
-        if self._held and (run.direction != self._held[0].direction or run.gap):
-            return False
-        return may_be_tls(begin + run.data[:RECOGNISABLE_LEN])
-
-    def _begin(self, protocol: str, run: Run) -> Callable[[Run], None]:
-        """What takes the runs of a protocol; `run` is the first."""
-        stage, connection = self._stage, self._connection
-        if protocol == "http":
-            self._decoder = HttpDecoder(connection, stage.http_sink(connection), stage.issues, stage.body_policy)
-        elif protocol == "mysql":
-            decoder = MysqlDecoder(
-                connection, stage.mysql_sink(connection), stage.issues, wanted_columns, stage.definitions
-            )
-            decoder.on_tls = self._begin_tls
-            self._decoder, self.row.session = decoder, decoder.session
-        else:
-            kind = "http2-not-decoded" if protocol == "http2" else "protocol-unknown"
-            stage.issues.count(kind, frame=run.frames[0], connection_id=connection.id)
-            return self._ignore
-        self.row.protocol = protocol
-        return self._decoder.feed
-
-    def _begin_tls(self, run: Run | None) -> None:
-        """From here on, beginning with `run`, the connection is encrypted."""
-        if self._tls is None:
-            stage = self._stage
-            if isinstance(self._decoder, MysqlDecoder):
-                self._take_plain = self._decoder.feed_decrypted
-            self._tls = TlsDecoder(self._connection, stage.secrets, stage.issues, self._decrypted)
-            self.row.tls = self._tls.summary
-            self.feed = self._tls.feed
-        if run is not None:
-            self._tls.feed(run)
-
-    def _decrypted(self, run: Run) -> None:
-        self._take_plain(run)
-
-    def _first_decrypted(self, run: Run) -> None:
-        if not run.data:
-            return
-        protocol = "http2" if self._tls is not None and self._tls.alpn == "h2" else self._protocol(run)
-        self._take_plain = self._begin(protocol, run)
-        self._take_plain(run)
-
-    def _protocol(self, run: Run) -> str:
-        if self._service is not None:
-            return "mysql" if self._service == "mysql" else "http"
-        data = run.data
-        client, server = (data[:64], b"") if run.direction == FROM_CLIENT else (b"", data[:64])
-        if looks_like_http(client, server) or (self._tls is not None and self._tls.alpn == "http/1.1"):
-            return "http"
-        return "mysql" if looks_like_mysql(client, server) is not False else "unknown"
-
-    def _ignore(self, run: Run) -> None:
-        """Nobody decodes this connection."""
-        self._ignored_bytes += len(run.data)
-
-    @property
-    def bytes_skipped(self) -> int:
-        """Bytes of both directions that were fed and not decoded."""
-        skipped = self._ignored_bytes + (self._tls.bytes_skipped if self._tls is not None else 0)
-        if isinstance(self._decoder, HttpDecoder):
-            return skipped + sum(self._decoder.bytes_skipped)
-        return skipped
-
-    def close(self, ts: int, frame: int, how: str) -> None:
-        """The connection ends."""
-        held, self._held = self._held, []
-        if held:
-            self.feed = self._begin(self._protocol(held[0]), held[0])
-        for run in held:
-            self.feed(run)
-        if self._tls is not None:
-            self._tls.close(ts, frame)
-        if self._decoder is not None:
-            self._decoder.close(ts, frame, how)
-
-
-class _Stage:
-    """State that the connections of one capture share."""
-
-    def __init__(self, options: Options, issues: IssueLog, hash_pool: HashPool, secrets: SecretStore) -> None:
-        self.options = options
-        self.issues = issues
-        self.secrets = secrets
-        self.definitions = DefinitionsCache()
-        self.exchanges: list[tuple[HttpExchange, Connection]] = []
-        self.commands: list[tuple[MysqlCommand, Connection]] = []
-        self.decoders: dict[Connection, _ConnectionDecoder] = {}
-        algorithms = tuple(dict.fromkeys((*DEFAULT_HASHES, *options.hashes)))
-        for name in options.hashes:
-            if name not in hashlib.algorithms_available or not hashlib.new(name, usedforsecurity=False).digest_size:
-                raise UsageError(f"hash {name!r} is not known", action="see hashlib.algorithms_available")
-        self.body_policy = make_body_policy(lambda: hash_pool.new(algorithms))
-
-    def consumer(self, connection: Connection) -> _ConnectionDecoder:
-        decoder = self.decoders[connection] = _ConnectionDecoder(self, connection)
-        return decoder
-
-    def http_sink(self, connection: Connection) -> Callable[[HttpExchange], None]:
-        exchanges = self.exchanges
-        return lambda exchange: exchanges.append((exchange, connection))
-
-    def mysql_sink(self, connection: Connection) -> Callable[[MysqlCommand], None]:
-        commands = self.commands
-        return lambda command: commands.append((command, connection))
-
-    def judge(self, connection: Connection, client: bytes, server: bytes) -> Verdict:
-        """Is a connection on an unnamed port HTTP or MySQL, plain or in TLS for which there are secrets?"""
-        for begin, port, verdict in (
-            (client, connection.server[1], Verdict.WANT),
-            (server, connection.client[1], Verdict.WANT_SWAPPED),
-        ):
-            random = client_random_of(begin) if begin else None
-            if random is None:
-                continue
-            if port in _HTTPS_PORTS or port in self.options.ports or self.secrets.rsa is not None:
-                return verdict
-            if not random:
-                return Verdict.MORE
-            return verdict if self.secrets.knows(random) else Verdict.SKIP
-        return _judge(connection, client, server)
-
-
-def _judge(connection: Connection, client: bytes, server: bytes) -> Verdict:
-    """Is a connection on an unnamed port HTTP or MySQL?"""
-    as_http = looks_like_http(client, server)
-    if as_http:
-        return Verdict.WANT
-    if looks_like_http(server, client):
-        return Verdict.WANT_SWAPPED
-    as_mysql = looks_like_mysql(client, server)
-    if as_mysql:
-        return Verdict.WANT
-    if looks_like_mysql(server, client):
-        return Verdict.WANT_SWAPPED
-    return Verdict.MORE if as_http is None or as_mysql is None else Verdict.SKIP
 
 
 @contextmanager
@@ -329,7 +141,7 @@ def _decode_share(
 ) -> tuple[Accounting, Rows]:
     """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
     with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
-        stage = _Stage(options, issues, hashes, secrets)
+        stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
             stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
         )
