@@ -218,7 +218,7 @@ class SecretStore:
     def _take_file(self, file: KeyLogFile, *, first: bool) -> None:
         lines = file.read_on()
         bad = [number for number, line in lines if not self._take_line(line)]
-        if first and bad and len(bad) == sum(1 for _, line in lines if line.strip()):
+        if first and bad and not any(_parse_line(line.strip()) for _, line in lines):
             raise InputError("is no key log: no line of it can be read", where=file.path,
                              action="give the file that SSLKEYLOGFILE names")  # fmt: skip
         for number in bad:

@@ -46,6 +46,10 @@ class TestBadFiles:
         code, line = fails(capsys, "calls", CAPTURE, "--keylog", path)
         assert (code, "is no key log" in line, "nonsense" in line) == (3, True, False)
 
+    def test_a_capture_is_no_key_log(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, line = fails(capsys, "calls", CAPTURE, "--keylog", CAPTURE)
+        assert (code, "is no key log" in line) == (3, True)
+
     def test_directory(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         assert fails(capsys, "calls", CAPTURE, "--keylog", tmp_path)[0] == 3
         assert fails(capsys, "calls", CAPTURE, "--rsa-key", tmp_path)[0] == 3
