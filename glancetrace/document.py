@@ -146,7 +146,7 @@ class RowBuilder:
                 "mysql_thread_id": session.thread_id if session else None,
                 "started_before_capture": connection.started_before_capture,
                 "bytes": sum(connection.bytes_seen),
-                "tls": row.tls,
+                "tls": row.tls.as_row() if row.tls else None,
             }
 
     def _hop(self, hop: Any) -> Row:

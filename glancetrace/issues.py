@@ -113,9 +113,51 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "tls-not-decrypted",
             "warning",
-            "a connection is encrypted; what passes on it is not visible",
-            "give a log with --api-log; next time record the plain hop behind the proxy (ports 9292 and 5000) too, set "
-            "SSLKEYLOGFILE for the client, and record the database without TLS",
+            "a connection is encrypted and no secrets were given; what passes on it is not visible",
+            "give a key log (--keylog, SSLKEYLOGFILE for the client) or a log of the calls (--api-log), or record "
+            "the plain hop: ports 9292 and 5000",
+        ),
+        IssueKind(
+            "tls-secret-unknown",
+            "warning",
+            "a connection is encrypted, and no secret that was given is of its client random",
+            "record the key log of this client, from before it connects; --rsa-key serves TLS 1.2 with RSA alone",
+        ),
+        IssueKind(
+            "tls-handshake-missing",
+            "warning",
+            "an encrypted connection began before the capture: without its handshake no secret can be found for it",
+            "start the capture first, then the client or the service",
+        ),
+        IssueKind(
+            "tls-suite-unsupported",
+            "warning",
+            "a connection is encrypted with a suite that is not decrypted",
+            "allow AES-GCM, AES-CCM, AES-CBC or ChaCha20-Poly1305 on one of the two sides",
+        ),
+        IssueKind(
+            "tls-packet-lost",
+            "warning",
+            "too many bytes of an encrypted connection are missing to decrypt it, or the rest of it",
+            "record with a larger buffer (tcpdump -B 65536) and look for 'dropped by kernel'",
+        ),
+        IssueKind(
+            "tls-wrong-key",
+            "warning",
+            "there is a secret for the client random of a connection, but it does not open its records",
+            "give the key log or the private key that was in use while the capture was recorded",
+        ),
+        IssueKind(
+            "http2-not-decoded",
+            "warning",
+            "an encrypted connection speaks HTTP/2, which is not decoded",
+            "have the client or the proxy speak HTTP/1.1 (alpn http/1.1)",
+        ),
+        IssueKind(
+            "keylog-line-unreadable",
+            "warning",
+            "a line of a key log cannot be read and was left out",
+            "look at that line; a secret may be cut short",
         ),
         IssueKind(
             "http-malformed",
@@ -221,7 +263,7 @@ KINDS: dict[str, IssueKind] = {
 class Issue:
     """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None.
 
-    `where`: the first place in another file than the capture, as in "haproxy.log, line 3".
+    `where`: the first place in another file than the capture, as in "keys.txt, line 3".
     """
 
     kind: str

@@ -10,7 +10,7 @@ import gc
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from glancetrace.check.findings import find
@@ -21,7 +21,7 @@ from glancetrace.correlate.nesting import nest_calls
 from glancetrace.correlate.outcome import settle_connection
 from glancetrace.correlate.proxy import fold_proxied
 from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
-from glancetrace.decode import Decoded, Options, Paths, decode, path_names
+from glancetrace.decode import Decoded, Options, Paths, as_list, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
@@ -53,19 +53,32 @@ class _Draft:
     units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
 
 
-def analyze(paths: Paths, options: Options | None = None, *, api_log: Paths = ()) -> Trace:
+def analyze(
+    paths: Paths,
+    options: Options | None = None,
+    *,
+    keylog: Paths | None = None,
+    rsa_key: Paths | None = None,
+    api_log: Paths | None = None,
+) -> Trace:
     """Read captures and say what happened in them.
 
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
-        options: see `Options`.
-        api_log: logs that tell of API calls, file names or globs; they come after those of the options.
+        options: see `Options`. keylog, rsa_key, api_log: short for its `keylogs`, `rsa_keys` and `api_logs`, which they
+            are added to.
 
     Raises:
-        InputError: a capture or a log cannot be read. UsageError: the call itself is wrong.
+        InputError: a capture, a key log, a key or a log cannot be read. UsageError: the call itself is wrong.
     """
     options = options or Options()
-    logs = read_logs([*options.api_logs, *path_names(api_log)])
+    options = replace(
+        options,
+        keylogs=(*options.keylogs, *as_list(keylog or ())),
+        rsa_keys=(*options.rsa_keys, *as_list(rsa_key or ())),
+        api_logs=(*options.api_logs, *as_list(api_log or ())),
+    )
+    logs = read_logs(options.api_logs)
     collecting = gc.isenabled()
     with HashPool() as pool:
         decoded = decode(paths, options, pool)
@@ -113,8 +126,9 @@ def _take_calls(draft: _Draft) -> None:
     ports = draft.options.ports
     issues = draft.decoded.issues
     calls = []
+    encrypted = {row.connection.id for row in draft.tables.connections if row.tls is not None}
     for exchange, connection in draft.decoded.exchanges:
-        call = call_from_exchange(exchange, connection, ports, issues)
+        call = call_from_exchange(exchange, connection, ports, issues, tls=connection.id in encrypted)
         if call is not None:
             calls.append(call)
     calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id))

@@ -211,6 +211,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("remedy", "str", "what to do about it"),
         Column("first_frame", "int", "first frame concerned"),
         Column("connection_id", "int", "connection concerned; null for the capture as a whole"),
-        Column("where", "str", "first place in another file: an API log and its line"),
+        Column("where", "str", "first place in another file: a key log or an API log, and its line"),
     ),
 }

@@ -20,6 +20,7 @@ from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.timeline.image import ImageStory
 from glancetrace.tls.sealed import SealedExchange
+from glancetrace.tls.summary import TlsSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,13 +104,14 @@ class CaptureSummary:
 class ConnectionRow:
     """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections.
 
+    `protocol` is tls where nothing else is known, decrypted or not; `tls` is there for every connection with TLS.
     `sealed`: exchanges on an encrypted connection, by the records' heads alone.
     """
 
     connection: Connection
     protocol: str
     session: MysqlSession | None = None
-    tls: dict[str, object] | None = None
+    tls: TlsSummary | None = None
     sealed: list[SealedExchange] = field(default_factory=list)
 
 

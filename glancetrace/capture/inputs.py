@@ -86,7 +86,7 @@ class _Input:
         self._source: ByteSource | None = None
         self._ahead: PacketBlock | None = None
         self._done = False
-        can_reopen = os.path.isfile(path)
+        self.can_reopen = can_reopen = os.path.isfile(path)
         self._open(_PEEK_SIZE if learn_time and can_reopen else block_size)
         if learn_time:
             first = next(self._blocks, None)
@@ -170,6 +170,29 @@ class CaptureReader:
     def secrets(self) -> list[Secret]:
         """Contents of the decryption secrets blocks read so far."""
         return [secret for one in self._inputs for secret in one.reader.secrets]
+
+    def read_secrets(self) -> list[Secret]:
+        """Contents of all decryption secrets blocks, wherever they stand, as far as the inputs can be read twice.
+
+        Raises:
+            InputError: a file cannot be read any more.
+        """
+        found: list[Secret] = []
+        for one in self._inputs:
+            if one.can_reopen and one.reader.format == "pcapng":
+                reader, source = read_format(open_source(one.path), BLOCK_SIZE)
+                try:
+                    for _ in reader:
+                        pass
+                finally:
+                    source.close()
+                found += reader.secrets
+        return found
+
+    @property
+    def can_bring_secrets(self) -> bool:
+        """An input that can be read only once may bring decryption secrets blocks."""
+        return any(one.reader.format == "pcapng" and not one.can_reopen for one in self._inputs)
 
     @property
     def names(self) -> dict[str, str]:

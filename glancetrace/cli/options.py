@@ -78,13 +78,15 @@ NUMBER = NumberType()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How captures are read: ports as given (`glance=9292`), hash names, secrets shown, progress, jobs, logs."""
+    """How captures are read: ports (`glance=9292`), hash names, secrets shown, progress, jobs, keys, API logs."""
 
     ports: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     reveal: bool = False
     progress: bool = True
     jobs: int | None = None
+    keylogs: tuple[str, ...] = ()
+    rsa_keys: tuple[str, ...] = ()
     api_logs: tuple[str, ...] = ()
 
     def port_map(self) -> dict[int, str]:
@@ -120,6 +122,9 @@ class Reading:
                 api_logs=self.api_logs,
                 progress=bar if bar.enabled else None,
                 jobs=self.jobs or min(2, _cores()),
+                keylogs=self.keylogs,
+                rsa_keys=self.rsa_keys,
+                passphrase=ask_passphrase,
             )
             trace = analyze(list(paths), options)
         if warn:
@@ -197,6 +202,25 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+_DECRYPTING = (
+    option(
+        "--keylog",
+        "keylogs",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS with this key log (SSLKEYLOGFILE); may be repeated.",
+    ),
+    option(
+        "--rsa-key",
+        "rsa_keys",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS 1.2 with RSA key exchange with this private key (PEM); may be repeated.",
+    ),
+)
+
 _READING = (
     option(
         "--port",
@@ -269,11 +293,14 @@ def takes_reading(command: Callback) -> Callback:
         api_logs: tuple[str, ...],
         no_progress: bool,
         reveal: bool,
+        keylogs: tuple[str, ...],
+        rsa_keys: tuple[str, ...],
         **rest: Any,
     ) -> Any:
-        return command(reading=Reading(ports, hashes, reveal, not no_progress, jobs, api_logs), **rest)
+        known = Reading(ports, hashes, reveal, not no_progress, jobs, keylogs, rsa_keys, api_logs)
+        return command(reading=known, **rest)
 
-    return with_options(collected, _READING)
+    return with_options(collected, (*_READING[:2], *_DECRYPTING, *_READING[2:]))
 
 
 def takes_showing(command: Callback) -> Callback:
@@ -294,6 +321,11 @@ def _warn_of_damage(trace: Trace) -> None:
 
 
 _DAMAGE = ("capture-cut-short", "capture-damaged", "capture-empty")
+
+
+def ask_passphrase(path: str) -> str:
+    """Ask for the passphrase of a private key; nothing of it is shown."""
+    return str(click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
 
 
 def say(message: str) -> None:

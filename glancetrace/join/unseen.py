@@ -42,7 +42,9 @@ def find_unseen(rows: Sequence[ConnectionRow], calls: Sequence[ApiCall], ports: 
     unseen = []
     for row in rows:
         service = ports.get(row.connection.server[1])
-        for exchange in row.sealed if service is not None and row.connection.id not in decrypted else ():
+        if service in (None, "mysql") or row.connection.id in decrypted:
+            continue
+        for exchange in row.sealed:
             if (row.connection.id, exchange.ts) not in explained:
                 unseen.append(Unseen(service or "", row, exchange))
     unseen.sort(key=lambda one: (one.exchange.ts, one.exchange.first_frame))

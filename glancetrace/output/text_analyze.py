@@ -273,6 +273,7 @@ def render_issues(rows: Sequence[IssueRow], page: Page) -> Iterator[str]:
         head = f"{row.severity} {row.kind}"
         where = f" on {plural(row.connections, 'connection')}" if row.connections else ""
         frame = f", first in frame {page.places.frame(row.first_frame)}" if row.first_frame is not None else ""
+        frame = f", first in {page.text(row.where)}" if row.where is not None else frame
         count = "once" if row.count == 1 else f"{row.count:,} times"
         lines = list(_paragraph(f"{head}: {count}{where}{frame}: {row.meaning}", page, "  ", "    "))
         lines[0] = lines[0].replace(head, page.painter.paint(head, severity_style(row.severity)), 1)

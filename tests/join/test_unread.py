@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 from glancetrace.document import render_document
 from glancetrace.pipeline import analyze
 from tests.support.api_logs import log_path, public_capture
-from tests.support.samples import SAMPLES, capture_path
-from tests.support.truth import Truth, parse_time, status_changes
+from tests.support.samples import TRUTHS, capture_path
+from tests.support.truth import parse_time, read_truth, status_changes
 
 NAMES = ("article-tls12", "article-tls13")
 
@@ -24,9 +23,7 @@ def document(name: str) -> dict[str, Any]:
 
 
 def true_changes(name: str) -> dict[str, list[tuple[str | None, str | None]]]:
-    path = SAMPLES / "more" / f"{name}.db_timeline.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return status_changes(Truth([], [], sorted(rows, key=lambda row: int(row["id"])), {}))
+    return status_changes(read_truth(TRUTHS[name]))
 
 
 @pytest.mark.parametrize("name", NAMES)
