@@ -83,9 +83,12 @@ class RowBuilder:
         self.trace = trace
         self._time: Clock = (lambda ts: ts) if raw_times else rfc3339
         self._endpoints: dict[Endpoint, str] = {}
-        self._sides: dict[int, tuple[str, str]] = {}
+        self._sides: dict[int, tuple[str | None, str | None]] = {}
 
-    def _endpoint(self, endpoint: Endpoint) -> str:
+    def _endpoint(self, endpoint: Endpoint) -> str | None:
+        """`address:port`; None for an end that is not known, port 0 where only the address is."""
+        if not endpoint[0]:
+            return None
         text = self._endpoints.get(endpoint)
         if text is None:
             text = self._endpoints[endpoint] = render_endpoint(endpoint)
@@ -105,6 +108,17 @@ class RowBuilder:
             "connections": capture.connections,
             "glance_eras": [
                 {"host": host, "era": era, "releases": ERA_RELEASES[era]} for host, era in capture.glance_eras.items()
+            ],
+            "api_logs": [
+                {
+                    "name": log.name,
+                    "format": log.format,
+                    "calls": log.calls,
+                    "used": log.used,
+                    "offset": log.offset,
+                    "uncertainty": log.uncertainty,
+                }
+                for log in capture.api_logs
             ],
             "accounting": {
                 "packets_decoded": accounting.packets_decoded,
@@ -132,7 +146,7 @@ class RowBuilder:
                 "mysql_thread_id": session.thread_id if session else None,
                 "started_before_capture": connection.started_before_capture,
                 "bytes": sum(connection.bytes_seen),
-                "tls": row.tls,
+                "tls": row.tls.as_row() if row.tls else None,
             }
 
     def _hop(self, hop: Any) -> Row:
@@ -141,8 +155,8 @@ class RowBuilder:
             "server": self._endpoint(hop.server),
             "ts": self._time(hop.ts),
             "dur": hop.dur,
-            "first_frame": hop.first_frame,
-            "last_frame": hop.last_frame,
+            "first_frame": hop.first_frame or None,
+            "last_frame": hop.last_frame or None,
         }
 
     def call(self, call: ApiCall) -> Row:
@@ -166,14 +180,16 @@ class RowBuilder:
             "response_body_bytes": call.response_body_bytes,
             "client": self._endpoint(call.client),
             "server": self._endpoint(call.server),
-            "connection_id": call.connection_id,
+            "connection_id": call.connection_id or None,
             "tls": call.tls,
             "complete": call.complete,
             "source": call.source,
+            "uncertainty": call.uncertainty,
+            "certainty": call.certainty,
             "parent_id": call.parent_id,
             "hops": [self._hop(hop) for hop in call.hops],
-            "first_frame": call.first_frame,
-            "last_frame": call.last_frame,
+            "first_frame": call.first_frame or None,
+            "last_frame": call.last_frame or None,
             "request_frame": call.request_frame,
             "response_frame": call.response_frame,
         }
@@ -284,6 +300,10 @@ class RowBuilder:
             "statement_id": event.statement_id,
             "call_id": event.call_id,
             "frame": event.frame,
+            "dur": event.dur,
+            "bytes": event.bytes,
+            "connection_id": event.connection_id,
+            "certainty": event.certainty,
         }
 
     def image(self, image: ImageStory) -> Row:
@@ -355,6 +375,7 @@ class RowBuilder:
                 "remedy": kind.remedy,
                 "first_frame": issue.first_frame,
                 "connection_id": issue.connection_id,
+                "where": issue.where,
             }
 
 

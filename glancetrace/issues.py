@@ -81,6 +81,12 @@ KINDS: dict[str, IssueKind] = {
             "nothing: durations of a few microseconds may come out as zero",
         ),
         IssueKind(
+            "time-missing",
+            "warning",
+            "packets have no time (Simple Packet Blocks) and were given that of the one before; durations mean nothing",
+            "record with tcpdump, or with another tool that writes Enhanced Packet Blocks",
+        ),
+        IssueKind(
             "tcp-gap",
             "warning",
             "bytes of a TCP stream are not in the capture, though the receiver acknowledged them",
@@ -107,8 +113,51 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "tls-not-decrypted",
             "warning",
-            "a connection is encrypted; what passes on it is not visible",
-            "record the plain hop behind the proxy (ports 9292 and 5000), or the database without TLS",
+            "a connection is encrypted and no secrets were given; what passes on it is not visible",
+            "give a key log (--keylog, SSLKEYLOGFILE for the client) or a log of the calls (--api-log), or record "
+            "the plain hop: ports 9292 and 5000",
+        ),
+        IssueKind(
+            "tls-secret-unknown",
+            "warning",
+            "a connection is encrypted, and no secret that was given is of its client random",
+            "record the key log of this client, from before it connects; --rsa-key serves TLS 1.2 with RSA alone",
+        ),
+        IssueKind(
+            "tls-handshake-missing",
+            "warning",
+            "an encrypted connection began before the capture: without its handshake no secret can be found for it",
+            "start the capture first, then the client or the service",
+        ),
+        IssueKind(
+            "tls-suite-unsupported",
+            "warning",
+            "a connection is encrypted with a suite that is not decrypted",
+            "allow AES-GCM, AES-CCM, AES-CBC or ChaCha20-Poly1305 on one of the two sides",
+        ),
+        IssueKind(
+            "tls-packet-lost",
+            "warning",
+            "too many bytes of an encrypted connection are missing to decrypt it, or the rest of it",
+            "record with a larger buffer (tcpdump -B 65536) and look for 'dropped by kernel'",
+        ),
+        IssueKind(
+            "tls-wrong-key",
+            "warning",
+            "there is a secret for the client random of a connection, but it does not open its records",
+            "give the key log or the private key that was in use while the capture was recorded",
+        ),
+        IssueKind(
+            "http2-not-decoded",
+            "warning",
+            "an encrypted connection speaks HTTP/2, which is not decoded",
+            "have the client or the proxy speak HTTP/1.1 (alpn http/1.1)",
+        ),
+        IssueKind(
+            "keylog-line-unreadable",
+            "warning",
+            "a line of a key log cannot be read and was left out",
+            "look at that line; a secret may be cut short",
         ),
         IssueKind(
             "http-malformed",
@@ -182,18 +231,46 @@ KINDS: dict[str, IssueKind] = {
             "a JSON body is cut short, too large or broken; what it says is not known",
             "nothing, unless the call is in question",
         ),
+        IssueKind(
+            "log-line-unread",
+            "info",
+            "lines of an API log that make no sense were left out",
+            "nothing, if they are no calls; the place is that of the first",
+        ),
+        IssueKind(
+            "log-cut-short",
+            "warning",
+            "a compressed API log ends in the middle; what stands before it was read",
+            "copy the file again",
+        ),
+        IssueKind(
+            "log-without-calls",
+            "warning",
+            "an API log shows no call: services log requests only by eventlet.wsgi, or in their web server's log",
+            "give the access log of the service, HAProxy's HTTP log, or the client's --debug output",
+        ),
+        IssueKind(
+            "log-clock-unknown",
+            "warning",
+            "nothing in the capture tells how far the clock of an API log is off; it was taken as right, and as UTC",
+            "give a log of the time of the capture, or capture the API ports too",
+        ),
     )
 }
 
 
 @dataclass(slots=True)
 class Issue:
-    """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None."""
+    """A kind counted at one place: per connection, or for the whole capture where `connection_id` is None.
+
+    `where`: the first place in another file than the capture, as in "keys.txt, line 3".
+    """
 
     kind: str
     count: int
     first_frame: int | None
     connection_id: int | None
+    where: str | None = None
 
 
 class IssueLog:
@@ -204,12 +281,20 @@ class IssueLog:
     def __init__(self) -> None:
         self._issues: dict[tuple[str, int | None], Issue] = {}
 
-    def count(self, kind: str, *, frame: int | None = None, connection_id: int | None = None, times: int = 1) -> None:
+    def count(
+        self,
+        kind: str,
+        *,
+        frame: int | None = None,
+        connection_id: int | None = None,
+        times: int = 1,
+        where: str | None = None,
+    ) -> None:
         """Add `times` to the issue `kind`; an unknown kind is a programming error (KeyError)."""
         key = (KINDS[kind].kind, connection_id)
         issue = self._issues.get(key)
         if issue is None:
-            self._issues[key] = Issue(kind, times, frame, connection_id)
+            self._issues[key] = Issue(kind, times, frame, connection_id, where)
             return
         issue.count += times
         if frame is not None and (issue.first_frame is None or frame < issue.first_frame):

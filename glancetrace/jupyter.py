@@ -148,10 +148,11 @@ def _lane(image: ImageStory, calls: list[ApiCall], scale: _Scale, top: int, trac
     for call in calls:
         x = scale.x(call.ts)
         failed = (call.status_code or 0) >= 400
+        shown = f", frames {call.first_frame} to {call.last_frame}" if call.first_frame else ", from a log"
         parts.append(
             f"<rect x='{x}' y='{top + _BAR + 4}' width='{max(1.5, round(scale.x(_end(call)) - x, 1))}' height='5' "
             f"fill='{'#c0392b' if failed else '#4a6fa5'}'><title>{escape(call.operation)}: {call.status_code}, "
-            f"{(call.dur or 0) / 1e6:,.3f} ms, frames {call.first_frame} to {call.last_frame}</title></rect>"
+            f"{(call.dur or 0) / 1e6:,.3f} ms{shown}</title></rect>"
         )
     return "".join(parts)
 

@@ -10,7 +10,7 @@ import gc
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from glancetrace.check.findings import find
@@ -21,10 +21,15 @@ from glancetrace.correlate.nesting import nest_calls
 from glancetrace.correlate.outcome import settle_connection
 from glancetrace.correlate.proxy import fold_proxied
 from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
-from glancetrace.decode import Decoded, Options, Paths, decode
+from glancetrace.decode import Decoded, Options, Paths, as_list, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
+from glancetrace.join.creations import name_created
+from glancetrace.join.logs import join_logs
+from glancetrace.join.unseen import add_uploads, doubt, find_unseen
+from glancetrace.logs.call import ApiLog
+from glancetrace.logs.read import read_logs
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
@@ -42,31 +47,48 @@ class _Draft:
     decoded: Decoded
     options: Options
     capture: CaptureSummary
+    logs: list[ApiLog] = field(default_factory=list)
     tables: Tables = field(default_factory=Tables)
     by_connection: dict[int, list[SqlStatement]] = field(default_factory=dict)
     units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
 
 
-def analyze(paths: Paths, options: Options | None = None) -> Trace:
+def analyze(
+    paths: Paths,
+    options: Options | None = None,
+    *,
+    keylog: Paths | None = None,
+    rsa_key: Paths | None = None,
+    api_log: Paths | None = None,
+) -> Trace:
     """Read captures and say what happened in them.
 
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
-        options: see `Options`.
+        options: see `Options`. keylog, rsa_key, api_log: short for its `keylogs`, `rsa_keys` and `api_logs`, which they
+            are added to.
 
     Raises:
-        InputError: a capture cannot be read. UsageError: the call itself is wrong.
+        InputError: a capture, a key log, a key or a log cannot be read. UsageError: the call itself is wrong.
     """
     options = options or Options()
+    options = replace(
+        options,
+        keylogs=(*options.keylogs, *as_list(keylog or ())),
+        rsa_keys=(*options.rsa_keys, *as_list(rsa_key or ())),
+        api_logs=(*options.api_logs, *as_list(api_log or ())),
+    )
+    logs = read_logs(options.api_logs)
     collecting = gc.isenabled()
     with HashPool() as pool:
         decoded = decode(paths, options, pool)
-        draft = _Draft(decoded, options, _summary(decoded))
+        draft = _Draft(decoded, options, _summary(decoded), logs)
         gc.disable()
         try:
             for stage in STAGES:
                 stage(draft)
         finally:
+            decoded.close()
             if collecting:
                 gc.enable()
     return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
@@ -100,16 +122,39 @@ def _take_connections(draft: _Draft) -> None:
 
 
 def _take_calls(draft: _Draft) -> None:
-    """Exchanges become calls; the hops of a call become one; ids follow the order of first bytes."""
+    """Exchanges become calls; the hops of a call become one."""
     ports = draft.options.ports
     issues = draft.decoded.issues
     calls = []
+    encrypted = {row.connection.id for row in draft.tables.connections if row.tls is not None}
     for exchange, connection in draft.decoded.exchanges:
-        call = call_from_exchange(exchange, connection, ports, issues)
+        call = call_from_exchange(exchange, connection, ports, issues, tls=connection.id in encrypted)
         if call is not None:
             calls.append(call)
     calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id))
     draft.tables.calls = fold_hops(calls)
+
+
+def _join_logs(draft: _Draft) -> None:
+    """What logs tell of calls is joined with what the capture shows."""
+    if not draft.logs:
+        return
+    tables, capture = draft.tables, draft.capture
+    tables.calls, capture.api_logs = join_logs(
+        draft.logs,
+        tables.calls,
+        tables.connections,
+        tables.statements,
+        draft.options.ports,
+        (capture.first_ts, capture.last_ts),
+        draft.decoded.issues,
+    )
+    name_created(tables.calls, tables.statements)
+    tables.calls.sort(key=lambda call: (call.ts, call.first_frame, call.connection_id, call.method, call.target))
+
+
+def _number_calls(draft: _Draft) -> None:
+    """Ids follow the order of first bytes; calls made in the course of others are tied to them."""
     for number, call in enumerate(draft.tables.calls, 1):
         call.id = number
         if call.upload_hasher is not None and call.operation in UPLOADS:
@@ -124,7 +169,7 @@ def _take_statements(draft: _Draft) -> None:
     for command, connection in draft.decoded.commands:
         grouped[connection].append(command)
     by_connection: dict[int, list[SqlStatement]] = {}
-    for connection, commands in grouped.items():
+    for connection, commands in sorted(grouped.items(), key=lambda item: item[0].id):
         statements = by_connection[connection.id] = reader.read(commands, connection)
         settle_connection(statements, closed=bool(connection.closed))
     draft.by_connection = fold_proxied(by_connection)
@@ -165,11 +210,19 @@ def _attribute(draft: _Draft) -> None:
                 statement.kind = "background"
 
 
+def _doubt(draft: _Draft) -> None:
+    """What encrypted requests that nobody can read may have done."""
+    tables = draft.tables
+    tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
+    doubt(tables.links, tables.statements, tables.calls, tables.unseen)
+
+
 def _tell(draft: _Draft) -> None:
     """The story of every image."""
     link_of: dict[int, Link] = {link.statement_id: link for link in draft.tables.links}
     statements = [s for s in draft.tables.statements if s.service == "glance"]
     draft.tables.images = tell_stories(statements, draft.tables.calls, link_of)
+    add_uploads(draft.tables.images, draft.tables.unseen)
 
 
 def _check(draft: _Draft) -> None:
@@ -182,8 +235,11 @@ STAGES: tuple[Callable[[_Draft], None], ...] = (
     _take_connections,
     _take_calls,
     _take_statements,
+    _join_logs,
+    _number_calls,
     _cut_units,
     _attribute,
+    _doubt,
     _tell,
     _check,
 )

@@ -28,12 +28,14 @@ class Column:
 CAPTURE: tuple[Column, ...] = (
     Column("files", "list", "the input files in their order: name, first_frame (frame of its first packet), packets"),
     Column("packets", "int", "packets that were read"),
-    Column("bytes", "int", "bytes of the capture, uncompressed"),
+    Column("bytes", "int", "captured bytes of the packets"),
     Column("first_ts", "ts", "earliest packet"),
     Column("last_ts", "ts", "latest packet"),
     Column("link_types", "list", "LINKTYPE_ values of its interfaces (1 is Ethernet)"),
     Column("connections", "int", "TCP connections of interest"),
     Column("glance_eras", "list", "per Glance host the era of its release, told by its SQL: host, era, releases"),
+    Column("api_logs", "list", "logs read with --api-log: name, format, calls, used (calls of the capture's time), "
+           "offset (ns to add to the log's clock, read as UTC; null: not known), uncertainty (ns either way)"),
     Column("accounting", "object",
            "where everything went; packets = packets_decoded + packets_ignored (ignored_reasons says why) + "
            "packets_malformed, stream_bytes = stream_bytes_decoded + stream_bytes_skipped + stream_bytes_missing"),
@@ -70,17 +72,25 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("dur", "dur", "from `ts` to the last byte of the response"),
         Column("request_body_bytes", "int", "bytes of the request's body as sent, without chunk framing"),
         Column("response_body_bytes", "int", "bytes of the response's body as sent, without chunk framing"),
-        Column("client", "endpoint", "who called (outermost hop)"),
+        Column("client", "endpoint", "who called (outermost hop); port 0 where a log names the address alone"),
         Column("server", "endpoint", "who was called (outermost hop)"),
-        Column("connection_id", "int", "connection of the outermost hop"),
+        Column("connection_id", "int", "connection of the outermost hop; null where only a log shows it"),
         Column("tls", "bool", "the outermost hop was encrypted"),
-        Column("complete", "bool", "request and response were seen to their last byte"),
+        Column("complete", "bool", "request and response were seen to their last byte; of a log: it has the answer"),
         Column("source", "str", "where the call is known from", ("capture", "log")),
+        Column("uncertainty", "dur", "how far the times may be off either way; 0 for those of packets"),
+        Column(
+            "certainty",
+            "str",
+            "how sure: read off the wire; of a log, and its packets found; of a log alone, or "
+            "the best of several encrypted requests",
+            ("observed", "inferred", "assumed"),
+        ),
         Column("parent_id", "int", "call in whose course this one was made (token validation, registry, Swift)"),
         Column(
             "hops", "list", "legs of the call from the outside in: client, server, ts, dur, first_frame, last_frame"
         ),
-        Column("first_frame", "int", "first frame of the call, all hops"),
+        Column("first_frame", "int", "first frame of the call, all hops; null where only a log shows it"),
         Column("last_frame", "int", "last frame of the call, all hops"),
         Column("request_frame", "int", "frame of the request's last byte (outermost hop)"),
         Column("response_frame", "int", "frame of the response's last byte (outermost hop)"),
@@ -178,6 +188,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("statement_id", "int", "statement that wrote it"),
         Column("call_id", "int", "call that caused it"),
         Column("frame", "int", "frame that proves it"),
+        Column("dur", "dur", "how long an upload took that only an encrypted connection shows; else null"),
+        Column("bytes", "int", "bytes of such an upload, at most"),
+        Column("connection_id", "int", "connection of such an upload"),
+        Column("certainty", "str", "how sure", ("observed", "inferred", "assumed")),
     ),
     "findings": (
         Column("rule", "str", "name of the rule"),
@@ -197,5 +211,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("remedy", "str", "what to do about it"),
         Column("first_frame", "int", "first frame concerned"),
         Column("connection_id", "int", "connection concerned; null for the capture as a whole"),
+        Column("where", "str", "first place in another file: a key log or an API log, and its line"),
     ),
 }

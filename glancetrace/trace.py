@@ -19,11 +19,22 @@ from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.timeline.image import ImageStory
+from glancetrace.tls.sealed import SealedExchange
+from glancetrace.tls.summary import TlsSummary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Accounting", "CaptureSummary", "CapturedFile", "ConnectionRow", "Finding", "Tables", "Trace"]
+__all__ = [
+    "Accounting",
+    "ApiLogSummary",
+    "CaptureSummary",
+    "CapturedFile",
+    "ConnectionRow",
+    "Finding",
+    "Tables",
+    "Trace",
+]
 
 
 @dataclass(slots=True)
@@ -54,8 +65,24 @@ class Accounting:
 
 
 @dataclass(slots=True)
+class ApiLogSummary:
+    """A log that was read beside the capture.
+
+    `calls` are those in the log, `used` those of the capture's time. `offset` (ns) added to the log's clock, read as
+    UTC, gives the capture's, give or take `uncertainty`; None where nothing tells.
+    """
+
+    name: str
+    format: str
+    calls: int
+    used: int
+    offset: int | None
+    uncertainty: int | None
+
+
+@dataclass(slots=True)
 class CaptureSummary:
-    """What was read: `bytes` of the capture (uncompressed), times in ns (None without packets), LINKTYPE_ values.
+    """What was read: captured `bytes` of the packets, times in ns (None without packets), LINKTYPE_ values.
 
     `glance_eras`: address of a Glance host -> era of its release, by the way it uses the database
     (see `glancetrace.correlate.units`).
@@ -70,16 +97,31 @@ class CaptureSummary:
     connections: int
     accounting: Accounting
     glance_eras: dict[str, int] = field(default_factory=dict)
+    api_logs: list[ApiLogSummary] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ConnectionRow:
-    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections."""
+    """A connection of interest: `protocol` is http, mysql, tls or unknown; `session` of MySQL connections.
+
+    `protocol` is tls where nothing else is known, decrypted or not; `tls` is there for every connection with TLS.
+    `sealed`: exchanges on an encrypted connection, by the records' heads alone.
+    """
 
     connection: Connection
     protocol: str
     session: MysqlSession | None = None
-    tls: dict[str, object] | None = None
+    tls: TlsSummary | None = None
+    sealed: list[SealedExchange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An exchange on an encrypted connection that nothing explains; `service` is that of its port."""
+
+    service: str
+    row: ConnectionRow
+    exchange: SealedExchange
 
 
 @dataclass(slots=True)
@@ -98,7 +140,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Tables:
-    """Plain rows, each table in the order of its ids (times, then frames)."""
+    """Plain rows, each table in the order of its ids (times, then frames); `unseen` is no table of the result."""
 
     connections: list[ConnectionRow] = field(default_factory=list)
     calls: list[ApiCall] = field(default_factory=list)
@@ -107,6 +149,7 @@ class Tables:
     images: list[ImageStory] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
 
 
 class Trace:

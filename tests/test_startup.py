@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-HEAVY = ("lz4", "pandas", "plotly", "pyarrow", "scapy", "sqlglot", "zstandard")
+from tests.support.samples import capture_path, keylog_path
+
+HEAVY = ("cryptography", "lz4", "pandas", "plotly", "pyarrow", "scapy", "sqlglot", "zstandard")
 
 
 def imported_by(code: str) -> set[str]:
@@ -32,3 +34,14 @@ def test_a_start_imports_nothing_heavy(code: str) -> None:
 def test_help_names_the_commands() -> None:
     done = subprocess.run([sys.executable, "-m", "glancetrace", "--help"], capture_output=True, text=True, check=True)
     assert "analyze" in done.stdout
+
+
+def test_cryptography_is_loaded_only_to_decrypt() -> None:
+    """A capture without secrets does without it, encrypted or not."""
+    capture = str(capture_path("article-tls13"))
+    program = (
+        "import sys; from glancetrace.pipeline import analyze; "
+        f"analyze({capture!r}); assert 'cryptography' not in sys.modules; "
+        f"analyze({capture!r}, keylog={str(keylog_path('article-tls13'))!r}); assert 'cryptography' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

@@ -23,6 +23,7 @@ class FormatReader(Protocol):
     """Reads one capture file; attributes as described at `glancetrace.capture.pcap.PcapReader`."""
 
     format: str
+    source: ByteSource
     secrets: list[tuple[int, bytes]]
     names: dict[str, str]
     problems: list[tuple[str, int]]
@@ -34,11 +35,6 @@ class FormatReader(Protocol):
     @property
     def preamble(self) -> bytes:
         """The bytes that a file with the packets of the last block must begin with."""
-        ...
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
         ...
 
     def __iter__(self) -> Iterator[PacketBlock]: ...

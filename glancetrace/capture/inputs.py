@@ -22,7 +22,7 @@ from glancetrace.capture.source import ByteSource, open_source
 from glancetrace.errors import InputError
 from glancetrace.issues import IssueLog
 
-__all__ = ["BLOCK_SIZE", "CaptureFile", "CaptureReader", "Secret", "open_captures"]
+__all__ = ["BLOCK_SIZE", "CaptureFile", "CaptureReader", "Secret", "expand", "open_captures"]
 
 BLOCK_SIZE = 4 << 20
 """Bytes of capture in a block."""
@@ -41,14 +41,13 @@ class CaptureFile:
         name: as given, or as a pattern gave it; "-" is standard input.
         first_frame: number of its first packet in the whole input; where captures of the same time are merged, others'
             packets stand between its own.
-        packets: how many it has. bytes: its size, decompressed.
+        packets: how many it has.
         format: "pcap" or "pcapng".
     """
 
     name: str
     first_frame: int
     packets: int
-    bytes: int
     format: str
 
 
@@ -57,8 +56,12 @@ def _natural_key(path: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", path)]
 
 
-def _expand(paths: Sequence[str]) -> list[str]:
-    """Patterns become the files that match; each file once."""
+def expand(paths: Sequence[str]) -> list[str]:
+    """Patterns become the files that match; each file once.
+
+    Raises:
+        InputError: nothing matches a pattern.
+    """
     expanded: dict[str, str] = {}
     for path in paths:
         matches = [path]
@@ -83,7 +86,7 @@ class _Input:
         self._source: ByteSource | None = None
         self._ahead: PacketBlock | None = None
         self._done = False
-        can_reopen = os.path.isfile(path)
+        self.can_reopen = can_reopen = os.path.isfile(path)
         self._open(_PEEK_SIZE if learn_time and can_reopen else block_size)
         if learn_time:
             first = next(self._blocks, None)
@@ -132,14 +135,14 @@ class CaptureReader:
 
     Attributes (final when the iteration has ended):
         files: the inputs in the order of their first packets.
-        packets: how many; `bytes`: size of the captures, decompressed.
+        packets: how many; `bytes`: captured bytes of all of them.
         first_ts, last_ts: earliest and latest packet, ns; None without packets.
         link_types: LINKTYPE_ values, in the order of their first packets.
         progress: called after every block with the bytes read and the total as they lie on disk (None for a pipe).
     """
 
     def __init__(self, paths: Sequence[str], issues: IssueLog, block_size: int) -> None:
-        names = _expand(paths)
+        names = expand(paths)
         if not names:
             raise InputError("no capture is given", action="name a file, or - for standard input")
         self._issues = issues
@@ -148,19 +151,15 @@ class CaptureReader:
         for number, one in enumerate(inputs):
             one.file = number
         self._inputs = inputs
-        self.files = [CaptureFile(one.path, 0, 0, 0, one.reader.format) for one in inputs]
+        self.files = [CaptureFile(one.path, 0, 0, one.reader.format) for one in inputs]
         self.packets = 0
+        self.bytes = 0
         self.first_ts: int | None = None
         self.last_ts: int | None = None
         self.link_types: list[int] = []
         self.progress: Callable[[int, int | None], None] | None = None
         self._latest_file = 0
         self._interleaved: set[int] = set()
-
-    @property
-    def bytes(self) -> int:
-        """Size of the captures, decompressed."""
-        return sum(file.bytes for file in self.files)
 
     @property
     def readers(self) -> list[FormatReader]:
@@ -171,6 +170,29 @@ class CaptureReader:
     def secrets(self) -> list[Secret]:
         """Contents of the decryption secrets blocks read so far."""
         return [secret for one in self._inputs for secret in one.reader.secrets]
+
+    def read_secrets(self) -> list[Secret]:
+        """Contents of all decryption secrets blocks, wherever they stand, as far as the inputs can be read twice.
+
+        Raises:
+            InputError: a file cannot be read any more.
+        """
+        found: list[Secret] = []
+        for one in self._inputs:
+            if one.can_reopen and one.reader.format == "pcapng":
+                reader, source = read_format(open_source(one.path), BLOCK_SIZE)
+                try:
+                    for _ in reader:
+                        pass
+                finally:
+                    source.close()
+                found += reader.secrets
+        return found
+
+    @property
+    def can_bring_secrets(self) -> bool:
+        """An input that can be read only once may bring decryption secrets blocks."""
+        return any(one.reader.format == "pcapng" and not one.can_reopen for one in self._inputs)
 
     @property
     def names(self) -> dict[str, str]:
@@ -209,6 +231,7 @@ class CaptureReader:
         block = piece.block
         block.first_frame = self.packets + 1
         self.packets += len(block)
+        self.bytes += int(block.cap_len.sum())
         numbers = _distinct(piece.file)
         for number in numbers:
             file = self.files[number]
@@ -249,7 +272,6 @@ class CaptureReader:
         if not self.packets:
             self._issues.count("capture-empty")
         for one, file in zip(self._inputs, self.files, strict=True):
-            file.bytes = one.reader.byte_count
             if not file.packets:
                 file.first_frame = self.packets + 1
             for kind, packets_before in one.reader.problems:

@@ -66,6 +66,7 @@ class PcapReader:
     `data` is the start of the input, already read from `source`.
 
     Attributes:
+        source: where the bytes come from.
         secrets, names: empty; the newer format has them.
         problems: (issue kind, packets before it).
         packet_count: packets so far.
@@ -77,7 +78,7 @@ class PcapReader:
     format = "pcap"
 
     def __init__(self, source: ByteSource, data: bytes, block_size: int) -> None:
-        self._source = source
+        self.source = source
         self._block_size = block_size
         self._data = data
         if len(data) < _FILE_HEADER_LEN:
@@ -96,11 +97,6 @@ class PcapReader:
         self.starts = self.ends = np.empty(0, np.int64)
         self._last_ts: int | None = None
 
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
-        return self.base + len(self._data)
-
     def __iter__(self) -> Iterator[PacketBlock]:
         position = _FILE_HEADER_LEN
         while True:
@@ -111,19 +107,19 @@ class PcapReader:
             if damaged:
                 self.problems.append(("capture-damaged", self.packet_count))
                 position = self._resynchronise(position)
-            elif self._source.ended:
+            elif self.source.ended:
                 break
             else:
                 position = self._read_on(position)
-        if self._source.damaged:
+        if self.source.damaged:
             self.problems.append(("capture-damaged", self.packet_count))
-        elif position < len(self._data) or self._source.cut_short:
+        elif position < len(self._data) or self.source.cut_short:
             self.problems.append(("capture-cut-short", self.packet_count))
 
     def _read_on(self, position: int) -> int:
         """Keep the data from `position` on and read more behind it; the same place in the new buffer."""
         self.base += position
-        self._data = self._source.read_on(self._data[position:], self._block_size)
+        self._data = self.source.read_on(self._data[position:], self._block_size)
         return 0
 
     def _walk(self, position: int) -> tuple[_Records, int, bool]:
@@ -176,7 +172,7 @@ class PcapReader:
         shape = self._shape()
         for number in far.tolist():
             start = int(records.start[number])
-            if len(self._data) - start < shape.window and not self._source.ended:
+            if len(self._data) - start < shape.window and not self.source.ended:
                 return number, True
             if not are_records(self._data, start, shape):
                 return number, False
@@ -208,11 +204,11 @@ class PcapReader:
         shape = self._shape()
         position += 1
         while True:
-            while len(self._data) - position < shape.window and not self._source.ended:
+            while len(self._data) - position < shape.window and not self.source.ended:
                 position = self._read_on(position)
-            found = find_record(self._data, position, shape, self._last_ts, at_end=self._source.ended)
+            found = find_record(self._data, position, shape, self._last_ts, at_end=self.source.ended)
             if found is not None:
                 return found
             position = min(position + shape.step, len(self._data))
-            if position == len(self._data) and self._source.ended:
+            if position == len(self._data) and self.source.ended:
                 return position

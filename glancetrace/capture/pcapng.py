@@ -63,7 +63,7 @@ class PcapngReader:
     format = "pcapng"
 
     def __init__(self, source: ByteSource, data: bytes, block_size: int) -> None:
-        self._source = source
+        self.source = source
         self._block_size = block_size
         self._data = data
         order = parse_section_order(data, 0)
@@ -77,16 +77,12 @@ class PcapngReader:
         self.base = 0
         self.starts = self.ends = np.empty(0, np.int64)
         self._last_ts = 0
+        self._timeless = False
 
     @property
     def preamble(self) -> bytes:
         """The bytes that a file with the packets of the last block must begin with."""
         return self._section.preamble()
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of the capture, decompressed, that were read."""
-        return self.base + len(self._data)
 
     def __iter__(self) -> Iterator[PacketBlock]:
         position = 0
@@ -103,20 +99,20 @@ class PcapngReader:
             if stop is _Stop.DAMAGED:
                 self.problems.append(("capture-damaged", self.packet_count))
                 position = self._resynchronise(position)
-            elif self._source.ended:
+            elif self.source.ended:
                 break
             else:
                 self._read_on(position)
                 position = 0
-        if self._source.damaged:
+        if self.source.damaged:
             self.problems.append(("capture-damaged", self.packet_count))
-        elif position < len(self._data) or self._source.cut_short:
+        elif position < len(self._data) or self.source.cut_short:
             self.problems.append(("capture-cut-short", self.packet_count))
 
     def _read_on(self, position: int) -> None:
         """Keep the data from `position` on and read more behind it."""
         self.base += position
-        self._data = self._source.read_on(self._data[position:], self._block_size)
+        self._data = self.source.read_on(self._data[position:], self._block_size)
 
     def _walk(self, position: int) -> tuple[Int64Array, int, _Stop]:
         """Complete packet blocks from `position` on, where they stop, and why."""
@@ -204,6 +200,9 @@ class PcapngReader:
             room = np.minimum(columns.u32(start + 4) - 16, self._section.interfaces[0].snaplen or _LONGEST_BLOCK)
             captured = np.where(simple, np.minimum(original, room), captured)
             ts = self._fill_forward(ts, simple)
+            if not self._timeless:
+                self.problems.append(("time-missing", self.packet_count + int(np.argmax(simple)) + 1))
+                self._timeless = True
         self.starts = start
         self.ends = start + columns.u32(start + 4)
         self._last_ts = int(ts[-1])
@@ -269,7 +268,7 @@ class PcapngReader:
         position += 1
         window = _RESYNC_STEP + _LONGEST_BLOCK
         while True:
-            if len(self._data) - position < window and not self._source.ended:
+            if len(self._data) - position < window and not self.source.ended:
                 self._read_on(position)
                 position = 0
                 continue
@@ -279,7 +278,7 @@ class PcapngReader:
                 if position < stop and self._is_anchor(position):
                     return position
                 position = min(position + 1, stop)
-            if position == len(self._data) and self._source.ended:
+            if position == len(self._data) and self.source.ended:
                 return position
 
     def _next_candidate(self, position: int, stop: int) -> int:

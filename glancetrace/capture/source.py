@@ -57,7 +57,7 @@ class ByteSource(Protocol):
 
 
 class RawSource:
-    """A file descriptor, read as it is."""
+    """A file descriptor, read as it is; `start` is the offset in its file where it began to be read."""
 
     def __init__(self, name: str, descriptor: int) -> None:
         status = os.fstat(descriptor)
@@ -69,8 +69,8 @@ class RawSource:
         self.cut_short = False
         self.damaged = False
         # A descriptor that was handed over (standard input) may stand anywhere in its file.
-        self._start = os.lseek(descriptor, 0, os.SEEK_CUR) if self.is_file else 0
-        self._position = self._start
+        self.start = os.lseek(descriptor, 0, os.SEEK_CUR) if self.is_file else 0
+        self._position = self.start
         self._ahead = b""
         if stat.S_ISFIFO(status.st_mode):
             with suppress(OSError):  # the host may allow less; a small pipe only costs time
@@ -128,7 +128,7 @@ class RawSource:
 
     def bytes_read(self) -> int:
         """See `ByteSource`."""
-        return self._position - self._start
+        return self._position - self.start
 
     def close(self) -> None:
         """See `ByteSource`."""

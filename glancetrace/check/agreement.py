@@ -79,11 +79,12 @@ def find_status_disagreement(evidence: Evidence) -> Iterator[Finding]:
     for call in evidence.tables.calls:
         if call.response_ts is None:
             continue
+        slack = CLOCK_SLACK + call.uncertainty
         for image_id, status in shown_statuses(call):
             history = histories.get(image_id)
             if history is None or not history.changes or (image_id, status) in told:
                 continue
-            had = history.between(call.ts - CLOCK_SLACK, call.response_ts + CLOCK_SLACK)
+            had = history.between(call.ts - slack, call.response_ts + slack)
             if status in had:
                 continue
             told.add((image_id, status))
@@ -111,7 +112,8 @@ def find_outcome_disagreement(evidence: Evidence) -> Iterator[Finding]:
         if not history.changes:
             continue
         if 200 <= call.status_code < 300:
-            had = history.between(call.ts - CLOCK_SLACK, call.response_ts + CLOCK_SLACK)
+            slack = CLOCK_SLACK + call.uncertainty
+            had = history.between(call.ts - slack, call.response_ts + slack)
             if not had & wanted:
                 known = " or ".join(sorted(s or "not created" for s in had))
                 message = f"{call_text(call)} was answered with {call.status_code}, but the database had {known}"

@@ -15,6 +15,7 @@ from glancetrace.check.evidence import Evidence
 from glancetrace.check.slowness import find_repeated, find_slow
 from glancetrace.check.stuck import find_illegal, find_missing_bytes, find_stuck, find_uncertain
 from glancetrace.check.uploads import find_aborted, find_altered, find_encodings, find_pauses
+from glancetrace.check.visibility import find_unread
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
 __all__ = ["FINDERS", "find"]
@@ -39,6 +40,7 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     find_repeated,
     find_uncertain,
     find_missing_bytes,
+    find_unread,
 )
 
 

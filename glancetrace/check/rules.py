@@ -215,6 +215,14 @@ RULES: dict[str, Rule] = {
             "capture the database's port, too (3306)",
         ),
         Rule(
+            "api-encrypted",
+            "warning",
+            "API calls that cannot be read",
+            "requests passed on encrypted connections, and neither a log nor a plain hop shows what they were",
+            "give the client's openstack --debug output or HAProxy's log with --api-log; next time set SSLKEYLOGFILE "
+            "for the client, or capture the plain hop behind the proxy too (ports 9292 and 5000)",
+        ),
+        Rule(
             "capture-incomplete",
             "warning",
             "Bytes are missing from the capture",

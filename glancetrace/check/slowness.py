@@ -23,6 +23,7 @@ SLOW = 1_000_000_000
 REPEATED = 10
 """Statements of one shape in one call from which on they are told."""
 
+_TRANSFERS = frozenset({"image-upload", "image-stage", "image-download"})
 _SURE = frozenset({"exact", "certain"})
 _NO_WORK = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET"})
 
@@ -37,6 +38,8 @@ def time_shares(evidence: Evidence, call: ApiCall) -> dict[str, int]:
         for body in (call.exchange.request_body, call.exchange.response_body):
             if body.first_ts is not None and body.last_ts is not None:
                 transfer.append((body.first_ts, body.last_ts))
+    elif call.request_end_ts is not None and call.response_ts is not None:
+        transfer = [(call.ts, call.request_end_ts), (call.response_ts, end)]
     sql = [(s.command.ts, s.end_ts) for s in evidence.statements_of(call.id)]
     nested = [(c.ts, c.ts + c.dur) for c in evidence.children.get(call.id, ()) if c.dur is not None]
     shares: dict[str, int] = {}
@@ -80,6 +83,8 @@ def find_slow(evidence: Evidence) -> Iterator[Finding]:
     for call in evidence.tables.calls:
         if call.dur is None or call.dur < SLOW or call.parent_id is not None:
             continue
+        if call.request_end_ts is None and call.operation in _TRANSFERS:
+            continue  # a log does not tell the transfer from the rest
         shares = time_shares(evidence, call)
         rule = "transfer-long" if shares["transfer"] * 2 > call.dur else "call-slow"
         groups[rule, call.service, call.operation].append((call, shares))
@@ -122,7 +127,7 @@ def _length(statement: SqlStatement) -> int:
 def _told(evidence: Evidence, call: ApiCall, shares: dict[str, int]) -> str:
     """Shares of at least 1 %, the largest first."""
     details = {
-        "transfer": f" ({byte_text(call.request_body_bytes + call.response_body_bytes)})",
+        "transfer": f" ({byte_text((call.request_body_bytes or 0) + (call.response_body_bytes or 0))})",
         "sql": f" ({count_text(len(evidence.statements_of(call.id)), 'statement')})",
         "nested": f" ({len(evidence.children.get(call.id, ()))})",
     }

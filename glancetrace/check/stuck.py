@@ -36,7 +36,7 @@ def find_stuck(evidence: Evidence) -> Iterator[Finding]:
             body = running.exchange.request_body if running.exchange else None
             message = (
                 f"{image_text(image)} is {image.status} for {lasted} at the end of the capture; its upload is still "
-                f"running, {byte_text(body.byte_count if body else running.request_body_bytes)} so far"
+                f"running, {byte_text(body.byte_count if body else running.request_body_bytes or 0)} so far"
             )
             yield found(
                 "upload-running",

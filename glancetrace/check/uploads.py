@@ -85,7 +85,7 @@ def find_encodings(evidence: Evidence) -> Iterator[Finding]:
         image = evidence.images.get(call.image_id or "")
         name = image_text(image) if image else call_text(call)
         taken = "" if (call.status_code or 0) < 300 else f" (refused with {call.status_code})"
-        sent = byte_text(call.request_body_bytes)
+        sent = byte_text(call.request_body_bytes or 0)
         if request.get("content-transfer-encoding").lower() == "base64":
             message = f"{name}: {sent} of base64 text were sent, and Glance stores them as they are{taken}"
             yield _sent_as("upload-base64", message, call)
@@ -107,7 +107,7 @@ def _sent_as(rule: str, message: str, call: ApiCall) -> Finding:
 
 def _lacks_line_breaks(call: ApiCall, exchange: HttpExchange) -> bool:
     """curl sent the data, and nothing that `-d` takes out is in them."""
-    if not exchange.request.get("user-agent").startswith("curl/") or call.request_body_bytes < _MIN_RANDOM:
+    if not exchange.request.get("user-agent").startswith("curl/") or (call.request_body_bytes or 0) < _MIN_RANDOM:
         return False
     return call.upload_complete and call.upload_hasher is not None and call.upload_hasher.unbroken
 

@@ -18,10 +18,12 @@ import click
 
 from glancetrace import __version__
 from glancetrace.cli.analyze import analyze
+from glancetrace.cli.extract import extract
 from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
 from glancetrace.cli.lists import calls, sql
 from glancetrace.cli.search import search
+from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
 from glancetrace.errors import GlancetraceError
 
@@ -52,7 +54,7 @@ def cli() -> None:
 
 cli.add_section("What happened", [analyze, timeline])
 cli.add_section("A closer look", [calls, sql, search])
-cli.add_section("Captures", [info, split])
+cli.add_section("Captures", [info, split, extract, secrets])
 
 
 def main(args: Sequence[str] | None = None) -> None:

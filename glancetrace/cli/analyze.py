@@ -39,7 +39,7 @@ def analyze(paths: tuple[str, ...], form: str, table: str | None, showing: Showi
     """
     _check_table(form, table)
     with showing.target(paths) as target:
-        _write(reading.analyze(paths), form, table, showing, target)
+        _write(reading.analyze(paths, warn=False), form, table, showing, target)
 
 
 def _check_table(form: str, table: str | None) -> None:

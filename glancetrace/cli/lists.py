@@ -10,6 +10,7 @@ import click
 
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import (
+    NUMBER,
     Callback,
     Reading,
     Showing,
@@ -94,7 +95,7 @@ _FILTERS = (
     ),
     _filter("--table", multiple=True, metavar="NAME", help="That name this table (images, 'image_*')."),
     _filter("--service", multiple=True, metavar="NAME", help="Of this service: glance, keystone, ..."),
-    _filter("--call", multiple=True, metavar="ID", type=int, help="Of this call (#12 is 12)."),
+    _filter("--call", multiple=True, metavar="ID", type=NUMBER, help="Of this call: 12 or #12."),
     _filter("--grep", metavar="REGEX", help="Whose URL or text matches; case does not matter."),
     _filter("--since", metavar="TIME", help="From then on: 2020-02-18T04:49:55Z, 04:49:55.5, +1.5s (after the start)."),
     _filter("--until", metavar="TIME", help="Until then."),

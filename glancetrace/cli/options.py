@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glancetrace.trace import CaptureSummary, Trace
 
 __all__ = [
+    "NUMBER",
     "Reading",
     "Showing",
     "captures",
@@ -59,14 +60,34 @@ def format_option(*formats: str) -> Callable[[Callback], Callback]:
     )
 
 
+class NumberType(click.ParamType[int]):
+    """An id as lists print it: `12` or `#12`."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See `click.ParamType.convert`."""
+        text = str(value).removeprefix("#")
+        if not text.isascii() or not text.isdigit():
+            self.fail(f"{value!r} is no id; ids are numbers, as in 12 or #12", param, ctx)
+        return int(text)
+
+
+NUMBER = NumberType()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How captures are read: ports as given (`glance=9292`), hash names, whether secrets are shown, progress."""
+    """How captures are read: ports (`glance=9292`), hash names, secrets shown, progress, jobs, keys, API logs."""
 
     ports: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     reveal: bool = False
     progress: bool = True
+    jobs: int | None = None
+    keylogs: tuple[str, ...] = ()
+    rsa_keys: tuple[str, ...] = ()
+    api_logs: tuple[str, ...] = ()
 
     def port_map(self) -> dict[int, str]:
         """Port -> service: the defaults, and what was asked for.
@@ -87,8 +108,8 @@ class Reading:
             ports[int(number)] = service
         return ports
 
-    def analyze(self, paths: Sequence[str]) -> Trace:
-        """The trace of captures, with a progress bar where somebody waits."""
+    def analyze(self, paths: Sequence[str], *, warn: bool = True) -> Trace:
+        """The trace of captures, with a progress bar where somebody waits; `warn`: tell of damage on standard error."""
         from glancetrace.output.progress import ProgressBar
         from glancetrace.pipeline import Options, analyze
 
@@ -98,9 +119,16 @@ class Reading:
                 ports=self.port_map(),
                 hashes=hashes,
                 reveal=self.reveal,
+                api_logs=self.api_logs,
                 progress=bar if bar.enabled else None,
+                jobs=self.jobs or min(2, _cores()),
+                keylogs=self.keylogs,
+                rsa_keys=self.rsa_keys,
+                passphrase=ask_passphrase,
             )
             trace = analyze(list(paths), options)
+        if warn:
+            _warn_of_damage(trace)
         kept = click.get_current_context().obj
         if isinstance(kept, list):
             kept.append(trace)
@@ -167,6 +195,32 @@ class Showing:
         return Target(self.output, paths)
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_DECRYPTING = (
+    option(
+        "--keylog",
+        "keylogs",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS with this key log (SSLKEYLOGFILE); may be repeated.",
+    ),
+    option(
+        "--rsa-key",
+        "rsa_keys",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Decrypt TLS 1.2 with RSA key exchange with this private key (PEM); may be repeated.",
+    ),
+)
+
 _READING = (
     option(
         "--port",
@@ -183,6 +237,21 @@ _READING = (
         metavar="NAME",
         section="Reading",
         help="Hash uploads with this algorithm too (sha256, ...); may be repeated.",
+    ),
+    option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        section="Reading",
+        help="Decode in so many processes; else in two where there are two cores and it is worth while.",
+    ),
+    option(
+        "--api-log",
+        "api_logs",
+        multiple=True,
+        metavar="FILE",
+        section="Reading",
+        help="Take API calls from a log too: openstack --debug, HAProxy, access or oslo.log; may be repeated, globs.",
     ),
     option("--no-progress", is_flag=True, section="Reading", help="No progress bar."),
     option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output."),
@@ -217,11 +286,21 @@ def takes_reading(command: Callback) -> Callback:
 
     @functools.wraps(command)
     def collected(
-        *, ports: tuple[str, ...], hashes: tuple[str, ...], no_progress: bool, reveal: bool, **rest: Any
+        *,
+        ports: tuple[str, ...],
+        hashes: tuple[str, ...],
+        jobs: int | None,
+        api_logs: tuple[str, ...],
+        no_progress: bool,
+        reveal: bool,
+        keylogs: tuple[str, ...],
+        rsa_keys: tuple[str, ...],
+        **rest: Any,
     ) -> Any:
-        return command(reading=Reading(ports, hashes, reveal, not no_progress), **rest)
+        known = Reading(ports, hashes, reveal, not no_progress, jobs, keylogs, rsa_keys, api_logs)
+        return command(reading=known, **rest)
 
-    return with_options(collected, _READING)
+    return with_options(collected, (*_READING[:2], *_DECRYPTING, *_READING[2:]))
 
 
 def takes_showing(command: Callback) -> Callback:
@@ -232,6 +311,21 @@ def takes_showing(command: Callback) -> Callback:
         return command(showing=Showing(output, color, zone, relative, wide), **rest)
 
     return with_options(collected, _SHOWING)
+
+
+def _warn_of_damage(trace: Trace) -> None:
+    """One line for those who see a part of the result only."""
+    damage = [issue.kind for issue in trace.tables.issues if issue.kind in _DAMAGE]
+    if damage:
+        say(f"the capture is not whole ({', '.join(dict.fromkeys(damage))}); see 'glancetrace info'")
+
+
+_DAMAGE = ("capture-cut-short", "capture-damaged", "capture-empty")
+
+
+def ask_passphrase(path: str) -> str:
+    """Ask for the passphrase of a private key; nothing of it is shown."""
+    return str(click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
 
 
 def say(message: str) -> None:

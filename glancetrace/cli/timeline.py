@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, option, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, captures, format_option, option, say, takes_reading, takes_showing
 
 __all__ = ["timeline"]
 
@@ -37,6 +37,8 @@ def timeline(
         trace = reading.analyze(paths)
         chosen = {image.id: image for name in wanted for image in find_images(trace, name)}
         images = list(chosen.values()) if wanted else trace.tables.images
+        if not images:
+            say("there is no image in the capture")
         if form == "text":
             from glancetrace.output.text_timeline import render_stories
 

@@ -30,6 +30,11 @@ _CONNECT = 2_000_000_000
 _OPENER = 0.9
 """How sure it is that who used a new connection first had opened it: a pool may hand it to somebody else."""
 
+_VAGUE = 100_000_000
+"""ns by which times of a call may be off that says for sure what ran in it."""
+
+_HARMLESS = frozenset({"token-validate", "version-list", "version-show", "healthcheck"})
+
 _TOLD_APART = 0.99
 """How sure a choice between twins must be to be more than a link to their group."""
 
@@ -60,7 +65,7 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
 
 
 def _beginning(facts: CallFacts) -> tuple[int, int]:
-    return facts.start, facts.call.id
+    return facts.earliest, facts.call.id
 
 
 def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
@@ -152,11 +157,19 @@ def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[Ca
     """
     if any(call.service == "keystone" and call.parent_id is not None for call in calls):
         return []
-    return [call_facts(call, project_of) for call in calls if call.service == "glance" and call.token]
+    return [
+        call_facts(call, project_of)
+        for call in calls
+        if call.service == "glance" and (call.token or (call.source == "log" and call.operation not in _HARMLESS))
+    ]
 
 
 def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
     """Links of units that only one call can have run: Keystone's statements name nothing that tells calls apart."""
+    # Who asked at an uncertain moment can have run what others seem to have run; validations are hidden ones anyway.
+    vague = [facts for facts in calls if facts.call.uncertainty > _VAGUE]
+    hidden = hidden + [facts for facts in vague if facts.call.operation not in _HARMLESS]
+    calls = [facts for facts in calls if facts.call.uncertainty <= _VAGUE]
     calls.sort(key=_beginning)
     hidden.sort(key=_beginning)
     active, unseen = OpenCalls(calls), OpenCalls(hidden)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
-from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.rows import unlike
 
 __all__ = ["Candidates", "OpenCalls", "find_candidates"]
@@ -33,7 +32,7 @@ class Candidates:
 
 
 class OpenCalls:
-    """Calls that are open, as time goes on; `calls` are in order of their starts."""
+    """Calls that are open, as time goes on; `calls` are in order of when they can have begun."""
 
     def __init__(self, calls: list[CallFacts]) -> None:
         self._calls = calls
@@ -42,10 +41,10 @@ class OpenCalls:
         self._first_end = 0
 
     def at(self, ts: int) -> list[CallFacts]:
-        """Calls open at `ts`, which must not fall, in order of their starts."""
+        """Calls open at `ts`, which must not fall, in order of when they can have begun."""
         calls = self._calls
         began = self._next
-        while self._next < len(calls) and calls[self._next].start <= ts + CLOCK_SLACK:
+        while self._next < len(calls) and calls[self._next].earliest <= ts:
             self._open.append(calls[self._next])
             self._next += 1
         if self._next > began or self._first_end < ts:

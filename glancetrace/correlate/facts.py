@@ -33,7 +33,8 @@ _TRANSACTION = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "START", "SAVEPOINT", "
 class CallFacts:
     """A call as attribution sees it.
 
-    `start`, `end` (ns) bound its SQL, `latest` is `end` with the slack of the capture's clock; `images` are ids that
+    `start`, `end` (ns) bound its SQL, `earliest` and `latest` do so with the slack of the capture's clock and the
+    uncertainty of the call's own times; `images` are ids that
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
     innermost leg, the service's own.
@@ -42,6 +43,7 @@ class CallFacts:
     call: ApiCall
     start: int
     end: int
+    earliest: int
     latest: int
     images: frozenset[str]
     created: bool
@@ -114,11 +116,13 @@ def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
     elif call.query.get("marker"):
         images.add(call.query["marker"])
     sql = sql_of(call.operation, call.service)
+    slack = CLOCK_SLACK + call.uncertainty
     return CallFacts(
         call=call,
         start=start,
         end=_NEVER if end is None else end,
-        latest=_NEVER if end is None else end + CLOCK_SLACK,
+        earliest=start - slack,
+        latest=_NEVER if end is None else end + slack,
         images=frozenset(i for i in images if i),
         created=call.operation == "image-create",
         sql=sql,

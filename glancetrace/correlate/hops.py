@@ -133,4 +133,4 @@ def _fold(outer: ApiCall, inner: ApiCall) -> None:
         outer.response_json = inner.response_json
     if not outer.upload_complete and inner.upload_complete:
         outer.upload_hasher, outer.upload_complete = inner.upload_hasher, True
-        outer.request_body_bytes = max(outer.request_body_bytes, inner.request_body_bytes)
+        outer.request_body_bytes = max(outer.request_body_bytes or 0, inner.request_body_bytes or 0)

@@ -114,7 +114,7 @@ class _Beam:
         earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
         for place, number in enumerate(order):
             unit, options = component.units[number], component.options[number]
-            for call in [c for c in self._open if earliest[c] < place or calls[c].start > unit.start + CLOCK_SLACK]:
+            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.start]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -157,7 +157,7 @@ class _Beam:
         facts = self._component.calls[call]
         if base == LAST and _open_ended(facts):
             return 0.0
-        gap = start - facts.start
+        gap = max(start - facts.start, facts.call.uncertainty)
         return self._model.grammar.log_probability(state, START) + self._model.gaps.log_density((FIRST, base), gap)
 
     def _take(self, unit_number: int, unit: UnitFacts, options: tuple[int, ...]) -> None:
@@ -199,6 +199,8 @@ class _Beam:
         else:
             worth += self._model.grammar.log_probability(state, kind)
             gap = next_start - unit.end
+            if following == LAST and gap >= facts.end - facts.latest:
+                gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
             elif following != LAST and (following == "members" or facts.goes_on):

@@ -35,7 +35,9 @@ class ApiCall:
 
     `id` and `parent_id` are given once all calls are known. `token` is the secret that stands in the request and is
     used to join validations with calls; it never leaves the process. `request_json`, `response_json` are parsed bodies
-    (None when there is none, or it is not JSON or not complete).
+    (None when there is none, or it is not JSON or not complete). A call that only a log tells of (`source` "log") has
+    frames 0 unless its packets are known, and times that may be off by `uncertainty` (ns) either way; its `certainty`
+    is "inferred" if its packets were found beyond doubt, else "assumed".
     """
 
     service: str
@@ -59,11 +61,13 @@ class ApiCall:
     request_end_ts: int | None = None
     response_ts: int | None = None
     dur: int | None = None
-    request_body_bytes: int = 0
-    response_body_bytes: int = 0
+    request_body_bytes: int | None = 0
+    response_body_bytes: int | None = 0
     tls: bool = False
     complete: bool = False
     source: str = "capture"
+    uncertainty: int = 0
+    certainty: str = "observed"
     request_frame: int | None = None
     response_frame: int | None = None
     hops: list[Hop] = field(default_factory=list)

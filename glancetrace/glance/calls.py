@@ -21,7 +21,7 @@ from glancetrace.http.exchange import Body, Head, HttpExchange
 from glancetrace.issues import IssueLog
 from glancetrace.net.run import Connection
 
-__all__ = ["call_from_exchange", "make_body_policy"]
+__all__ = ["call_from_exchange", "call_from_heads", "make_body_policy"]
 
 _EMPTY = Head()
 _REQUEST_ID_HEADERS = ("x-openstack-request-id", "x-compute-request-id", "x-trans-id")
@@ -61,6 +61,28 @@ def call_from_exchange(
     _take_identity(call, request, response)
     _take_image_data(call, exchange)
     call.hops = [_hop(call, exchange)]
+    return call
+
+
+def call_from_heads(
+    exchange: HttpExchange, connection: Connection, service: str | None, request_json: Any, response_json: Any
+) -> ApiCall | None:
+    """The call that somebody tells of: heads as far as told, bodies already parsed; None if it is of no known service.
+
+    Args:
+        exchange: heads and times; it becomes no evidence of the call, for nobody saw it.
+        connection: ends and id as far as known.
+        service: whose call it is, None if only the path can tell.
+    """
+    request, response = exchange.request, exchange.response or _EMPTY
+    match = match_route(request.method, request.target, service)
+    if match is None:
+        return None
+    call = _bare_call(exchange, connection, match, response, False)
+    call.request_json, call.response_json = request_json, response_json
+    _take_image(call, match, request, response)
+    _take_identity(call, request, response)
+    call.exchange = None
     return call
 
 

@@ -56,6 +56,8 @@ class MysqlDecoder:
         session: what is known of the session.
         awaits_tls: the client asked for TLS: runs from the wire are ignored from now on, and packets go on (sequence
             ids included) with what `feed_decrypted` is given. bytes_encrypted: bytes of those runs.
+        on_tls: told of that, instead of an issue, by whoever decrypts; gets what follows in the run, if anything does.
+            From then on it is given the runs from the wire.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class MysqlDecoder:
         self.session = MysqlSession(connection.id)
         self.awaits_tls = False
         self.bytes_encrypted = 0
+        self.on_tls: Callable[[Run | None], None] | None = None
         self._issues = issues
         self._policy = column_policy
         self._definitions = definitions
@@ -383,6 +386,23 @@ class MysqlDecoder:
         self._reader = None
         self._pipeline.abandon()
 
+    def _begin_tls(self, frame: int) -> None:
+        """The client asked for TLS; what it sent behind that is encrypted."""
+        self.session.tls = self.awaits_tls = True
+        follows = self._requests.channel.take_run(FROM_CLIENT)
+        if self.on_tls is None:
+            self._count("tls-not-decrypted", frame)
+        else:
+            self.on_tls(follows)
+
+    def _leave_to_tls(self, frame: int) -> None:
+        """A session that is encrypted and began before the capture: nothing of it will be a packet here."""
+        runs = self._requests.channel.take_run(FROM_CLIENT), self._server.take_run(FROM_SERVER)
+        self._stop("tls-not-decrypted" if self.on_tls is None else None, frame)
+        for run in runs:
+            if run is not None and self.on_tls is not None:
+                self.on_tls(run)
+
     def _end_login(self, outcome: LoginOutcome, frame: int) -> bool:
         """Act on what reading the connection phase came to; true when commands follow."""
         if outcome is LoginOutcome.MORE:
@@ -399,11 +419,10 @@ class MysqlDecoder:
         elif outcome is LoginOutcome.JOINED:
             self._join()
         elif outcome is LoginOutcome.TLS:
-            self.session.tls = self.awaits_tls = True
-            self._count("tls-not-decrypted", frame)
+            self._begin_tls(frame)
         elif outcome is LoginOutcome.ENCRYPTED:
             self.session.tls = True
-            self._stop("tls-not-decrypted", frame)
+            self._leave_to_tls(frame)
         else:
             self._stop("protocol-unknown" if outcome is LoginOutcome.FOREIGN else None, frame)
         return self._phase is Phase.COMMANDS

@@ -29,7 +29,7 @@ class LoginOutcome(Enum):
     JOINED = auto()
     """The session's start is not in the capture; the bytes are not consumed."""
     TLS = auto()
-    """The client asked for TLS."""
+    """The client asked for TLS; what follows is not consumed."""
     ENCRYPTED = auto()
     """A session that began before the capture and speaks TLS."""
     REFUSED = auto()
@@ -69,7 +69,6 @@ class ConnectionPhase:
             if self._answered:
                 continue
             if is_ssl_request(payload):
-                channel.clear()
                 return LoginOutcome.TLS
             if not self._answer(payload):
                 return LoginOutcome.JOINED if self._server_capabilities is not None else LoginOutcome.FOREIGN

@@ -30,6 +30,7 @@ from glancetrace.net.flow import JUDGED, UNKNOWN, UNWANTED, Flow, Sink, endpoint
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 from glancetrace.net.reorder import ACK, RST, SEQUENCE_BASE, SYN, Reordering
 from glancetrace.net.run import Connection, Run
+from glancetrace.net.share import Share
 from glancetrace.net.stretches import Packet, cut_stretch, find_stretches, packets_of
 from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
 
@@ -75,9 +76,11 @@ class TcpReassembler:
         judge: decides about connections on other ports; None: nobody wants them.
         fast: False takes every packet one by one (for tests: the result is the same).
         epoch_packets: how long silent connections are remembered that nobody wants or that are closed.
+        share: the connections to take; None: all of them. Those of a share are numbered among themselves.
 
     Attributes:
-        accounting: where the bytes went; it balances after `finish`.
+        accounting: where the bytes went; it balances after `finish`. Of a share it has the bytes of its connections.
+        first_frames: first frame of each connection of a share, by number.
     """
 
     def __init__(
@@ -89,8 +92,11 @@ class TcpReassembler:
         judge: Judge | None = None,
         fast: bool = True,
         epoch_packets: int = EPOCH_PACKETS,
+        share: Share | None = None,
     ) -> None:
         self.accounting = TcpAccounting()
+        self.first_frames: list[int] = []
+        self._share = share
         self._sink = Sink(make_consumer, issues, self.accounting)
         self._server_ports = server_ports
         self._judge = judge
@@ -121,7 +127,10 @@ class TcpReassembler:
         self.accounting.packets += len(block)
         self.accounting.payload_bytes += int(block.payload_len.sum())
         clock = np.maximum.accumulate(np.maximum(block.ts, self._clock))
-        groups = self._leave_out_unwanted(block, group_flows(block))
+        groups = group_flows(block)
+        if self._share is not None:
+            groups = self._share.own(groups)
+        groups = self._leave_out_unwanted(block, groups)
         if groups.keys:
             known = [self._flows.get(key) for key in groups.keys]
             table = check_flows(block, groups, known)
@@ -180,6 +189,8 @@ class TcpReassembler:
             client_side = self._guess_client(key)
         self.accounting.connections += 1
         ts, frame = int(block.ts[row]), int(block.frame[row])
+        if self._share is not None:
+            self.first_frames.append(frame)
         connection = Connection(
             self.accounting.connections,
             endpoint_of(key, client_side),

@@ -29,8 +29,8 @@ class Places:
         self._names = base if len(set(base)) == len(base) else whole
 
     def frame(self, frame: int | None) -> str:
-        """`123`, or `file:123`; `-` for none."""
-        if frame is None:
+        """`123`, or `file:123`; `-` for none (None or 0)."""
+        if not frame:
             return "-"
         if not self._by_file:
             return str(frame)

@@ -31,7 +31,7 @@ class Hit:
         ts: of the call or statement, ns. where: url, request header, request body, response header, response body,
             statement, parameter or error. excerpt: redacted surroundings, control characters kept.
         call_id: the call, also of a statement that is attributed to one. statement_id: None in a call.
-        image_ids: what the call or statement is about. first_frame, last_frame: of the message.
+        image_ids: what the call or statement is about. first_frame, last_frame: of the message, if it has any.
     """
 
     ts: int
@@ -40,8 +40,8 @@ class Hit:
     call_id: int | None
     statement_id: int | None
     image_ids: tuple[str, ...]
-    first_frame: int
-    last_frame: int
+    first_frame: int | None
+    last_frame: int | None
 
 
 def excerpt_of(shown: str, pattern: re.Pattern[str]) -> str:
@@ -110,7 +110,7 @@ def search_trace(trace: Trace, pattern: re.Pattern[str]) -> list[Hit]:
     for call in trace.tables.calls:
         about = (call.image_id,) if call.image_id is not None else ()
         hits += [
-            Hit(call.ts, where, excerpt, call.id, None, about, call.first_frame, call.last_frame)
+            Hit(call.ts, where, excerpt, call.id, None, about, call.first_frame or None, call.last_frame or None)
             for where, excerpt in _search_call(call, pattern, redactor)
         ]
     for statement in trace.tables.statements:
@@ -122,5 +122,5 @@ def search_trace(trace: Trace, pattern: re.Pattern[str]) -> list[Hit]:
             hits.append(
                 Hit(command.ts, where, excerpt, caller, statement.id, statement.image_ids, command.first_frame, last)
             )
-    hits.sort(key=lambda hit: (hit.ts, hit.first_frame))
+    hits.sort(key=lambda hit: (hit.ts, hit.first_frame or 0))
     return hits

@@ -101,6 +101,7 @@ def _calls_of_images(trace: Trace, ids: frozenset[str]) -> set[int]:
     for image in trace.tables.images:
         if image.id in ids:
             calls.update(image.call_ids)
+            calls.update(event.call_id for event in image.events if event.call_id is not None)  # lookups by name
     return calls
 
 

@@ -44,9 +44,11 @@ def _call_line(image: ImageStory, call: ApiCall, trace: Trace) -> StoryLine:
     text = f"#{call.id} {code} {call.operation}: {call.method} {trace.redactor.text(call.target)}"
     if call.request_id:
         text += f" ({call.request_id})"
+    if call.source == "log":
+        text += ", from a log"
     failed = call.status_code is None or call.status_code >= 400
-    return StoryLine(image.id, call.ts, call.dur, "call", text, None, failed, call.first_frame, call.last_frame,
-                     call.id, None)  # fmt: skip
+    return StoryLine(image.id, call.ts, call.dur, "call", text, None, failed, call.first_frame or None,
+                     call.last_frame or None, call.id, None)  # fmt: skip
 
 
 def _sql_line(image: ImageStory, statement: SqlStatement, call_id: int | None, trace: Trace) -> StoryLine:

@@ -65,7 +65,7 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class IssueRow:
-    """An issue over the whole capture: `connections` that have it."""
+    """An issue over the whole capture: `connections` that have it; `where`: first place in another file."""
 
     kind: str
     severity: str
@@ -74,6 +74,7 @@ class IssueRow:
     first_frame: int | None
     meaning: str
     remedy: str
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,10 @@ def explain_no_calls(trace: Trace) -> str:
     protocols = Counter(row.protocol for row in trace.tables.connections)
     if protocols["tls"]:
         what = "1 connection is" if protocols["tls"] == 1 else f"{protocols['tls']:,} connections are"
-        return f"{what} encrypted (TLS); record the plain hop behind the proxy instead: ports 9292 and 5000"
+        return (
+            f"{what} encrypted (TLS); give their key log (--keylog) or a log of the calls (--api-log), "
+            "or record the plain hop: ports 9292 and 5000"
+        )
     if protocols["http"] and trace.capture.accounting.stream_bytes_missing:
         return "what is left of the HTTP shows no call: too many bytes are missing; record with tcpdump -s0 -B 65536"
     if protocols["http"]:
@@ -184,14 +188,26 @@ def sum_issues(issues: Iterable[Issue]) -> list[IssueRow]:
     """Issues by kind, the worst first."""
     counts: dict[str, list[int]] = {}
     frames: dict[str, int] = {}
+    places: dict[str, str] = {}
     for issue in issues:
         row = counts.setdefault(issue.kind, [0, 0])
         row[0] += issue.count
         row[1] += issue.connection_id is not None
+        if issue.where is not None:
+            places.setdefault(issue.kind, issue.where)
         if issue.first_frame is not None:
             frames[issue.kind] = min(frames.get(issue.kind, issue.first_frame), issue.first_frame)
     rows = [
-        IssueRow(name, KINDS[name].severity, n, m, frames.get(name), KINDS[name].meaning, KINDS[name].remedy)
+        IssueRow(
+            name,
+            KINDS[name].severity,
+            n,
+            m,
+            frames.get(name),
+            KINDS[name].meaning,
+            KINDS[name].remedy,
+            places.get(name),
+        )
         for name, (n, m) in counts.items()
     ]
     return sorted(rows, key=lambda row: (-SEVERITIES.index(row.severity), row.kind))

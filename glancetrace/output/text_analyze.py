@@ -26,7 +26,7 @@ from glancetrace.output.units import format_bytes, format_count, format_duration
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import Trace
 
-__all__ = ["name_counts", "name_link_types", "render_issues", "render_report"]
+__all__ = ["describe_clock", "name_counts", "name_link_types", "render_issues", "render_report"]
 
 _LINK_TYPES = {0: "NULL", 1: "Ethernet", 12: "RAW", 101: "RAW", 108: "LOOP", 113: "SLL", 228: "IPv4", 229: "IPv6",
                276: "SLL2"}  # fmt: skip
@@ -61,6 +61,14 @@ def name_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
+def describe_clock(offset: int, uncertainty: int) -> str:
+    """`clock 37.0 s behind, ± 2.4 ms`; `clock right` within what can be told."""
+    within = f"± {format_duration(uncertainty)}"
+    if abs(offset) <= uncertainty:
+        return f"clock right {within}"
+    return f"clock {format_duration(abs(offset))} {'behind' if offset > 0 else 'ahead'} {within}"
+
+
 def _capture(trace: Trace, page: Page) -> Iterator[str]:
     capture, accounting = trace.capture, trace.capture.accounting
     names = [clean(file.name) for file in capture.files[:_NAMED_FILES]]
@@ -89,6 +97,11 @@ def _capture(trace: Trace, page: Page) -> Iterator[str]:
     for what, count in (("skipped", accounting.stream_bytes_skipped), ("missing", accounting.stream_bytes_missing)):
         streams += f", {format_bytes(count) if count else 'none'} {what}"
     yield from _paragraph(streams, page, "  ", "    ")
+    for log in capture.api_logs:
+        text = f"log: {clean(log.name)} ({log.format}), {log.used:,} of {plural(log.calls, 'call')}"
+        if log.offset is not None and log.uncertainty is not None:
+            text += f", {describe_clock(log.offset, log.uncertainty)}"
+        yield from _paragraph(text, page, "  ", "    ")
     for attribution in count_attribution(trace):
         text = f"SQL: {plural(attribution.statements, 'statement')} of {clean(attribution.service)}"
         yield from _paragraph(f"{text} ({name_counts(attribution.kinds)}), {attribution.linked:,} attributed", page,
@@ -260,6 +273,7 @@ def render_issues(rows: Sequence[IssueRow], page: Page) -> Iterator[str]:
         head = f"{row.severity} {row.kind}"
         where = f" on {plural(row.connections, 'connection')}" if row.connections else ""
         frame = f", first in frame {page.places.frame(row.first_frame)}" if row.first_frame is not None else ""
+        frame = f", first in {page.text(row.where)}" if row.where is not None else frame
         count = "once" if row.count == 1 else f"{row.count:,} times"
         lines = list(_paragraph(f"{head}: {count}{where}{frame}: {row.meaning}", page, "  ", "    "))
         lines[0] = lines[0].replace(head, page.painter.paint(head, severity_style(row.severity)), 1)

@@ -93,14 +93,15 @@ def call_events(calls: list[ApiCall]) -> list[ImageEvent]:
             continue
         count = call.request_body_bytes if kind == "upload" else call.response_body_bytes
         answer = f"status {call.status_code}" if call.status_code is not None else "no response"
+        size = "" if count is None else f"{count} bytes, "
         whole = "" if call.complete else ", not complete"
         events.append(
             ImageEvent(
                 kind=kind,
                 ts=call.ts,
-                summary=f"{count} bytes, {answer}{whole}",
+                summary=f"{size}{answer}{whole}",
                 call_id=call.id,
-                frame=call.request_frame or call.first_frame,
+                frame=call.request_frame or call.first_frame or None,
             )
         )
     return events
@@ -117,7 +118,7 @@ def lookup_events(
     for call in calls:
         name = call.path_ids.get("image_id")
         if name and call.operation == "image-show" and call.status_code == 404:
-            frame = call.request_frame or call.first_frame
+            frame = call.request_frame or call.first_frame or None
             _tie(created.get(name, []), ImageEvent("lookup", call.ts, _not_found(name), call_id=call.id, frame=frame))
     for statement in statements:
         # Of a call that was seen, the call itself is the lookup.

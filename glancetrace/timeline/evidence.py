@@ -98,7 +98,7 @@ def _shows_row(write: Write) -> bool:
 def _worked(call: ApiCall) -> bool:
     """It was done, or is being done: data are on their way."""
     if call.status_code is None:
-        return call.operation == "image-upload" and call.request_body_bytes > 0
+        return call.operation == "image-upload" and (call.request_body_bytes or 0) > 0
     return 200 <= call.status_code < 300
 
 
@@ -127,7 +127,8 @@ def collect_evidence(
         if call.image_id:
             found.of(call.image_id).calls.append(call)
         for image_id, values in _shown(call):
-            found.of(image_id).views.append(View(call, call.ts, call.response_ts or call.ts, values))
+            since, until = call.ts - call.uncertainty, (call.response_ts or call.ts) + call.uncertainty
+            found.of(image_id).views.append(View(call, since, until, values))
     return found.by_image
 
 

@@ -54,7 +54,7 @@ def chain_from_api(evidence: ImageEvidence) -> Chain:
             continue
         if certainty == OBSERVED:
             certainty = INFERRED
-        frame = call.response_frame or call.last_frame
+        frame = call.response_frame or call.last_frame or None
         transition = Transition(
             before, status, ts, "api", certainty, is_legal(before, status), None, call_id, frame, None
         )
@@ -63,7 +63,8 @@ def chain_from_api(evidence: ImageEvidence) -> Chain:
 
 
 def _by_view(view: View) -> _Told:
-    return _Told(view.ts, view.call.id, 1, view.since, str(view.values["status"]), OBSERVED, view.call)
+    certainty = OBSERVED if view.call.source == "capture" else INFERRED
+    return _Told(view.ts, view.call.id, 1, view.since, str(view.values["status"]), certainty, view.call)
 
 
 def _implied(call: ApiCall) -> list[_Told]:

@@ -47,7 +47,8 @@ class ImageEvent:
     """Something else that happened to an image.
 
     `kind`: property, tag, member, location, task, lookup, delete, lost-race, upload, download.
-    `summary` says what, in a few words; `frame` proves it.
+    `summary` says what, in a few words; `frame` proves it. `dur` (ns), `bytes` (of the data, at most) and
+    `connection_id` are those of an upload that only an encrypted connection shows; its `certainty` is "inferred".
     """
 
     kind: str
@@ -56,6 +57,10 @@ class ImageEvent:
     statement_id: int | None = None
     call_id: int | None = None
     frame: int | None = None
+    dur: int | None = None
+    bytes: int | None = None
+    connection_id: int | None = None
+    certainty: str = OBSERVED
 
 
 @dataclass(slots=True)

@@ -36,15 +36,17 @@ class Peak:
     seconds: float
 
 
-def measure_memory(size: int) -> Peak:
-    """Generate an upload of `size` bytes into `glancetrace analyze -` and watch it."""
+def measure_memory(size: int, keylog: Path | None = None) -> Peak:
+    """Generate an upload of `size` bytes into `glancetrace analyze -` and watch it; with a key log over TLS."""
+    generate, given = ["tests.bench.upload", str(size)], []
+    if keylog is not None:
+        generate, given = ["tests.bench.tls_upload", str(size), str(keylog)], ["--keylog", str(keylog)]
+        keylog.touch()
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as result:
         started = time.monotonic()
-        generating = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.upload", str(size)], stdout=subprocess.PIPE, stderr=told
-        )
+        generating = subprocess.Popen([sys.executable, "-m", *generate], stdout=subprocess.PIPE, stderr=told)
         analysing = subprocess.Popen(
-            [sys.executable, "-m", "glancetrace", "analyze", "-", "--format", "json"],
+            [sys.executable, "-m", "glancetrace", "analyze", "-", *given, "--format", "json"],
             stdin=generating.stdout,
             stdout=result,
         )

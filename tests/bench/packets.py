@@ -100,11 +100,12 @@ class PacketWriter:
     def _headers(self, source: Endpoint, destination: Endpoint, flags: int, length: int) -> bytes:
         """Record, Ethernet, IP and TCP header of the next packet of `source`."""
         sequence = self._side(source, destination).sequence % 2**32
-        acknowledged = 0 if flags == SYN else self._side(destination, source).sequence % 2**32
+        opens = flags == SYN and (destination, source) not in self._sides
+        acknowledged = 0 if opens else self._side(destination, source).sequence % 2**32
         record = struct.pack("<IIII", self.ts // 10**9, self.ts // 1000 % 10**6, *[_HEADERS - 16 + length] * 2)
         clock = self.ts // 10**6 % 2**32
         options = struct.pack(">BBBBII", 1, 1, 8, 10, clock, clock)
-        flags |= 0 if flags == SYN else ACK
+        flags |= 0 if opens else ACK
         ports = (source[1], destination[1])
         tcp = struct.pack(">HHIIBBHHH", *ports, sequence, acknowledged, 0x80, flags, 502, 0, 0) + options
         addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])

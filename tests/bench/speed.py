@@ -1,8 +1,9 @@
 """How fast `glancetrace analyze` is, as a ratio to tshark over the same capture.
 
-`python -m tests.bench.speed [--runs N] [CAPTURE ...]`: without captures, the sample of 16 clients and a generated
-upload of 1 GB. The reference only prints frame numbers, SQL and URIs; it decodes without reassembly where there are
-uploads, since with it its time grows with the square of the body. Whole commands are timed, start-up included, in
+`python -m tests.bench.speed [--runs N] [CAPTURE ...]`: without captures, the sample of 16 clients, a generated upload
+of 1 GB, a million packets that are nearly all SQL, and a million that nobody wants. The reference only prints frame
+numbers, SQL and URIs; it decodes without reassembly where there are uploads, since with it its time grows with the
+square of the body (those of the sample are small: both ways are timed). Whole commands are timed, start-up included, in
 turns; figures are medians. A reference that fails or times out fails the benchmark. Modules are compiled beforehand, as
 pip does when it installs them.
 """
@@ -23,13 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.memory import check_story
+from tests.bench.sql_heavy import write_sql_heavy
+from tests.bench.unwanted import write_unwanted
 from tests.bench.upload import write_upload
 from tests.support.samples import capture_path
 
-__all__ = ["Speed", "generated_upload", "measure_speed", "report", "unpacked_sample"]
+__all__ = ["PACKAGE", "Speed", "generated_upload", "measure_speed", "report", "time_command", "unpacked_sample"]
 
 _TIMEOUT = 600
-_PACKAGE = Path(__file__).resolve().parents[2] / "glancetrace"
+PACKAGE = Path(__file__).resolve().parents[2] / "glancetrace"
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ def measure_speed(capture: Path, runs: int, *, uploads: bool) -> Speed:
     analyze = [sys.executable, "-m", "glancetrace", "analyze", str(capture)]
     commands = {"reference": _reference(capture, uploads), "text": analyze, "json": [*analyze, "--format", "json"]}
     times: dict[str, list[float]] = {name: [] for name in commands}
-    compileall.compile_dir(_PACKAGE, quiet=1)
+    compileall.compile_dir(PACKAGE, quiet=1)
     for _ in range(runs):
         for name, command in commands.items():
-            times[name].append(_time_command(command))
+            times[name].append(time_command(command))
     return Speed(capture.name, **{name: statistics.median(taken) for name, taken in times.items()})
 
 
-def _time_command(command: list[str]) -> float:
+def time_command(command: list[str]) -> float:
     """Seconds that a command takes; one that fails or takes too long ends the benchmark.
 
     `subprocess.run` with a timeout would look for the end only every 50 ms.
@@ -125,8 +128,14 @@ def report(runs: int = 5) -> None:
     """Print the figures of both captures of the project."""
     with tempfile.TemporaryDirectory(prefix="glancetrace-bench-") as name:
         folder = Path(name)
-        speeds = [measure_speed(unpacked_sample("concurrent-16", folder), runs, uploads=False)]
+        sample = unpacked_sample("concurrent-16", folder)
+        speeds = [measure_speed(sample, runs, uploads=uploads) for uploads in (False, True)]
         speeds.append(measure_speed(generated_upload(10**9, folder), min(3, runs), uploads=True))
+        for title, write in (("sql-heavy", write_sql_heavy), ("unwanted", write_unwanted)):
+            capture = folder / f"{title}.pcap"
+            with capture.open("wb") as out:
+                write(out, 10**6)
+            speeds.append(measure_speed(capture, min(3, runs), uploads=False))
     print(render(speeds))
 
 

@@ -13,16 +13,16 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
 from tests.bench.packets import PacketWriter
-from tests.bench.recorded import Message, read_messages
+from tests.bench.recorded import Endpoint, Message, read_messages
 from tests.support.samples import capture_path
 
 __all__ = ["Upload", "write_upload"]
@@ -45,13 +45,27 @@ class Upload:
     capture_bytes: int
 
 
-def write_upload(out: BinaryIO, size: int) -> Upload:
+class Writer(Protocol):
+    """What messages are written with: `PacketWriter`, or one that encrypts them first."""
+
+    ts: int
+    packets: int
+    octets: int
+
+    def send(self, message: Message) -> None:
+        """Write one message."""
+
+    def send_bulk(self, source: Endpoint, destination: Endpoint, stream: bytes) -> int:
+        """Write the start of `stream`; returns how much of it."""
+
+
+def write_upload(out: BinaryIO, size: int, make_writer: Callable[[BinaryIO], Writer] = PacketWriter) -> Upload:
     """Write a capture whose last upload has `size` bytes (at least 1)."""
     messages = read_messages(capture_path("article"))
     head_at, image_id = _find_upload(messages)
     active_at = _find_save(messages, head_at, image_id)
     put = messages[head_at]
-    writer = PacketWriter(out)
+    writer = make_writer(out)
     for position, message in enumerate(messages[:active_at]):
         if position == head_at:
             match = _PUT.search(message.data)

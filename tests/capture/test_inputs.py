@@ -237,10 +237,10 @@ def test_standard_input_that_is_no_capture(stdin: str, what: str) -> None:
 
 def test_a_named_pipe_among_files(tmp_path: Path) -> None:
     later = write(tmp_path / "later", [4000, 4001], "later")
-    data = write(tmp_path / "first", [0, 1, 2], "first").read_bytes()
+    write(tmp_path / "first", [0, 1, 2], "first")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with subprocess.Popen(["sh", "-c", f"cat '{tmp_path}/first' > '{pipe}'"]):
         found = cf.read([later, pipe])
     assert tags(found) == ["first0", "first1", "first2", "later0", "later1"]
-    assert found.reader.bytes == len(data) + later.stat().st_size
+    assert found.reader.bytes == sum(len(data) for _frame, _ts, _link, data, _len in found.rows)

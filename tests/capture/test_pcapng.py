@@ -113,3 +113,16 @@ def test_absurd_block_lengths(tmp_path: Path, kind: int, total: int) -> None:
     found = read(tmp_path, cf.section(), cf.interface(), good, bad, good, good)
     assert len(found.rows) == 3
     assert found.issues == {"capture-damaged": 1}
+
+
+def test_packets_without_a_time_are_told_of_once(tmp_path: Path) -> None:
+    packets = [cf.Packet(cf.START * 10**9 + n, bytes(60)) for n in range(5)]
+    path = tmp_path / "a.pcapng"
+    body = cf.enhanced(packets[0]) + cf.simple(packets[1]) + cf.simple(packets[2]) + cf.enhanced(packets[3])
+    path.write_bytes(cf.section() + cf.interface() + body)
+    for block_size in (64, 1 << 20):
+        found = cf.read([path], block_size)
+        assert found.issues == {"time-missing": 1}
+        assert [ts for _frame, ts, *_ in found.rows] == [packets[0].ts // 1000 * 1000] * 3 + [
+            packets[3].ts // 1000 * 1000
+        ]

@@ -95,7 +95,7 @@ def test_a_header_only(run: Run, tmp_path: Path, command: list[str]) -> None:
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     if command == ["analyze"]:
-        assert "0 packets, 24 B" in done.stdout
+        assert "0 packets, 0 B" in done.stdout
 
 
 def cut_anywhere() -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 import glancetrace
 from glancetrace.document import render_document
 from tests.support.evaluate import Figures, judge
-from tests.support.samples import CAPTURES, TRUTHS, capture_path
+from tests.support.samples import CAPTURES, TRUTHS, capture_path, keylog_path
 from tests.support.truth import read_truth
 
 ARTICLES = ("article", "article-allports", "article-old", "article-proxied-foreign")
@@ -30,7 +30,8 @@ def truth_folder(name: str) -> Path:
 @cache
 def document(name: str) -> dict[str, Any]:
     """Result document of a sample, as `--format json` gives it."""
-    parsed: dict[str, Any] = json.loads(json.dumps(render_document(glancetrace.analyze(capture_path(name)))))
+    trace = glancetrace.analyze(capture_path(name), keylog=keylog_path(name))
+    parsed: dict[str, Any] = json.loads(json.dumps(render_document(trace)))
     return parsed
 
 

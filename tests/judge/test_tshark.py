@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from glancetrace.decode import decode
+from glancetrace.decode import Options, decode
 from glancetrace.net.run import render_endpoint
-from tests.support.samples import CAPTURES
+from tests.support.samples import CAPTURES, keylog_path
 from tests.support.tshark import Command, Request, Response, ask_tshark
 
 Row = Request | Response | Command
@@ -59,9 +59,9 @@ def as_ascii(text: str) -> str:
     return "".join(chr(byte) if byte < 128 else "\ufffd" for byte in text.encode())
 
 
-def see(capture: Path) -> Ours:
+def see(capture: Path, *keylogs: Path) -> Ours:
     """Decode a capture."""
-    decoded = decode(capture)
+    decoded = decode(capture, Options(keylogs=keylogs))
     whole: Counter[Row] = Counter()
     cut: Counter[Row] = Counter()
     for exchange, connection in decoded.exchanges:
@@ -93,6 +93,17 @@ def test_equal_to_tshark(name: str) -> None:
     known = DIFFERENCES.get(name, NONE)
     assert commands_in(theirs - ours.rows) == known.only_tshark
     assert commands_in(ours.rows - theirs) == known.only_ours
+    assert not ours.cut & theirs
+
+
+@pytest.mark.parametrize("name", sorted(name for name in CAPTURES if keylog_path(name)))
+def test_decrypted_as_by_tshark(name: str) -> None:
+    keylog = keylog_path(name)
+    assert keylog is not None
+    judge, ours = ask_tshark(CAPTURES[name], keylog), see(CAPTURES[name], keylog)
+    theirs = Counter[Row]([*judge.requests, *judge.responses, *judge.commands])
+    assert theirs == ours.rows
+    assert theirs > see(CAPTURES[name]).rows
     assert not ours.cut & theirs
 
 

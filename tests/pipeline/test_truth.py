@@ -10,10 +10,10 @@ import pytest
 from glancetrace.document import render_document
 from glancetrace.pipeline import analyze
 from tests.support.evaluate import Figures, evaluate
-from tests.support.samples import TRUTHS, capture_path
+from tests.support.samples import TRUTHS, capture_path, keylog_path
 from tests.support.truth import read_truth
 
-ARTICLES = ("article", "article-old", "article-proxied-foreign")
+ARTICLES = ("article", "article-old", "article-proxied-foreign", "article-tls12", "article-tls13")
 
 FAREWELL = {"failures": 1}
 """Calls that the client itself logged otherwise: it read "100 Continue" and did not wait for the final 204."""
@@ -24,7 +24,7 @@ PRECISION = {"concurrent-16": 0.99, "concurrent-old-8": 0.98, "failures": 0.94, 
 
 @lru_cache(maxsize=2)
 def document(name: str) -> dict[str, Any]:
-    return render_document(analyze(capture_path(name)))
+    return render_document(analyze(capture_path(name), keylog=keylog_path(name)))
 
 
 @cache

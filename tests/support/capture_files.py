@@ -193,3 +193,8 @@ def index(paths: Sequence[Path | str], block_size: int = 1 << 20) -> Indexed:
     packet_index.finish()
     found.issues = {issue.kind: issue.count for issue in issues.rows()}
     return found
+
+
+def open_reader(path: Path) -> CaptureReader:
+    """A capture opened by the code under test."""
+    return open_captures([str(path)], IssueLog())

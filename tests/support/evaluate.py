@@ -60,7 +60,7 @@ def judge(truth: Truth, document: Document, *, lossy: bool = False) -> Figures:
 
 
 def _port(endpoint: str) -> int:
-    return int(endpoint.rsplit(":", 1)[1])
+    return int(endpoint.rsplit(":", 1)[1]) if endpoint else 0
 
 
 def _match_calls(truth: Truth, document: Document, figures: Figures, lossy: bool = False) -> dict[int, Row]:

@@ -27,6 +27,7 @@ def condense(name: str) -> dict[str, Any]:
     document = render_document(analyze(CAPTURES[name]))
     capture = document["capture"]
     capture["files"] = [{**file, "name": Path(file["name"]).name} for file in capture["files"]]
+    assert capture.pop("api_logs") == []
     calls, statements, links = document["api_calls"], document["statements"], document["links"]
     return {
         "capture": capture,

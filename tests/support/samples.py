@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["CAPTURES", "SAMPLES", "TRUTHS", "capture_path"]
+__all__ = ["CAPTURES", "SAMPLES", "TRUTHS", "capture_path", "keylog_path"]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -13,6 +13,12 @@ CAPTURES = {path.name.split(".")[0]: path for path in sorted(SAMPLES.glob("*/*.p
 
 TRUTHS = {path.parent.name: path.parent for path in sorted(SAMPLES.glob("*/final_db.json*"))}
 """Name of a folder whose captures have a ground truth -> path."""
+
+
+def keylog_path(name: str) -> Path | None:
+    """Path of the key log of a capture; None where it has none."""
+    path = CAPTURES[name].with_name(f"{name}.keylog")
+    return path if path.exists() else None
 
 
 def capture_path(name: str) -> Path:

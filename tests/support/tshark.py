@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 __all__ = ["COMMANDS", "HTTP_PORTS", "Command", "Request", "Response", "Seen", "ask_tshark"]
 
 HTTP_PORTS = (13000, 13292, 9292, 5000)
+TLS_PORTS = (13000, 13292)
 
 COMMANDS = {
     1: "COM_QUIT",
@@ -86,9 +87,12 @@ class Seen(NamedTuple):
 
 
 @cache
-def ask_tshark(capture: Path) -> Seen:
-    """Run tshark over a capture; compressed ones are read as they are."""
-    decode_as = [word for port in HTTP_PORTS for word in ("-d", f"tcp.port=={port},http")]
+def ask_tshark(capture: Path, keylog: Path | None = None) -> Seen:
+    """Run tshark over a capture; compressed ones are read as they are. With a key log the public ports speak TLS."""
+    spoken = {port: "tls" if keylog and port in TLS_PORTS else "http" for port in HTTP_PORTS}
+    decode_as = [word for port, protocol in spoken.items() for word in ("-d", f"tcp.port=={port},{protocol}")]
+    if keylog is not None:
+        decode_as += ["-o", f"tls.keylog_file:{keylog}"]
     fields = [word for name in _FIELDS for word in ("-e", name)]
     reading = ["tshark", "-n", "-r", str(capture), "-o", "tcp.reassemble_out_of_order:TRUE", *decode_as]
     writing = ["-Y", "http.request or http.response or mysql.command", "-T", "json", *fields]

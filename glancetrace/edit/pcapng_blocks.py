@@ -1,0 +1,56 @@
+"""Blocks of a pcapng file, to be written (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from glancetrace.capture.blocks import PacketBlock
+from glancetrace.capture.pcapng_blocks import (
+    DECRYPTION_SECRETS,
+    ENHANCED_PACKET,
+    INTERFACE_DESCRIPTION,
+    SECTION_HEADER,
+)
+
+__all__ = ["enhanced_packets", "interface_block", "secrets_block", "section_header"]
+
+_BYTE_ORDER_MAGIC = 0x1A2B3C4D
+_UNKNOWN_LEN = -1
+_TSRESOL = 9
+
+
+def _block(order: str, kind: int, body: bytes) -> bytes:
+    body += bytes(-len(body) % 4)
+    total = 12 + len(body)
+    return struct.pack(order + "II", kind, total) + body + struct.pack(order + "I", total)
+
+
+def section_header(order: str = "<") -> bytes:
+    """A section of unknown length, without options (4.1)."""
+    return _block(order, SECTION_HEADER, struct.pack(order + "IHHq", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LEN))
+
+
+def interface_block(link_type: int, snaplen: int, exponent: int, order: str = "<") -> bytes:
+    """An interface whose ticks are 10^-exponent s (4.2)."""
+    options = struct.pack(order + "HHBxxxHH", _TSRESOL, 1, exponent, 0, 0)
+    return _block(order, INTERFACE_DESCRIPTION, struct.pack(order + "HHI", link_type, 0, snaplen) + options)
+
+
+def secrets_block(order: str, kind: int, data: bytes) -> bytes:
+    """Decryption secrets (4.7)."""
+    return _block(order, DECRYPTION_SECRETS, struct.pack(order + "II", kind, len(data)) + data)
+
+
+def enhanced_packets(block: PacketBlock, ns_per_tick: int, order: str = "<") -> Iterator[bytes]:
+    """The packets of a block, all of interface 0 (4.3)."""
+    head = struct.Struct(order + "IIIIIII")
+    tail = struct.Struct(order + "I")
+    columns = (block.offset, block.cap_len, block.orig_len, block.ts // ns_per_tick)
+    for offset, cap_len, orig_len, ticks in zip(*(column.tolist() for column in columns), strict=True):
+        padding = -cap_len % 4
+        total = 32 + cap_len + padding
+        ticks &= (1 << 64) - 1
+        yield head.pack(ENHANCED_PACKET, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, cap_len, orig_len)
+        yield block.data[offset : offset + cap_len] + bytes(padding)
+        yield tail.pack(total)

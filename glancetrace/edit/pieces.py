@@ -1,0 +1,207 @@
+"""Writes packets to files, each of them a complete capture in the format of the input.
+
+A pcapng piece begins with the section header, interfaces, secrets and names that its packets need, and gets what is
+added to them later in its place. Packets that lie end to end in a plain file are copied by the kernel, and ranges that
+follow each other are copied at once; a few packets at a time are gathered in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from glancetrace.capture.blocks import Int64Array, PacketBlock
+from glancetrace.capture.formats import FormatReader
+from glancetrace.capture.pcapng import PCAPNG_MAGIC
+from glancetrace.capture.source import RawSource
+from glancetrace.edit.copying import Copier
+from glancetrace.errors import GlancetraceError, UsageError
+
+__all__ = ["PieceWriter", "SplitPiece"]
+
+_KERNEL_SIZE = 64 << 10
+"""Bytes from which on a system call of its own is worth it."""
+_LONGEST_RANGE = 16 << 20
+_MOST_OPEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPiece:
+    """A file that was written: `first_ts` (ns) is the time of its first packet, None for a piece without packets."""
+
+    path: str
+    packets: int
+    first_ts: int | None
+
+
+class _Piece:
+    """A file under way; `range`: descriptor, offset and end of what is to be copied next."""
+
+    __slots__ = ("descriptor", "first_ts", "packets", "path", "preamble", "range")
+
+    def __init__(self, path: str, first_ts: int | None) -> None:
+        self.path = path
+        self.first_ts = first_ts
+        self.packets = 0
+        self.preamble = b""
+        self.descriptor = -1
+        self.range: tuple[int, int, int] | None = None
+
+
+class PieceWriter:
+    """Writes pieces; a context manager, at whose end they are complete.
+
+    Args:
+        inputs: paths that must not be overwritten.
+
+    Attributes:
+        pieces: what was written, in order of their first packets.
+    """
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        self._inputs = {os.path.realpath(path) for path in inputs if path != "-"}
+        self._copier = Copier()
+        self._pieces: dict[str, _Piece] = {}
+        self._open: OrderedDict[str, _Piece] = OrderedDict()
+        self._sources: dict[int, int] = {}
+
+    @property
+    def pieces(self) -> list[SplitPiece]:
+        """What was written."""
+        return [SplitPiece(piece.path, piece.packets, piece.first_ts) for piece in self._pieces.values()]
+
+    def can_continue(self, path: str | None, preamble: bytes) -> bool:
+        """Whether packets that need this preamble can go to the piece: a pcap file has only one header."""
+        piece = self._pieces.get(path) if path is not None else None
+        if piece is None or piece.preamble == preamble:
+            return True
+        return preamble.startswith(PCAPNG_MAGIC) and piece.preamble.startswith(PCAPNG_MAGIC)
+
+    def write(self, path: str, block: PacketBlock, reader: FormatReader, rows: Int64Array) -> None:
+        """Append rows (ascending) of a block to the piece of that name.
+
+        Raises:
+            UsageError: it would overwrite an input. GlancetraceError: it cannot be written.
+        """
+        piece = self._piece(path, int(block.ts[rows[0]]))
+        self._continue_with(piece, reader.preamble)
+        piece.packets += len(rows)
+        starts, ends = reader.starts[rows], reader.ends[rows]
+        # Records usually lie end to end; where they do not, something else stands between them.
+        breaks = [0, *(np.flatnonzero(starts[1:] != ends[:-1]) + 1).tolist(), len(rows)]
+        source = self._file_of(reader)
+        gathered: list[memoryview] = []
+        view = memoryview(block.data)
+        for first, behind in pairwise(breaks):
+            start, end = int(starts[first]), int(ends[behind - 1])
+            if source is None or end - start < _KERNEL_SIZE:
+                gathered.append(view[start:end])
+                continue
+            self._write_gathered(piece, gathered)
+            self._add_range(piece, source[0], source[1] + start, source[1] + end)
+        self._write_gathered(piece, gathered)
+
+    def write_empty(self, path: str, reader: FormatReader) -> None:
+        """A piece without packets."""
+        self._continue_with(self._piece(path, None), reader.preamble)
+
+    def end(self, path: str) -> None:
+        """Nothing is added to that piece any more."""
+        piece = self._open.pop(path, None)
+        if piece is not None:
+            self._shut(piece)
+
+    def _piece(self, path: str, first_ts: int | None) -> _Piece:
+        piece = self._pieces.get(path)
+        if piece is None:
+            if os.path.realpath(path) in self._inputs:
+                raise UsageError("the output would overwrite the input", where=path, action="choose another name")
+            piece = self._pieces[path] = _Piece(path, first_ts)
+            flags = os.O_CREAT | os.O_TRUNC
+        else:
+            flags = 0
+        if piece.descriptor < 0:
+            try:
+                piece.descriptor = os.open(path, os.O_WRONLY | flags | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                what = f"cannot be written: {error.strerror}"
+                raise GlancetraceError(what, where=path, action="check the directory") from None
+            os.lseek(piece.descriptor, 0, os.SEEK_END)
+            self._open[path] = piece
+            if len(self._open) > _MOST_OPEN:
+                self._shut(self._open.popitem(last=False)[1], reopen=True)
+        else:
+            self._open.move_to_end(path)
+        return piece
+
+    def _shut(self, piece: _Piece, *, reopen: bool = False) -> None:
+        self._flush(piece)
+        self._copier.close(piece.descriptor)
+        piece.descriptor = -1
+        if reopen:
+            self._copier.drain()  # where it ends is asked when it is opened again
+
+    def _continue_with(self, piece: _Piece, preamble: bytes) -> None:
+        """Make sure that the piece holds what the next packets need: what was added since, or a new section."""
+        if preamble != piece.preamble:
+            known = len(piece.preamble) if preamble.startswith(piece.preamble) else 0
+            self._flush(piece)
+            self._copier.write(piece.descriptor, piece.path, preamble[known:])
+            piece.preamble = preamble
+
+    def _write_gathered(self, piece: _Piece, gathered: list[memoryview]) -> None:
+        if gathered:
+            self._flush(piece)
+            self._copier.write(piece.descriptor, piece.path, b"".join(gathered))
+            gathered.clear()
+
+    def _add_range(self, piece: _Piece, source: int, offset: int, end: int) -> None:
+        if piece.range is not None:
+            known, begin, until = piece.range
+            if known == source and until == offset and end - begin <= _LONGEST_RANGE:
+                piece.range = (source, begin, end)
+                return
+            self._flush(piece)
+        piece.range = (source, offset, end)
+
+    def _flush(self, piece: _Piece) -> None:
+        if piece.range is not None:
+            source, offset, end = piece.range
+            piece.range = None
+            self._copier.copy(piece.descriptor, piece.path, source, offset, end - offset)
+
+    def _file_of(self, reader: FormatReader) -> tuple[int, int] | None:
+        """Descriptor and offset of the block's data where they lie in a plain file."""
+        source = reader.source
+        if not isinstance(source, RawSource) or not source.is_file:
+            return None
+        descriptor = self._sources.get(id(reader))
+        if descriptor is None:
+            # The reader closes its own when it has read everything, perhaps before it is copied.
+            descriptor = self._sources[id(reader)] = os.dup(source.descriptor)
+        return descriptor, source.start + reader.base
+
+    def __enter__(self) -> PieceWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        try:
+            if kind is None:
+                for piece in self._open.values():
+                    self._shut(piece)
+            self._copier.finish()
+        except GlancetraceError:
+            if kind is None:
+                raise
+        finally:
+            for piece in self._pieces.values():
+                if piece.descriptor >= 0:
+                    os.close(piece.descriptor)
+                    piece.descriptor = -1
+            for descriptor in self._sources.values():
+                os.close(descriptor)

@@ -1,0 +1,89 @@
+"""Which connections are decoded by whom, when several processes decode one capture.
+
+Every process reads and indexes the whole capture and takes its own connections out of it. Whose a connection is follows
+from its endpoints, so nothing has to be agreed on: those that a sample of the capture shows are dealt out by their
+packets, any other by a hash. The last worker takes everything that is not MySQL, since equal image data on several
+connections are hashed once there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+
+from glancetrace.capture.segments import SegmentBlock
+from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
+
+__all__ = ["Share", "share_out"]
+
+_OTHER_WEIGHT = 2.0
+"""Work for a packet that is not MySQL's, in units of one that is."""
+_SENT_WEIGHT = 1.4
+"""Work for a packet of MySQL's whose rows have to come to the first worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The connections of one worker.
+
+    Attributes:
+        worker: whose share it is, from 0; count: how many workers there are.
+        sql_ports: server ports of MySQL.
+        dealt: MySQL connections that the sample shows -> worker.
+        alone: the last worker has enough to do with what is not MySQL.
+    """
+
+    worker: int
+    count: int
+    sql_ports: frozenset[int]
+    dealt: dict[FlowKey, int]
+    alone: bool
+
+    def owner(self, key: FlowKey) -> int:
+        """Worker that decodes the connections between two endpoints."""
+        if key[3] not in self.sql_ports and key[6] not in self.sql_ports:
+            return self.count - 1
+        worker = self.dealt.get(key)
+        if worker is None:
+            worker = crc32(repr(key).encode()) % (self.count - self.alone)
+        return worker
+
+    def own(self, groups: FlowGroups) -> FlowGroups:
+        """The flows of a block that are this worker's."""
+        ours = np.array([self.owner(key) == self.worker for key in groups.keys], bool)
+        if ours.all():
+            return groups
+        sizes = np.diff(groups.starts, append=len(groups.rows))
+        kept = sizes[ours]
+        keys = [key for key, mine in zip(groups.keys, ours.tolist(), strict=True) if mine]
+        return FlowGroups(groups.rows[np.repeat(ours, sizes)], np.cumsum(kept) - kept, groups.side, keys)
+
+
+def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: int) -> list[Share]:
+    """Shares of `count` workers, by a sample of the packets; none where more than one is not worth it.
+
+    Reading and indexing is done by each of them, so a worker must take a good part of the connections' packets, and
+    hashing image data keeps the cores busy without any help.
+    """
+    packets: Counter[FlowKey] = Counter()
+    for block in sample:
+        if len(block):
+            groups = group_flows(block)
+            sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
+            packets.update(dict(zip(groups.keys, sizes, strict=True)))
+    sql = {key: size for key, size in packets.items() if not sql_ports.isdisjoint((key[3], key[6]))}
+    total, of_sql = packets.total(), sum(sql.values())
+    if count < 2 or not total or of_sql < total / 4:
+        return []
+    loads = [0.0] * (count - 1) + [(total - of_sql) * _OTHER_WEIGHT]
+    dealt: dict[FlowKey, int] = {}
+    for key in sorted(sql, key=lambda key: (-sql[key], key)):
+        ahead = [load + sql[key] * (_SENT_WEIGHT if worker else 1) for worker, load in enumerate(loads)]
+        worker = dealt[key] = ahead.index(min(ahead))
+        loads[worker] = ahead[worker]
+    alone = loads[-1] == (total - of_sql) * _OTHER_WEIGHT
+    return [Share(worker, count, sql_ports, dealt, alone) for worker in range(count)]

@@ -1,0 +1,195 @@
+"""Rows of stage A as bytes, for a process to send to another one of the same program.
+
+Commands, of which there are most, are sent column by column: numbers as arrays, texts that recur as indexes, the rest
+through `marshal`. Exchanges become tuples of plain values; connections and whatever there is one of per connection are
+pickled as they are. Hashes of bodies are left out: a process that hashes sends the digests when they are made, and
+until then `SentHasher` stands in the rows.
+"""
+
+from __future__ import annotations
+
+import marshal
+import pickle
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from glancetrace.http.exchange import Body, BodyHasher, Head, HttpExchange
+from glancetrace.issues import Issue
+from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
+from glancetrace.net.accounting import TcpAccounting
+from glancetrace.net.run import Connection
+from glancetrace.trace import ConnectionRow
+
+__all__ = ["Rows", "SentHasher", "pack_rows", "unpack_rows"]
+
+Digests = list[dict[str, str]]
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a worker has decoded of its connections.
+
+    Attributes:
+        packets: of the whole capture, as this worker read it.
+        first_frames: first frame of each of its connections, by number.
+        skipped: bytes of connections that were fed to a decoder and are part of no row.
+    """
+
+    packets: int
+    accounting: TcpAccounting
+    first_frames: list[int]
+    issues: list[Issue]
+    exchanges: list[tuple[HttpExchange, Connection]]
+    commands: list[tuple[MysqlCommand, Connection]]
+    connections: list[ConnectionRow]
+    skipped: int
+
+
+class SentHasher:
+    """The hashes of a body that another process makes."""
+
+    __slots__ = ("_digests", "_number", "unbroken")
+
+    def __init__(self, digests: Callable[[], Digests], number: int, unbroken: bool) -> None:
+        self._digests = digests
+        self._number = number
+        self.unbroken = unbroken
+
+    def update(self, data: bytes) -> None:
+        """No bytes follow: the other process has them all."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """The other process hashes without being asked."""
+
+    def hexdigests(self) -> dict[str, str]:
+        """Waits for the other process."""
+        return self._digests()[self._number]
+
+
+def _names(row: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(row))
+
+
+_COMMAND_FIELDS = _names(MysqlCommand)[1:]
+_COMMAND = attrgetter(*_COMMAND_FIELDS)
+_RECURRING = frozenset({"command", "schema", "rows_complete", "complete", "cut", "after_gap"})
+_RARE = frozenset({"params", "error", "columns", "rows"})
+_PLAIN = frozenset({"sql"})
+_NONE = -(1 << 63)
+"""Stands for None among numbers."""
+_EXCHANGE = attrgetter(*_names(HttpExchange))
+_EXCHANGE_PARTS = tuple(_names(HttpExchange).index(n) for n in ("request", "request_body", "response", "response_body"))
+_HEAD = attrgetter(*_names(Head))
+_BODY = attrgetter(*_names(Body))
+_BODY_HASHER = _names(Body).index("hasher")
+
+
+def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
+    """Rows as bytes, and the hashers whose digests are to be sent after them, in this order."""
+    sessions: dict[int, MysqlSession] = {id(command.session): command.session for command, _ in rows.commands}
+    numbers = {key: number for number, key in enumerate(sessions)}
+    connections: dict[Connection, int] = {}
+    for _, connection in rows.commands:
+        connections.setdefault(connection, len(connections))
+    for _, connection in rows.exchanges:
+        connections.setdefault(connection, len(connections))
+    owners = array("I", [numbers[id(command.session)] for command, _ in rows.commands])
+    places = array("I", [connections[connection] for _, connection in rows.commands])
+    commands = (owners.tobytes(), places.tobytes(), _pack_commands([command for command, _ in rows.commands]))
+    hashers: list[BodyHasher] = []
+    exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
+    few = (rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped)
+    shared = pickle.dumps((few, list(connections), list(sessions.values())), protocol=5)
+    return marshal.dumps((shared, commands, exchanges)), hashers
+
+
+def _pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
+    """A packed column per field, without the sessions."""
+    columns = zip(*map(_COMMAND, commands), strict=True) if commands else ((),) * len(_COMMAND_FIELDS)
+    return [_pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
+
+
+def _pack_column(name: str, column: Sequence[Any]) -> Any:
+    if name in _RECURRING:
+        values = {value: number for number, value in enumerate(dict.fromkeys(column))}
+        return list(values), array("I", map(values.__getitem__, column)).tobytes()
+    if name in _RARE:
+        return [(at, _plain_error(value)) for at, value in enumerate(column) if value is not None]
+    if name in _PLAIN:
+        return column
+    try:
+        return array("q", [_NONE if value is None else value for value in column]).tobytes()
+    except OverflowError:  # an unsigned number of 64 bits
+        return column
+
+
+def _plain_error(value: Any) -> Any:
+    return (value.code, value.sqlstate, value.message) if isinstance(value, MysqlError) else value
+
+
+def _unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
+    if name in _RECURRING:
+        values, numbers = packed
+        return map(values.__getitem__, memoryview(numbers).cast("I"))
+    if name in _RARE:
+        column: list[Any] = [None] * count
+        for at, value in packed:
+            column[at] = MysqlError(*value) if name == "error" else value
+        return column
+    if not isinstance(packed, bytes):
+        return tuple(packed)
+    column = memoryview(packed).cast("q").tolist()
+    return [None if value == _NONE else value for value in column] if _NONE in column else column
+
+
+def _pack_exchange(exchange: HttpExchange, hashers: list[BodyHasher]) -> list[Any]:
+    values = list(_EXCHANGE(exchange))
+    request, request_body, response, response_body = _EXCHANGE_PARTS
+    values[request] = _HEAD(exchange.request)
+    values[response] = None if exchange.response is None else _HEAD(exchange.response)
+    values[request_body] = _pack_body(exchange.request_body, hashers)
+    values[response_body] = _pack_body(exchange.response_body, hashers)
+    return values
+
+
+def _pack_body(body: Body, hashers: list[BodyHasher]) -> list[Any]:
+    values = list(_BODY(body))
+    if body.hasher is not None:
+        values[_BODY_HASHER] = (len(hashers), body.hasher.unbroken)
+        hashers.append(body.hasher)
+    return values
+
+
+def unpack_rows(data: bytes | bytearray, digests: Callable[[], Digests]) -> Rows:
+    """The inverse of `pack_rows`; `digests` is asked for the digests when somebody needs one."""
+    shared, (owners, places, packed), packed_exchanges = marshal.loads(data)
+    few, connections, sessions = pickle.loads(shared)
+    count = len(owners) // array("I").itemsize
+    columns = [_unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
+    commands = map(MysqlCommand, map(sessions.__getitem__, memoryview(owners).cast("I")), *columns)
+    own = map(connections.__getitem__, memoryview(places).cast("I"))
+    exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
+    packets, accounting, first_frames, issues, rows, skipped = few
+    return Rows(
+        packets, accounting, first_frames, issues, exchanges, list(zip(commands, own, strict=True)), rows, skipped
+    )
+
+
+def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:
+    request, request_body, response, response_body = _EXCHANGE_PARTS
+    values[request] = Head(*values[request])
+    values[response] = None if values[response] is None else Head(*values[response])
+    values[request_body] = _unpack_body(values[request_body], digests)
+    values[response_body] = _unpack_body(values[response_body], digests)
+    return HttpExchange(*values)
+
+
+def _unpack_body(values: list[Any], digests: Callable[[], Digests]) -> Body:
+    hasher = values[_BODY_HASHER]
+    if hasher is not None:
+        values[_BODY_HASHER] = SentHasher(digests, *hasher)
+    return Body(*values)
