@@ -25,6 +25,8 @@ from glancetrace.tls.summary import TlsSummary
 if TYPE_CHECKING:
     import pandas as pd
 
+    from glancetrace.explain import Explanation
+
 __all__ = [
     "Accounting",
     "ApiLogSummary",
@@ -180,6 +182,18 @@ class Trace:
     def link_of(self) -> dict[int, Link]:
         """Statement id -> its link."""
         return {link.statement_id: link for link in self.tables.links}
+
+    def explain(
+        self, *, statement: int | None = None, call: int | None = None, frame: int | None = None
+    ) -> Explanation:
+        """Why statements were linked as they were: those of one unit of work, of a call, or in a frame.
+
+        Raises:
+            UsageError: not exactly one of the three is given, or there is no such row.
+        """
+        from glancetrace.explain import explain
+
+        return explain(self, statement=statement, call=call, frame=frame)
 
     def frame(self, table: str) -> pd.DataFrame:
         """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).

@@ -20,6 +20,7 @@ from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
+from glancetrace.correlate.weighing import Joint
 from glancetrace.glance.call import ApiCall
 
 __all__ = ["attribute"]
@@ -128,19 +129,19 @@ def _relation(call: CallFacts, unit: UnitFacts) -> str:
 
 def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choices: dict[int, Choice]) -> None:
     """Choices of a component's units, but for those that are certain."""
-    component, solution = settled
+    component, solution, model = settled
     calls = component.calls
     twins = find_twins(calls)
-    for unit, options, chosen, against in zip(
-        component.units, component.options, solution.choice, solution.against, strict=True
-    ):
+    for number, unit in enumerate(component.units):
+        options, chosen, against = component.options[number], solution.choice[number], solution.against[number]
         if chosen < 0 or len(options) == 1:
             continue
         total = 1 + sum(against.values())
         group = tuple(other for other in twins[chosen] if other in options)
         evidence = (*_support(calls[chosen], unit), f"best of {len(options) - 1} calls, with all their units")
         relation = _relation(calls[chosen], unit)
-        choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, relation, rejected[id(unit)])
+        joint = Joint(component, solution, model, number)
+        choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, relation, rejected[id(unit)], joint=joint)
         if len(group) > 1 and 1 / total < _TOLD_APART:
             choice.link_class = TWIN
             choice.candidates = tuple(sorted(calls[other].call.id for other in group))
@@ -224,6 +225,7 @@ def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool, before: Un
             choice.group_id,
             choice.candidates,
             choice.rejected,
+            choice.joint,
         )
         for statement in unit.statements
         if statement.kind == "request"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.weighing import Joint
 
 __all__ = ["Choice"]
 
@@ -21,3 +22,4 @@ class Choice:
     rejected: list[tuple[int, str]] = field(default_factory=list)
     group_id: int | None = None
     candidates: tuple[int, ...] = ()
+    joint: Joint | None = None

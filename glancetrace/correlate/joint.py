@@ -27,7 +27,7 @@ _UNSEEN = 0.0001
 _SURE = 0.9
 """Probability from which a link is learnt from."""
 
-Settled = tuple[Component, Solution]
+Settled = tuple[Component, Solution, Model]
 Story = tuple[CallFacts, list[UnitFacts]]
 
 
@@ -56,7 +56,7 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
         for component in components:
             solution = solve(component, model)
             improve(component, solution, model)
-            settled.append((component, solution))
+            settled.append((component, solution, model))
     return settled
 
 
@@ -73,7 +73,7 @@ def _learn(stories: Iterable[Story]) -> Model:
         units.sort(key=lambda unit: unit.start)
         kinds = [unit.kind for unit in units]
         uses.append(Use(call.connection_id, call.server, tuple(unit.connection_id for unit in units)))
-        if call.goes_on:
+        if call.goes_on or call.call.uncertainty:
             continue
         model.grammar.learn(route_of(call), kinds)
         last, end = FIRST, call.start
@@ -89,7 +89,7 @@ def _learn(stories: Iterable[Story]) -> Model:
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
     """Calls all of whose units were given to them with confidence."""
     stories: list[Story] = []
-    for component, solution in settled:
+    for component, solution, _ in settled:
         units_of: dict[int, list[UnitFacts]] = defaultdict(list)
         doubtful: set[int] = set()
         for unit, options, call, against in zip(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glancetrace.correlate.weighing import Joint
 
 __all__ = ["CERTAIN", "EXACT", "INFERRED", "TWIN", "Link"]
 
@@ -22,6 +26,7 @@ class Link:
         relation: "in_request", or "async" for work that goes on after the response.
         score: 0..1, how sure.
         evidence: what speaks for it, in words. rejected: (call id, reason) of calls that were considered.
+        joint: the joint solution that it comes from, to explain it by.
     """
 
     statement_id: int
@@ -33,3 +38,4 @@ class Link:
     group_id: int | None = None
     candidates: tuple[int, ...] = ()
     rejected: list[tuple[int, str]] = field(default_factory=list)
+    joint: Joint | None = field(default=None, repr=False, compare=False)

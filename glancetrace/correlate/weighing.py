@@ -1,0 +1,84 @@
+"""What a joint solution holds for and against a link, in numbers: for people who ask why.
+
+Weights are natural logarithms, as the solution adds them up; only differences between calls decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.gaps import FIRST, LAST
+from glancetrace.correlate.solve import Component, Model, Solution, route_of
+from glancetrace.glance.sequences import START, base_of
+
+__all__ = ["Joint", "Weight", "alternatives", "position", "weigh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A unit (`number` of the component's) and the solution in which it got its call."""
+
+    component: Component
+    solution: Solution
+    model: Model
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One piece of evidence: its name, its weight (None where it decides alone) and what was seen."""
+
+    name: str
+    weight: float | None
+    text: str
+
+
+def position(joint: Joint) -> tuple[CallFacts, list[int], int]:
+    """The call, the numbers of its units in order of time, and the place of the unit among them."""
+    component, solution = joint.component, joint.solution
+    call = solution.choice[joint.number]
+    mine = [number for number, chosen in enumerate(solution.choice) if chosen == call]
+    mine.sort(key=lambda number: component.units[number].start)
+    return component.calls[call], mine, mine.index(joint.number)
+
+
+def weigh(joint: Joint) -> list[Weight]:
+    """Order, waits and process of the unit in its call."""
+    call, mine, place = position(joint)
+    units, model = joint.component.units, joint.model
+    unit = units[joint.number]
+    kinds = [units[number].kind for number in mine]
+    state = model.grammar.state(route_of(call), tuple(reversed(kinds[place + 1 :])))
+    order = model.grammar.log_probability(state, unit.kind)
+    if place == 0:
+        order += model.grammar.log_probability(model.grammar.before(state, unit.kind), START)
+    status = call.call.status_code or "no response"
+    weights = [Weight("order", order, f"unit {place + 1} of {len(mine)} of {call.call.operation} ({status})")]
+    base = base_of(unit.kind)
+    if place == 0:
+        weights.append(_wait(model, (FIRST, base), unit.start - call.start, "after the request"))
+    else:
+        before = units[mine[place - 1]]
+        weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.end, "after the unit before"))
+    if place == len(mine) - 1 and not call.goes_on and call.call.status_code is not None:
+        weights.append(_wait(model, (base, LAST), call.end - unit.end, "before the response"))
+    groups = model.workers.group_of
+    own, other = groups.get(call.connection_id), groups.get(unit.connection_id)
+    if own is not None and other is not None:
+        text = "its connection is of the call's process" if own == other else "its connection is of another process"
+        weights.append(Weight("process", model.workers.against(own, other), text))
+    return weights
+
+
+def _wait(model: Model, place: tuple[str, str], gap: int, where: str) -> Weight:
+    return Weight("wait", model.gaps.log_density(place, gap), f"{gap / 1e6:.3f} ms {where}")
+
+
+def alternatives(joint: Joint) -> list[tuple[int | None, float]]:
+    """(call id, probability) of the calls that could have run the unit instead, the likeliest first; None: no call."""
+    against = joint.solution.against[joint.number]
+    total = 1 + sum(against.values())
+    calls = joint.component.calls
+    found = [(calls[call].call.id if call >= 0 else None, weight / total) for call, weight in against.items()]
+    return sorted(found, key=lambda item: (-item[1], item[0] or 0))
