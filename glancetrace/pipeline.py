@@ -26,6 +26,7 @@ from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
 from glancetrace.join.creations import name_created
+from glancetrace.join.halves import doubt_beside, find_halves
 from glancetrace.join.logs import join_logs
 from glancetrace.join.unseen import add_uploads, doubt, find_unseen
 from glancetrace.logs.call import ApiLog
@@ -211,10 +212,12 @@ def _attribute(draft: _Draft) -> None:
 
 
 def _doubt(draft: _Draft) -> None:
-    """What encrypted requests that nobody can read may have done."""
+    """What requests that nobody can read, or that are missing, may have done."""
     tables = draft.tables
     tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
     doubt(tables.links, tables.statements, tables.calls, tables.unseen)
+    halves = find_halves(draft.decoded.exchanges, tables.calls, draft.options.ports, draft.capture.first_ts)
+    doubt_beside(tables.links, tables.statements, halves)
 
 
 def _tell(draft: _Draft) -> None:

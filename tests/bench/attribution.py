@@ -3,7 +3,8 @@
 A FOLDER holds captures with their truth, or folders that do; without one, the samples are judged. One line per capture,
 counted as `tests.support.evaluate` says: statements, precision, recall, exact calls, precision up to twins, right and
 all links by class and (of inferred ones) by score, asynchronous work, background work adopted, changes of status whose
-call is right, seconds per 100 000 statements of the attribution alone. `--losses` judges each capture with packets
+call is right, seconds of processor time per 100 000 statements of the
+attribution alone. `--losses` judges each capture with packets
 missing as well (see `tests.support.degrade`), `--json` prints the figures as JSON.
 """
 
@@ -47,9 +48,9 @@ def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figure
     seconds = []
 
     def timed(*arguments: Any) -> Any:
-        started = time.perf_counter()
+        started = time.process_time()
         links = original(*arguments)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         return links
 
     pipeline.attribute = timed
