@@ -62,7 +62,8 @@ class Workers:
 def learn_workers(uses: Sequence[Use]) -> Workers:
     """Groups of connections, from calls whose units are known."""
     group_of, calls = _join([use.database for use in uses])
-    bound = _bound_servers(uses, group_of)
+    known = {connection: group for connection, group in group_of.items() if calls[group] >= _ENOUGH}
+    bound = _bound_servers(uses, known)
     if bound:
         joined = [((use.http, *use.database) if use.server in bound else use.database) for use in uses]
         group_of, calls = _join(joined)
@@ -108,7 +109,7 @@ def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoin
     """Servers whose HTTP connections each lead to one group of database connections."""
     by_connection: dict[tuple[Endpoint, int], Counter[int]] = defaultdict(Counter)
     for use in uses:
-        for group in {group_of[connection] for connection in use.database}:
+        for group in {group_of[connection] for connection in use.database if connection in group_of}:
             by_connection[use.server, use.http][group] += 1
     agree: Counter[Endpoint] = Counter()
     total: Counter[Endpoint] = Counter()

@@ -19,7 +19,6 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
     """Change `solution.choice` where two calls can share their units better; tells whether anything changed."""
     if not solution.crowded:
         return False
-    choice = solution.choice
     shared: dict[tuple[int, int], None] = {}
     for options in component.options:
         calls = [call for call in options if call >= 0]
@@ -31,9 +30,8 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
     for _ in range(_SWEEPS):
         changed: set[int] = set()
         for one, other in shared:
-            if (one in dirty or other in dirty or one in changed or other in changed) and _share(
-                component, choice, (one, other), model
-            ):
+            touched = one in dirty or other in dirty or one in changed or other in changed
+            if touched and _share(component, solution, (one, other), model):
                 changed |= {one, other}
         if not changed:
             break
@@ -42,8 +40,9 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
     return changed_ever
 
 
-def _share(component: Component, choice: list[int], calls: tuple[int, int], model: Model) -> bool:
+def _share(component: Component, solution: Solution, calls: tuple[int, int], model: Model) -> bool:
     """Share the units of two calls anew."""
+    choice = solution.choice
     units = [number for number, call in enumerate(choice) if call in calls]
     movable = [number for number in units if sum(call in component.options[number] for call in calls) > 1]
     if not movable:
@@ -57,6 +56,9 @@ def _share(component: Component, choice: list[int], calls: tuple[int, int], mode
     after = solve(Component(facts, chosen, options), model)
     if after.worth <= before.worth + _BETTER:
         return False
-    for number, call in zip(units, after.choice, strict=True):
+    for number, call, against in zip(units, after.choice, after.against, strict=True):
         choice[number] = calls[call]
+        weights = {other: weight for other, weight in solution.against[number].items() if other not in calls}
+        weights.update((calls[other], weight) for other, weight in against.items())
+        solution.against[number] = weights
     return True

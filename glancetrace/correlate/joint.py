@@ -52,12 +52,17 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     for _ in range(_ROUNDS):
         model = _learn([*stories, *_solved_stories(settled)])
         model.log_stray_rate = stray_rate
-        settled = []
-        for component in components:
-            solution = solve(component, model)
-            improve(component, solution, model)
-            settled.append((component, solution, model))
+        before = [solution.choice for _, solution, _ in settled]
+        settled = [(component, _solve(component, model), model) for component in components]
+        if [solution.choice for _, solution, _ in settled] == before:
+            break
     return settled
+
+
+def _solve(component: Component, model: Model) -> Solution:
+    solution = solve(component, model)
+    improve(component, solution, model)
+    return solution
 
 
 def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> float:

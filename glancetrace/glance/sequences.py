@@ -80,6 +80,7 @@ def _statuses(statement: SqlStatement) -> str:
     return ""
 
 
+@cache
 def base_of(kind: str) -> str:
     """A kind without its marks."""
     for mark in "+0*:":
