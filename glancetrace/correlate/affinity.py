@@ -25,17 +25,23 @@ _SHARE = 0.2
 """Share of the calls of the smaller group that must have used both."""
 _BOUND = 0.9
 """Share of the calls of a server's connections that must agree on a group before the server is a worker itself."""
+_BOUND_INSIDE = 0.5
+"""The same where a proxy was seen before the server: behind it are the workers, unless the calls say otherwise."""
 _MOST_AGAINST = 9.0
 _AGAINST_PER_CALL = 0.7
 
 
 @dataclass(slots=True)
 class Use:
-    """Connections that served one call: that on which it came, who answered there, and those to the database."""
+    """Connections that served one call: that on which it came, who answered there, and those to the database.
+
+    `inside`: the call was seen before a proxy, too.
+    """
 
     http: int
     server: Endpoint
     database: tuple[int, ...]
+    inside: bool = False
 
 
 @dataclass(slots=True)
@@ -117,4 +123,6 @@ def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoin
         if groups.total() > 1:
             agree[server] += max(groups.values())
             total[server] += groups.total()
-    return {server for server, count in total.items() if agree[server] >= _BOUND * count}
+    inside = {use.server for use in uses if use.inside}
+    share = {server: _BOUND_INSIDE if server in inside else _BOUND for server in (*total, *inside)}
+    return {server for server in share if agree[server] >= share[server] * total[server] and (total[server] or inside)}

@@ -5,6 +5,7 @@ Everything here is read once per call and once per unit; comparing is set work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"
 
 _NEVER = 1 << 63
 _NONE: frozenset[str] = frozenset()
+_UNKNOWN: Mapping[int, int] = {}
 _TASK_KEYS = (("tasks", "id"), ("task_info", "task_id"))
 _TASK_TABLES = frozenset(table for table, _column in _TASK_KEYS)
 _REFUSED = frozenset({403, 404})
@@ -102,14 +104,16 @@ class UnitFacts:
         return self.unit.statements[0].command.session.connection_id
 
 
-def call_facts(call: ApiCall, project_of: dict[str, str]) -> CallFacts:
+def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int, int] = _UNKNOWN) -> CallFacts:
     """Facts of a call.
 
     Args:
         call: the call, hops folded.
         project_of: token -> project id, from Keystone's answers.
+        validated: call id -> when its token had been validated, ns.
     """
     start, end = call.hops[-1].window if call.hops else (call.ts, call.response_ts)
+    start = max(start, validated.get(call.id, start))
     images = {call.image_id, call.path_ids.get("image_id")} | _json_ids(call.request_json)
     if call.operation != "image-list":
         images |= _json_ids(call.response_json)

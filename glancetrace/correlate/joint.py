@@ -77,7 +77,8 @@ def _learn(stories: Iterable[Story]) -> Model:
     for call, units in stories:
         units.sort(key=lambda unit: unit.start)
         kinds = [unit.kind for unit in units]
-        uses.append(Use(call.connection_id, call.server, tuple(unit.connection_id for unit in units)))
+        databases = tuple(unit.connection_id for unit in units)
+        uses.append(Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1))
         if call.goes_on or call.call.uncertainty:
             continue
         model.grammar.learn(route_of(call), kinds)
