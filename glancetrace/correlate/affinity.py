@@ -2,8 +2,8 @@
 
 A service runs in several processes. Each has its own pool of database connections, and a keep-alive connection that a
 process accepted stays with it, so all connections that serve one call belong to one process. Calls whose units are
-known join their connections; one joint call may be an error, so two connections (or groups of them) are joined only
-when two different calls say so, and no mere few of many. What results are groups, most of them whole processes, some of
+known join their connections. Of a call whose units are certain one is enough; of calls that were solved two different
+ones must say so; and they must be no mere few of many. What results are groups, most of them whole processes, some of
 them parts of one. A connection that ends in a proxy serves all processes and joins nothing: it is told by its calls,
 which use databases connections of several groups.
 """
@@ -20,7 +20,7 @@ from glancetrace.net.run import Endpoint
 __all__ = ["Use", "Workers", "learn_workers"]
 
 _ENOUGH = 2
-"""Calls that must have used both groups before they are one."""
+"""Calls that must have used both groups before they are one; a certain one counts for as many."""
 _SHARE = 0.2
 """Share of the calls of the smaller group that must have used both."""
 _BOUND = 0.9
@@ -35,13 +35,14 @@ _AGAINST_PER_CALL = 0.7
 class Use:
     """Connections that served one call: that on which it came, who answered there, and those to the database.
 
-    `inside`: the call was seen before a proxy, too.
+    `inside`: the call was seen before a proxy, too; `certain`: all its units are.
     """
 
     http: int
     server: Endpoint
     database: tuple[int, ...]
     inside: bool = False
+    certain: bool = False
 
 
 @dataclass(slots=True)
@@ -67,42 +68,49 @@ class Workers:
 
 def learn_workers(uses: Sequence[Use]) -> Workers:
     """Groups of connections, from calls whose units are known."""
-    group_of, calls = _join([use.database for use in uses])
+    group_of, calls = _join([(use.database, use.certain) for use in uses])
     known = {connection: group for connection, group in group_of.items() if calls[group] >= _ENOUGH}
     bound = _bound_servers(uses, known)
     if bound:
-        joined = [((use.http, *use.database) if use.server in bound else use.database) for use in uses]
-        group_of, calls = _join(joined)
+        group_of, calls = _join(
+            [((use.http, *use.database) if use.server in bound else use.database, use.certain) for use in uses]
+        )
     groups = max(1, sum(count >= _ENOUGH for count in calls.values()))
     return Workers(group_of, calls, groups)
 
 
-def _join(uses: Sequence[tuple[int, ...]]) -> tuple[dict[int, int], Counter[int]]:
-    """Groups of connections that calls joined, and the calls of each."""
-    parent: dict[int, int] = {connection: connection for use in uses for connection in use}
+def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int], Counter[int]]:
+    """Groups of connections that calls joined, and the calls of each.
+
+    Args:
+        uses: connections that served a call, and whether that is certain.
+    """
+    parent: dict[int, int] = {connection: connection for use, _ in uses for connection in use}
 
     def find(one: int) -> int:
         while parent[one] != one:
             parent[one] = one = parent[parent[one]]
         return one
 
-    patterns = Counter(tuple(sorted(set(use))) for use in uses)
+    patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
     while True:
         joint: Counter[tuple[int, int]] = Counter()
+        votes: Counter[tuple[int, int]] = Counter()
         calls: Counter[int] = Counter()
-        merged: Counter[tuple[int, ...]] = Counter()
-        for pattern, count in patterns.items():
+        merged: Counter[tuple[tuple[int, ...], bool]] = Counter()
+        for (pattern, certain), count in patterns.items():
             groups = tuple(sorted({find(connection) for connection in pattern}))
-            merged[groups] += count
+            merged[groups, certain] += count
             for index, one in enumerate(groups):
                 calls[one] += count
                 for other in groups[index + 1 :]:
                     joint[one, other] += count
+                    votes[one, other] += count * (_ENOUGH if certain else 1)
         patterns = merged
         enough = [
             (one, other)
             for (one, other), count in sorted(joint.items())
-            if count >= _ENOUGH and count >= _SHARE * min(calls[one], calls[other])
+            if votes[one, other] >= _ENOUGH and count >= _SHARE * min(calls[one], calls[other])
         ]
         if not enough:
             return {connection: find(connection) for connection in parent}, calls

@@ -50,7 +50,7 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     stray_rate = _stray_rate(certain, open_, stray)
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
-        model = _learn([*stories, *_solved_stories(settled)])
+        model = _learn(stories, _solved_stories(settled))
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, _solve(component, model), model) for component in components]
@@ -71,14 +71,15 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(stories: Iterable[Story]) -> Model:
+def _learn(certain: Sequence[Story], solved: Sequence[Story]) -> Model:
     model = Model()
     uses = []
-    for call, units in stories:
+    for number, (call, units) in enumerate((*certain, *solved)):
         units.sort(key=lambda unit: unit.start)
         kinds = [unit.kind for unit in units]
         databases = tuple(unit.connection_id for unit in units)
-        uses.append(Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1))
+        inside = len(call.call.hops) > 1
+        uses.append(Use(call.connection_id, call.server, databases, inside=inside, certain=number < len(certain)))
         if call.goes_on or call.call.uncertainty:
             continue
         model.grammar.learn(route_of(call), kinds)
