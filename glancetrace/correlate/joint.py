@@ -46,11 +46,12 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
         call_of[id(call)] = call
     unclear = {id(call) for candidates in open_ for call in candidates.calls}
     stories = [(call_of[key], units) for key, units in units_of.items() if key not in unclear]
+    parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
-        model = _learn(stories, _solved_stories(settled))
+        model = _learn(stories, parts, _solved_stories(settled))
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, _solve(component, model), model) for component in components]
@@ -71,26 +72,32 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(certain: Sequence[Story], solved: Sequence[Story]) -> Model:
+def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story]) -> Model:
+    """What calls teach: those whose units are certain, those of which only some are, and those that were solved."""
     model = Model()
-    uses = []
-    for number, (call, units) in enumerate((*certain, *solved)):
-        units.sort(key=lambda unit: unit.start)
-        kinds = [unit.kind for unit in units]
-        databases = tuple(unit.connection_id for unit in units)
-        inside = len(call.call.hops) > 1
-        uses.append(Use(call.connection_id, call.server, databases, inside=inside, certain=number < len(certain)))
-        if call.goes_on or call.call.uncertainty:
-            continue
-        model.grammar.learn(route_of(call), kinds)
-        last, end = FIRST, call.start
-        for unit, kind in zip(units, kinds, strict=True):
-            base = base_of(kind)
-            model.gaps.learn((last, base), unit.start - end)
-            last, end = base, unit.end
-        model.gaps.learn((last, LAST), call.end - end)
+    uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
+    uses += [_use(call, units, certain=False) for call, units in solved]
     model.workers = learn_workers(uses)
+    for call, units in (*certain, *solved):
+        if not call.goes_on and not call.call.uncertainty:
+            _learn_story(model, call, sorted(units, key=lambda unit: unit.start))
     return model
+
+
+def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
+    databases = tuple(unit.connection_id for unit in units)
+    return Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1, certain=certain)
+
+
+def _learn_story(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
+    kinds = [unit.kind for unit in units]
+    model.grammar.learn(route_of(call), kinds)
+    last, end = FIRST, call.start
+    for unit, kind in zip(units, kinds, strict=True):
+        base = base_of(kind)
+        model.gaps.learn((last, base), unit.start - end)
+        last, end = base, unit.end
+    model.gaps.learn((last, LAST), call.end - end)
 
 
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
