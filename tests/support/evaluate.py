@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.align import Command, align
 from tests.support.truth import Row, Truth, parse_time, read_truth, request_path, status_changes
 
-__all__ = ["Figures", "evaluate", "judge"]
+__all__ = ["Figures", "evaluate", "judge", "owners_of"]
 
 Figures = dict[str, Any]
 Document = Mapping[str, Any]
@@ -57,6 +57,11 @@ def judge(truth: Truth, document: Document, *, lossy: bool = False) -> Figures:
     figures["foreign_linked"] = sum(row["id"] in links for row in foreign)
     _judge_images(truth, document, figures)
     return figures
+
+
+def owners_of(truth: Truth, document: Document) -> dict[int, Row]:
+    """Id of a statement of the document -> the record of the command in the services' own log."""
+    return _match_statements(truth, document, {})
 
 
 def _port(endpoint: str) -> int:
