@@ -3,9 +3,9 @@
 A FOLDER holds captures with their truth, or folders that do; without one, the samples are judged. One line per capture,
 counted as `tests.support.evaluate` says: statements, precision, recall, exact calls, precision up to twins, right and
 all links by class and (of inferred ones) by score, asynchronous work, background work adopted, changes of status whose
-call is right, seconds of processor time per 100 000 statements of the
-attribution alone. `--losses` judges each capture with packets
-missing as well (see `tests.support.degrade`), `--json` prints the figures as JSON.
+call is right, intervals that overlap, changes called illegal, seconds of processor time per 100 000 statements of the
+attribution alone. `--losses` judges each capture with packets missing as well (see `tests.support.degrade`), `--json`
+prints the figures as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from tests.support.truth import Truth, read_truth
 
 __all__ = ["judge_capture", "judged", "report"]
 
-_COLUMNS = "capture                         statements  prec.    recall   exact    twins    causes   s/100k  links"
+_COLUMNS = (
+    "capture                         statements  prec.    recall   exact    twins    timelines   causes   s/100k  links"
+)
 
 
 def judged(folders: Iterable[Path]) -> Iterator[tuple[str, Path, Truth]]:
@@ -67,13 +69,15 @@ def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figure
 def _line(name: str, figures: Figures) -> str:
     shares = [figures.get(f"glance_{key}") for key in ("precision", "recall", "exact_calls", "precision_up_to_twins")]
     shown = "  ".join("   -   " if share is None else f"{share:.5f}" for share in shares)
+    told = f"{figures.get('timelines_right', 0)}/{figures.get('timelines_truth', 0)}"
     causes = f"{figures['causes_right']}/{figures['causes_truth']}"
     links = " ".join(f"{kind} {count}" for kind, count in sorted(figures.get("glance_by_class", {}).items()))
     scores = " ".join(f">={floor} {count}" for floor, count in figures.get("glance_by_score", {}).items())
     later = f"{figures.get('glance_async_right', 0)}/{figures.get('glance_async_truth', 0)}"
     return (
-        f"{name:32.32}{figures.get('glance_n', 0):>9,}  {shown}  {causes:>7}  {figures['seconds_per_100k']:>6.2f}  "
-        f"{links}; async {later}; adopted {figures.get('glance_background_adopted', 0)}; scores {scores}"
+        f"{name:32.32}{figures.get('glance_n', 0):>9,}  {shown}  {told:>9}  {causes:>7}  "
+        f"{figures['seconds_per_100k']:>6.2f}  {links}; async {later}; adopted {figures.get('glance_background_adopted', 0)}; "
+        f"overlaps {figures['intervals_overlapping']}; illegal {figures['illegal']}; scores {scores}"
     )
 
 

@@ -44,6 +44,11 @@ def test_commands(name: str, sample: str) -> None:
     assert_no_secret(output(name.partition("-")[0], str(capture_path(sample)), *COMMANDS[name]))
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_explanations(form: str) -> None:
+    assert_no_secret(output("explain", "--call", "2", str(capture_path("article")), "--format", form))
+
+
 @pytest.mark.parametrize("form", ["text", "json", "csv"])
 @pytest.mark.parametrize("text", SEARCHES)
 def test_searching_for_a_secret(text: str, form: str) -> None:
