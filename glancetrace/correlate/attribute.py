@@ -21,7 +21,7 @@ from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.correlate.validation import validated_at
-from glancetrace.correlate.weighing import Joint
+from glancetrace.correlate.weighing import Joint, soften
 from glancetrace.glance.call import ApiCall
 
 __all__ = ["attribute"]
@@ -135,7 +135,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
     calls = component.calls
     twins = find_twins(calls)
     for number, unit in enumerate(component.units):
-        options, chosen, against = component.options[number], solution.choice[number], solution.against[number]
+        options, chosen = component.options[number], solution.choice[number]
+        against = soften(solution.against[number])
         if chosen < 0 or len(options) == 1:
             continue
         total = 1 + sum(against.values())

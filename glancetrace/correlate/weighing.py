@@ -5,6 +5,8 @@ Weights are natural logarithms, as the solution adds them up; only differences b
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glancetrace.correlate.facts import CallFacts
@@ -12,7 +14,7 @@ from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.solve import Component, Model, Solution, route_of
 from glancetrace.glance.sequences import START, base_of
 
-__all__ = ["Joint", "Weight", "alternatives", "position", "weigh"]
+__all__ = ["Joint", "Weight", "alternatives", "position", "soften", "weigh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,15 @@ class Weight:
     name: str
     weight: float | None
     text: str
+
+
+def soften(against: Mapping[int, float]) -> dict[int, float]:
+    """Weights of other calls beside the chosen one, at half the difference of their logarithms.
+
+    Waits of one busy moment are long together, and the best of many ways looks better than it is: the sum of terms that
+    are taken for independent says more than they do.
+    """
+    return {call: math.sqrt(weight) for call, weight in against.items()}
 
 
 def position(joint: Joint) -> tuple[CallFacts, list[int], int]:
@@ -77,7 +88,7 @@ def _wait(model: Model, place: tuple[str, str], gap: int, where: str) -> Weight:
 
 def alternatives(joint: Joint) -> list[tuple[int | None, float]]:
     """(call id, probability) of the calls that could have run the unit instead, the likeliest first; None: no call."""
-    against = joint.solution.against[joint.number]
+    against = soften(joint.solution.against[joint.number])
     total = 1 + sum(against.values())
     calls = joint.component.calls
     found = [(calls[call].call.id if call >= 0 else None, weight / total) for call, weight in against.items()]

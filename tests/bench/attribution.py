@@ -76,7 +76,8 @@ def _line(name: str, figures: Figures) -> str:
     later = f"{figures.get('glance_async_right', 0)}/{figures.get('glance_async_truth', 0)}"
     return (
         f"{name:32.32}{figures.get('glance_n', 0):>9,}  {shown}  {told:>9}  {causes:>7}  "
-        f"{figures['seconds_per_100k']:>6.2f}  {links}; async {later}; adopted {figures.get('glance_background_adopted', 0)}; "
+        f"{figures['seconds_per_100k']:>6.2f}  {links}; async {later}; "
+        f"adopted {figures.get('glance_background_adopted', 0)}; "
         f"overlaps {figures['intervals_overlapping']}; illegal {figures['illegal']}; scores {scores}"
     )
 
