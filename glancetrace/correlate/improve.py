@@ -25,13 +25,17 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
         for index, one in enumerate(calls):
             for other in calls[index + 1 :]:
                 shared[one, other] = None
+    units_of: dict[int, list[int]] = {call: [] for pair in shared for call in pair}
+    for number, call in enumerate(solution.choice):
+        if call in units_of:
+            units_of[call].append(number)
     changed_ever = False
     dirty = set(solution.crowded)
     for _ in range(_SWEEPS):
         changed: set[int] = set()
         for one, other in shared:
             touched = one in dirty or other in dirty or one in changed or other in changed
-            if touched and _share(component, solution, (one, other), model):
+            if touched and _share(component, solution, (one, other), units_of, model):
                 changed |= {one, other}
         if not changed:
             break
@@ -40,10 +44,12 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
     return changed_ever
 
 
-def _share(component: Component, solution: Solution, calls: tuple[int, int], model: Model) -> bool:
+def _share(
+    component: Component, solution: Solution, calls: tuple[int, int], units_of: dict[int, list[int]], model: Model
+) -> bool:
     """Share the units of two calls anew."""
     choice = solution.choice
-    units = [number for number, call in enumerate(choice) if call in calls]
+    units = sorted([*units_of[calls[0]], *units_of[calls[1]]])
     movable = [number for number in units if sum(call in component.options[number] for call in calls) > 1]
     if not movable:
         return False
@@ -61,4 +67,6 @@ def _share(component: Component, solution: Solution, calls: tuple[int, int], mod
         weights = {other: weight for other, weight in solution.against[number].items() if other not in calls}
         weights.update((calls[other], weight) for other, weight in against.items())
         solution.against[number] = weights
+    for call in calls:
+        units_of[call] = [number for number in units if choice[number] == call]
     return True

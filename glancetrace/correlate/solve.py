@@ -26,6 +26,10 @@ from glancetrace.glance.sequences import START, base_of
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
 
 _WIDTH = 192
+"""Ways that are kept at most."""
+_NARROWEST = 32
+_EFFORT = 600_000
+"""Ways times options of a component's units that are looked at; above that the beam is narrower, and less sure."""
 _WORST = 24.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _COUNTED = 9.0
@@ -106,6 +110,8 @@ class _Beam:
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
         self._crowded: set[int] = set()
+        effort = sum(len(options) for options in component.options)
+        self._width = max(_NARROWEST, min(_WIDTH, _EFFORT // max(1, effort)))
 
     def run(self) -> Solution:
         component = self._component
@@ -149,7 +155,7 @@ class _Beam:
         ways: dict[tuple[int, ...], _Way] = {}
         for score, all_of, step in self._ways:
             _keep(ways, score + worth[all_of[position]], all_of[:position] + all_of[position + 1 :], step)
-        self._ways = _best(ways)
+        self._ways = _best(ways, self._width)
 
     def _ending(self, number: int) -> float:
         """How likely a call begins as it does in this progress."""
@@ -179,10 +185,10 @@ class _Beam:
                 if move is not None and score + move[0] >= lowest:
                     changed = (*all_of[:position], move[1], *all_of[position + 1 :])
                     _keep(ways, score + move[0], changed, _Step(step, unit_number, call))
-        if len(ways) > _WIDTH:
+        if len(ways) > self._width:
             self._crowded.update(self._open)
         if ways:
-            self._ways = _best(ways)
+            self._ways = _best(ways, self._width)
         else:  # whatever is done with it contradicts what comes later
             self._ways = [(score, all_of, _Step(step, unit_number, options[0])) for score, all_of, step in self._ways]
 
@@ -250,8 +256,8 @@ def _keep(ways: dict[tuple[int, ...], _Way], score: float, all_of: tuple[int, ..
     ways[all_of] = (max(score, known[0]), all_of, better)
 
 
-def _best(ways: dict[tuple[int, ...], _Way]) -> list[_Way]:
-    kept = sorted(ways.values(), key=_worth, reverse=True)[:_WIDTH]
+def _best(ways: dict[tuple[int, ...], _Way], width: int) -> list[_Way]:
+    kept = sorted(ways.values(), key=_worth, reverse=True)[:width]
     worst = kept[0][0] - _WORST
     return kept if kept[-1][0] >= worst else [way for way in kept if way[0] >= worst]
 
