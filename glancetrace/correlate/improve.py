@@ -30,11 +30,12 @@ def improve(component: Component, solution: Solution, model: Model) -> bool:
         if call in units_of:
             units_of[call].append(number)
     changed_ever = False
-    dirty = set(solution.crowded)
-    for _ in range(_SWEEPS):
+    dirty = solution.crowded
+    for sweep in range(_SWEEPS):
         changed: set[int] = set()
         for one, other in shared:
             touched = one in dirty or other in dirty or one in changed or other in changed
+            touched = touched if sweep else one in dirty and other in dirty
             if touched and _share(component, solution, (one, other), units_of, model):
                 changed |= {one, other}
         if not changed:

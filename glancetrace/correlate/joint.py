@@ -54,16 +54,12 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
         model = _learn(stories, parts, _solved_stories(settled))
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
-        settled = [(component, _solve(component, model), model) for component in components]
+        settled = [(component, solve(component, model), model) for component in components]
         if [solution.choice for _, solution, _ in settled] == before:
             break
+    for component, solution, model in settled:
+        improve(component, solution, model)
     return settled
-
-
-def _solve(component: Component, model: Model) -> Solution:
-    solution = solve(component, model)
-    improve(component, solution, model)
-    return solution
 
 
 def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> float:
