@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glancetrace.conversations import QuickLook
     from glancetrace.output.page import Page
     from glancetrace.output.target import Target
+    from glancetrace.output.text_watch import WatchText
     from glancetrace.redact import Redactor
     from glancetrace.trace import CaptureSummary, Trace
 
@@ -179,6 +180,14 @@ class Showing:
             redactor=redactor,
             width=None if self.wide else target.width,
         )
+
+    def watch_text(self, target: Target) -> WatchText:
+        """What renders the lines of a watch."""
+        from glancetrace.output.clock import parse_zone
+        from glancetrace.output.paint import Painter
+        from glancetrace.output.text_watch import WatchText
+
+        return WatchText(Painter(color=self._wants_color(target)), zone=parse_zone(self.zone), relative=self.relative)
 
     def _wants_color(self, target: Target) -> bool:
         """https://no-color.org: a non-empty NO_COLOR turns the automatic colours off."""

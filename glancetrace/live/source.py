@@ -1,0 +1,143 @@
+"""Bytes of a capture that is still being written: a pipe from tcpdump, or a file that grows.
+
+A reader of finished files waits for a whole block; here it gets what is there, at least one byte. While nothing comes,
+the source says every second how long it has been quiet, so that what is told about silence needs no packet.
+
+A followed file may be rotated (another file has its name) or truncated (written anew). Either ends the source, when
+everything in it was read; the file of that name is then opened anew, which begins with a header of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from glancetrace.capture.source import RawSource
+from glancetrace.errors import InputError
+from glancetrace.live.interrupt import Interrupt
+
+__all__ = ["FollowedFile", "LivePipe", "Quiet"]
+
+_POLL = 0.1
+"""Seconds between two looks at a file that has not grown."""
+_QUIET_STEP = 1.0
+_HEADER_LEN = 24
+"""Bytes that a reader needs at once: the header of a pcap file; of pcapng it needs 12."""
+_AT_ONCE = 1 << 20
+
+Quiet = Callable[[int], None]
+"""Told how long (ns) nothing has come."""
+
+
+class _LiveSource(RawSource):
+    """What pipes and growing files have in common: the first read waits for a whole file header.
+
+    Attributes:
+        on_quiet: see `Quiet`.
+    """
+
+    def __init__(self, name: str, descriptor: int, interrupt: Interrupt) -> None:
+        super().__init__(name, descriptor)
+        self._interrupt = interrupt
+        self.on_quiet: Quiet | None = None
+
+    def peek(self, size: int) -> bytes:
+        """See `RawSource`; waits for them."""
+        while len(self._ahead) < size:
+            more = self._pull(size - len(self._ahead))
+            if not more:
+                break
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read_on(self, carry: bytes, size: int) -> bytes:
+        """`carry` and what is there, at least one byte and at most `size`; none only at the end."""
+        data = carry + self._ahead
+        self._ahead = b""
+        first = self._position == self.start
+        while True:
+            more = self._pull(min(size, _AT_ONCE))
+            data += more
+            if not more or not first or len(data) >= _HEADER_LEN:
+                break
+        self.ended = not more
+        self._position += len(data) - len(carry)
+        return data
+
+    def _pull(self, size: int) -> bytes:
+        """The next bytes, at most `size`; waits for one; none at the end."""
+        raise NotImplementedError
+
+
+class LivePipe(_LiveSource):
+    """Standard input, or the output of a recorder."""
+
+    def _pull(self, size: int) -> bytes:
+        quiet = 0.0
+        with self._interrupt.while_waiting():
+            while not select.select([self.descriptor], [], [], _QUIET_STEP)[0]:
+                quiet += _QUIET_STEP
+                if self.on_quiet is not None:
+                    self.on_quiet(int(quiet * 1e9))
+            try:
+                return os.read(self.descriptor, size)
+            except OSError as error:
+                raise InputError(f"cannot be read: {error.strerror}", where=self.name) from None
+
+
+class FollowedFile(_LiveSource):
+    """A file that grows.
+
+    Args:
+        path: its name, which another file may get.
+        wait: waits a moment, `_POLL` seconds.
+
+    Attributes:
+        fate: why it ended: "rotated" or "truncated"; "" before that.
+    """
+
+    def __init__(
+        self, path: str, descriptor: int, interrupt: Interrupt, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(path, descriptor, interrupt)
+        self._wait = wait
+        self._read_to = self.start
+        self.fate = ""
+
+    def _pull(self, size: int) -> bytes:
+        quiet = 0.0
+        while True:
+            fate = self._judge()  # before reading: what a rotated file got at last is read all the same
+            data = b"" if fate == "truncated" else self._read(size)
+            if data:
+                self._read_to += len(data)
+                return data
+            if fate:
+                self.fate = fate
+                return b""
+            with self._interrupt.while_waiting():
+                self._wait(_POLL)
+            quiet += _POLL
+            if self.on_quiet is not None and quiet % _QUIET_STEP < _POLL:
+                self.on_quiet(int(quiet * 1e9))
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return os.pread(self.descriptor, size, self._read_to)
+        except OSError as error:
+            where = f"{self.name}: offset {self._read_to}"
+            raise InputError(f"cannot be read: {error.strerror}", where=where, action="look at the disk") from None
+
+    def _judge(self) -> str:
+        """Whether the name has become another file's, or the file is shorter than what was read of it."""
+        own = os.fstat(self.descriptor)
+        if own.st_size < self._read_to:
+            return "truncated"
+        with suppress(OSError):  # nobody has the name at the moment
+            named = os.stat(self.name)
+            if (named.st_dev, named.st_ino) != (own.st_dev, own.st_ino):
+                return "rotated"
+        return ""
