@@ -1,9 +1,9 @@
 """What is known of every image by now, and what changes.
 
 Committed writes change a status at once; `timeline.chain` does the same with the whole capture at hand. What a SELECT
-or a response shows is believed for an image that nothing was known of. Where it contradicts what is known, the change may
-simply not have been seen yet, so it is held back for `_SETTLES`; if no write has come by then, the change is told as
-inferred. Memory is bounded: the images that nothing was heard of for longest are forgotten.
+or a response shows is believed for an image that nothing was known of. Where it contradicts what is known, the change
+may simply not have been seen yet, so it is held back for `_SETTLES`; if no write has come by then, the change is told
+as inferred. Memory is bounded: the images that nothing was heard of for longest are forgotten.
 """
 
 from __future__ import annotations
@@ -179,10 +179,9 @@ class Images:
             self._believe(state, sight)  # the answer to a create
         elif state.status is None:
             self._put(state, sight.status, sight.ts, ())
-        elif state.sight is None and sight.since > state.since + CLOCK_SLACK:
-            if sight.source == "sql" or not state.written:
-                state.sight = sight
-                self._doubted[state.id] = state
+        elif state.sight is None and sight.since > state.since + CLOCK_SLACK and _counts(state, sight):
+            state.sight = sight
+            self._doubted[state.id] = state
 
     def _believe(self, state: ImageState, sight: _Sight) -> None:
         frames = (sight.frame,) if sight.frame else ()
@@ -242,3 +241,8 @@ class Images:
         if not legal and certainty == OBSERVED:
             message = f"went from {before or 'nothing'} to {after}, which Glance does not allow"
             self._emit(Notice("finding", ts, "status-illegal", message, state.id, state.name, frames))
+
+
+def _counts(state: ImageState, sight: _Sight) -> bool:
+    """The database is asked before the API: its responses count only where no write of the image's status is seen."""
+    return sight.source == "sql" or not state.written
