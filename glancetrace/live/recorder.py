@@ -51,7 +51,8 @@ def recorder_command(interface: str, ports: Iterable[int], path: str | None = No
     tcpdump = shutil.which("tcpdump", path=path)
     if tcpdump is None:
         raise UsageError("neither dumpcap nor tcpdump is there", action="install tcpdump, or pipe a capture into -")
-    command = [tcpdump, "-i", interface, "-n", "-U", "-s", "0", "-B", "65536", "-w", "-"]
+    # Without --immediate-mode the kernel keeps packets back for up to a second.
+    command = [tcpdump, "-i", interface, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "65536", "-w", "-"]
     if os.geteuid() == 0:
         command += ["-Z", _unprivileged_user()]
     return [*command, expression]
@@ -105,7 +106,7 @@ class Recorder:
         self._errors.seek(0)
         said = [line.strip() for line in self._errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
         wrong = [line for line in said if not line.startswith(("tcpdump: listening", "Capturing on", "File:"))]
-        what = wrong[0].removeprefix(f"{self._name}: ") if wrong else "recorded nothing"
+        what = wrong[0].removeprefix(f"{self._name}: ").rstrip(".") if wrong else "recorded nothing"
         raise InputError(what, where=self._name, action="be root or in its group, and name an interface of 'ip link'")
 
     def __enter__(self) -> Recorder:
