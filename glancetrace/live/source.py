@@ -1,7 +1,8 @@
 """Bytes of a capture that is still being written: a pipe from tcpdump, or a file that grows.
 
 A reader of finished files waits for a whole block; here it gets what is there, at least one byte. While nothing comes,
-the source says every second how long it has been quiet, so that what is told about silence needs no packet.
+the source says every second how long it has been quiet, so that what is told about silence needs no packet. A block
+costs about a millisecond, however small it is, so after a small one the source lets `_GATHERS` pass before it reads on.
 
 A followed file may be rotated (another file has its name) or truncated (written anew). Either ends the source, when
 everything in it was read; the file of that name is then opened anew, which begins with a header of its own.
@@ -27,6 +28,8 @@ _QUIET_STEP = 1.0
 _HEADER_LEN = 24
 """Bytes that a reader needs at once: the header of a pcap file; of pcapng it needs 12."""
 _AT_ONCE = 1 << 20
+_GATHERS = 0.02
+_SMALL = 64 << 10
 
 Quiet = Callable[[int], None]
 """Told how long (ns) nothing has come."""
@@ -35,13 +38,20 @@ Quiet = Callable[[int], None]
 class _LiveSource(RawSource):
     """What pipes and growing files have in common: the first read waits for a whole file header.
 
+    Args:
+        wait: lets so many seconds pass.
+
     Attributes:
         on_quiet: see `Quiet`.
     """
 
-    def __init__(self, name: str, descriptor: int, interrupt: Interrupt) -> None:
+    def __init__(
+        self, name: str, descriptor: int, interrupt: Interrupt, wait: Callable[[float], None] = time.sleep
+    ) -> None:
         super().__init__(name, descriptor)
         self._interrupt = interrupt
+        self._wait = wait
+        self._gathers = False
         self.on_quiet: Quiet | None = None
 
     def peek(self, size: int) -> bytes:
@@ -55,6 +65,9 @@ class _LiveSource(RawSource):
 
     def read_on(self, carry: bytes, size: int) -> bytes:
         """`carry` and what is there, at least one byte and at most `size`; none only at the end."""
+        if self._gathers:
+            with self._interrupt.while_waiting():
+                self._wait(_GATHERS)
         data = carry + self._ahead
         self._ahead = b""
         first = self._position == self.start
@@ -64,6 +77,7 @@ class _LiveSource(RawSource):
             if not more or not first or len(data) >= _HEADER_LEN:
                 break
         self.ended = not more
+        self._gathers = len(more) < _SMALL
         self._position += len(data) - len(carry)
         return data
 
@@ -89,11 +103,7 @@ class LivePipe(_LiveSource):
 
 
 class FollowedFile(_LiveSource):
-    """A file that grows.
-
-    Args:
-        path: its name, which another file may get.
-        wait: waits a moment, `_POLL` seconds.
+    """A file that grows; it has a name, which another file may get.
 
     Attributes:
         fate: why it ended: "rotated" or "truncated"; "" before that.
@@ -102,8 +112,7 @@ class FollowedFile(_LiveSource):
     def __init__(
         self, path: str, descriptor: int, interrupt: Interrupt, wait: Callable[[float], None] = time.sleep
     ) -> None:
-        super().__init__(path, descriptor, interrupt)
-        self._wait = wait
+        super().__init__(path, descriptor, interrupt, wait)
         self._read_to = self.start
         self.fate = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,9 +16,8 @@ from glancetrace.pipeline import analyze
 from glancetrace.trace import Trace
 from tests.support.samples import capture_path
 
-Change = tuple[str, str | None, str]
 
-
+@cache
 def watched(name: str, block_size: int = 4 << 20) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     watcher = Watcher(WatchOptions(), rows.append)
@@ -28,6 +28,11 @@ def watched(name: str, block_size: int = 4 << 20) -> list[dict[str, Any]]:
     watcher.finish()
     source.close()
     return rows
+
+
+@cache
+def analyzed(name: str) -> Trace:
+    return analyze(str(capture_path(name)))
 
 
 def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -47,7 +52,7 @@ def known(trace: Trace) -> list[tuple[Any, ...]]:
 def test_status_changes_are_those_of_analyze(name: str) -> None:
     """There is no difference on these: all of their status changes are committed, and nothing is missing."""
     rows = watched(name)
-    assert told(rows) == known(analyze(str(capture_path(name))))
+    assert told(rows) == known(analyzed(name))
     assert all(row["provisional"] for row in rows[:-1])
     assert [row["kind"] for row in rows].index("summary") == len(rows) - 1
 
@@ -59,11 +64,11 @@ def test_both_legs_of_a_database_proxy_are_one_change() -> None:
         return [row[:3] for row in rows]
 
     name = "article-proxied-foreign"
-    assert changes(told(watched(name))) == changes(known(analyze(str(capture_path(name)))))
+    assert changes(told(watched(name))) == changes(known(analyzed(name)))
 
 
 def test_what_is_told_does_not_depend_on_the_pieces_that_it_comes_in() -> None:
-    whole, pieces = watched("article"), watched("article", 700)
+    whole, pieces = watched("article"), watched("article", 5000)
     assert told(pieces) == told(whole)
     assert pieces[-1] == whole[-1]
     assert sorted(map(str, pieces)) == sorted(map(str, whole))
@@ -84,7 +89,7 @@ def test_findings_of_the_failures() -> None:
 
 
 def test_both_hops_of_a_call_are_one_call() -> None:
-    trace = analyze(str(capture_path("article")))
+    trace = analyzed("article")
     calls = watched("article")[-1]["calls"]
     assert calls == {
         service: sum(call.service == service for call in trace.tables.calls) for service in ("glance", "keystone")
