@@ -44,7 +44,10 @@ class Interrupt:
 
     @contextmanager
     def while_waiting(self) -> Iterator[None]:
-        """Nothing is half done in this context."""
+        """Nothing is half done in this context; in the main thread, that is, which signals interrupt."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         self._waiting = True
         try:
             if self.asked:

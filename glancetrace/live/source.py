@@ -20,11 +20,12 @@ from glancetrace.capture.source import RawSource
 from glancetrace.errors import InputError
 from glancetrace.live.interrupt import Interrupt
 
-__all__ = ["FollowedFile", "LivePipe", "Quiet"]
+__all__ = ["POLL", "FollowedFile", "LivePipe", "Quiet"]
 
-_POLL = 0.1
+POLL = 0.1
 """Seconds between two looks at a file that has not grown."""
-_QUIET_STEP = 1.0
+_POLLS = 10
+_SECOND = 1_000_000_000
 _HEADER_LEN = 24
 """Bytes that a reader needs at once: the header of a pcap file; of pcapng it needs 12."""
 _AT_ONCE = 1 << 20
@@ -90,12 +91,12 @@ class LivePipe(_LiveSource):
     """Standard input, or the output of a recorder."""
 
     def _pull(self, size: int) -> bytes:
-        quiet = 0.0
+        quiet = 0
         with self._interrupt.while_waiting():
-            while not select.select([self.descriptor], [], [], _QUIET_STEP)[0]:
-                quiet += _QUIET_STEP
+            while not select.select([self.descriptor], [], [], 1.0)[0]:
+                quiet += _SECOND
                 if self.on_quiet is not None:
-                    self.on_quiet(int(quiet * 1e9))
+                    self.on_quiet(quiet)
             try:
                 return os.read(self.descriptor, size)
             except OSError as error:
@@ -117,7 +118,7 @@ class FollowedFile(_LiveSource):
         self.fate = ""
 
     def _pull(self, size: int) -> bytes:
-        quiet = 0.0
+        polls = 0
         while True:
             fate = self._judge()  # before reading: what a rotated file got at last is read all the same
             data = b"" if fate == "truncated" else self._read(size)
@@ -128,10 +129,10 @@ class FollowedFile(_LiveSource):
                 self.fate = fate
                 return b""
             with self._interrupt.while_waiting():
-                self._wait(_POLL)
-            quiet += _POLL
-            if self.on_quiet is not None and quiet % _QUIET_STEP < _POLL:
-                self.on_quiet(int(quiet * 1e9))
+                self._wait(POLL)
+            polls += 1
+            if self.on_quiet is not None and polls % _POLLS == 0:
+                self.on_quiet(polls // _POLLS * _SECOND)
 
     def _read(self, size: int) -> bytes:
         try:

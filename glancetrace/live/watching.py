@@ -84,10 +84,10 @@ def watch_recorder(name: str, recorder: Recorder, watcher: Watcher, interrupt: I
 
 def _watch(raw: RawSource, watcher: Watcher, interrupt: Interrupt) -> None:
     """Give a watcher one capture."""
-    if isinstance(raw, LivePipe | FollowedFile):
-        raw.on_quiet = watcher.quiet
     try:
-        reader, _source = read_format(raw, BLOCK_SIZE)
+        reader, source = read_format(raw, BLOCK_SIZE)
+        if isinstance(source, LivePipe | FollowedFile):  # not one that a thread reads from, to decompress it
+            source.on_quiet = watcher.quiet
         for block in reader:
             watcher.take(block)
             watcher.take_problems(reader)
