@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glancetrace.trace import CaptureSummary, Trace
 
 __all__ = [
+    "DECRYPTING",
     "NUMBER",
     "Reading",
     "Showing",
@@ -211,7 +212,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-_DECRYPTING = (
+DECRYPTING = (
     option(
         "--keylog",
         "keylogs",
@@ -309,7 +310,7 @@ def takes_reading(command: Callback) -> Callback:
         known = Reading(ports, hashes, reveal, not no_progress, jobs, keylogs, rsa_keys, api_logs)
         return command(reading=known, **rest)
 
-    return with_options(collected, (*_READING[:2], *_DECRYPTING, *_READING[2:]))
+    return with_options(collected, (*_READING[:2], *DECRYPTING, *_READING[2:]))
 
 
 def takes_showing(command: Callback) -> Callback:

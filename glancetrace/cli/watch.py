@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, format_option, option, say, takes_showing
+from glancetrace.cli.options import (
+    DECRYPTING,
+    Reading,
+    Showing,
+    ask_passphrase,
+    format_option,
+    option,
+    say,
+    takes_showing,
+    with_options,
+)
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +52,7 @@ __all__ = ["watch"]
     section="Reading",
     help="What is spoken on a port, as in glance=9393; may be repeated.",
 )
+@functools.partial(with_options, options=DECRYPTING)
 @option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output.")
 @option(
     "--slower-than",
@@ -65,6 +77,8 @@ def watch(
     interface: str | None,
     follow: bool,
     ports: tuple[str, ...],
+    keylogs: tuple[str, ...],
+    rsa_keys: tuple[str, ...],
     reveal: bool,
     slower_than: str,
     stuck_after: str,
@@ -86,6 +100,9 @@ def watch(
         reveal=reveal,
         slower_than=parse_duration(slower_than),
         stuck_after=parse_duration(stuck_after),
+        keylogs=keylogs,
+        rsa_keys=rsa_keys,
+        passphrase=ask_passphrase,
     )
     gc.enable()  # a run that lasts for days cannot leave cycles to its end
     interrupt = Interrupt()

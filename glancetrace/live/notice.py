@@ -1,9 +1,9 @@
 """What `watch` tells: one notice per thing that happened, a line of text or a row of JSON.
 
-Four kinds: `status` (an image's status changed), `call` (an API call of interest is over), `finding` (something that a
-person should look at) and `summary` (at the end). A notice holds captured text as it came; secrets are replaced when a
-row is made of it, the one way out. Every row but the summary is provisional: it is told before the future is known, and
-`analyze` over the whole capture may know better.
+Five kinds: `status` (an image's status changed), `call` (an API call of interest is over), `finding` (something that a
+person should look at), `issue` (something is wrong with the capture, told once per kind) and `summary` (at the end). A
+notice holds captured text as it came; secrets are replaced when a row is made of it, the one way out. Every row but the
+summary is provisional: it is told before the future is known, and `analyze` over the whole capture may know better.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Notice:
     """One thing that happened.
 
     Attributes:
-        kind: status, call, finding or summary.
+        kind: status, call, finding, issue or summary.
         ts: when, ns. rule: what was found, None for what is nothing but news; see `SEVERITIES`.
-        message: in words, for findings. image_id, image_name: of which image, None if of none or unknown.
+        message: in words, for findings and issues. image_id, image_name: of which image, None if of none or unknown.
         frames: what proves it. details: the columns that only this kind has.
     """
 

@@ -1,8 +1,8 @@
 """Packets become exchanges and commands as they come: stage A for a capture that never ends.
 
-Index, reassembly and decoders are those of `glancetrace.decode`. What is different is memory: rows are handed out after
-every block and not kept, a connection is forgotten when it ends, and one that was silent for `IDLE` is given up; if it
-speaks again, it is joined in the middle, as one that is older than the capture.
+Index, reassembly and decoders, TLS included, are those of `glancetrace.decode`. What is different is memory: rows are
+handed out after every block and not kept, a connection is forgotten when it ends, and one that was silent for `IDLE` is
+given up; if it speaks again, it is joined in the middle, as one that is older than the capture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from glancetrace.capture.blocks import PacketBlock
 from glancetrace.capture.index import PacketIndex
-from glancetrace.decode import Options, _judge, _Stage
 from glancetrace.glance.bodies import is_image_data, make_body_policy
 from glancetrace.glance.routes import match_route
 from glancetrace.http.exchange import BodyPlan, Head, HttpExchange
@@ -23,14 +22,18 @@ from glancetrace.net.flow import UNWANTED
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection, Run
 from glancetrace.net.verdict import Consumer
+from glancetrace.streams import ConnectionDecoder, Stage
+from glancetrace.tls.secrets import SecretStore
 
-__all__ = ["IDLE", "Harvest", "LiveIssues", "Streams"]
+__all__ = ["IDLE", "Harvest", "LiveIssues", "LiveSecrets", "Streams"]
 
 IDLE = 7200_000_000_000
 """ns without a packet after which a connection is given up: TCP's own keep-alive asks after two hours."""
 
 _EPOCH_PACKETS = 1 << 14
 _LOOK_EVERY = 60_000_000_000
+_SESSIONS = 20_000
+"""Sessions of TLS 1.2 that may be resumed, the newest."""
 
 
 class LiveIssues(IssueLog):
@@ -38,9 +41,33 @@ class LiveIssues(IssueLog):
 
     __slots__ = ()
 
-    def count(self, kind: str, *, frame: int | None = None, connection_id: int | None = None, times: int = 1) -> None:
+    def count(
+        self,
+        kind: str,
+        *,
+        frame: int | None = None,
+        connection_id: int | None = None,
+        times: int = 1,
+        where: str | None = None,
+    ) -> None:
         """See `IssueLog`."""
-        super().count(kind, frame=frame, times=times)
+        super().count(kind, frame=frame, times=times, where=where)
+
+
+class LiveSecrets(SecretStore):
+    """Keeps no list of the connections that were seen, and of sessions only the newest."""
+
+    def note_client(self, client_random: bytes) -> None:
+        """See `SecretStore`."""
+
+    def note_premaster(self, encrypted: bytes) -> None:
+        """See `SecretStore`."""
+
+    def remember_session(self, known_by: bytes, master: bytes) -> None:
+        """See `SecretStore`."""
+        super().remember_session(known_by, master)
+        while len(self._sessions) > _SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
 
 
 @dataclass(slots=True)
@@ -77,7 +104,7 @@ class _LiveReassembler(TcpReassembler):
 class _Consumer:
     """Stands before a connection's decoder, to know who is speaking and when it ends."""
 
-    def __init__(self, streams: Streams, connection: Connection, decoder: Consumer) -> None:
+    def __init__(self, streams: Streams, connection: Connection, decoder: ConnectionDecoder) -> None:
         self._streams = streams
         self._connection = connection
         self._decoder = decoder
@@ -85,6 +112,7 @@ class _Consumer:
     def feed(self, run: Run) -> None:
         self._streams.speaking = self._connection
         self._decoder.feed(run)
+        del self._decoder.row.sealed[:-1]  # the newest may still grow; nobody asks for the others
 
     def close(self, ts: int, frame: int, how: str) -> None:
         self._decoder.close(ts, frame, how)
@@ -99,17 +127,17 @@ class Streams:
         speaking: the connection whose bytes are being decoded.
     """
 
-    def __init__(self, ports: Mapping[int, str], issues: IssueLog) -> None:
+    def __init__(self, ports: Mapping[int, str], issues: IssueLog, secrets: SecretStore) -> None:
         self.uploads: dict[Connection, str] = {}
         self.speaking: Connection | None = None
         self._ports = ports
         self._index = PacketIndex(issues)
         self._plan = make_body_policy(None)
-        self._stage = _Stage(Options(ports=ports), issues, HashPool())
+        self._stage = Stage(ports, (), issues, HashPool(), secrets)
         self._stage.body_policy = self._plan_body
         self._ended: list[Connection] = []
         self._reassembler = _LiveReassembler(
-            self._consumer, issues, server_ports=frozenset(ports), judge=_judge, epoch_packets=_EPOCH_PACKETS
+            self._consumer, issues, server_ports=frozenset(ports), judge=self._stage.judge, epoch_packets=_EPOCH_PACKETS
         )
         self._looked = 0
 

@@ -8,6 +8,7 @@ in which they ended.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +20,16 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.issues import KINDS
 from glancetrace.live.calls import end_of, notice_of
 from glancetrace.live.database import find_in_transaction
 from glancetrace.live.images import Images
 from glancetrace.live.notice import Notice
 from glancetrace.live.recent import Recent
-from glancetrace.live.streams import Harvest, LiveIssues, Streams
+from glancetrace.live.streams import Harvest, LiveIssues, LiveSecrets, Streams
 from glancetrace.live.transactions import Transactions
 from glancetrace.redact import Redactor
+from glancetrace.tls.rsa import Passphrase, RsaKeys, read_rsa_key
 
 __all__ = ["WatchOptions", "Watcher"]
 
@@ -39,6 +42,7 @@ class WatchOptions:
 
     Attributes:
         ports: server port -> service. reveal: show secrets.
+        keylogs, rsa_keys, passphrase: what TLS is decrypted with, see `glancetrace.decode.Options`.
         slower_than: ns that a service may take to answer. stuck_after: ns that an image may be half-way in silence.
     """
 
@@ -46,6 +50,9 @@ class WatchOptions:
     reveal: bool = False
     slower_than: int = 1_000_000_000
     stuck_after: int = 60_000_000_000
+    keylogs: tuple[str, ...] = ()
+    rsa_keys: tuple[str, ...] = ()
+    passphrase: Passphrase | None = field(default=None, repr=False)
 
 
 class Watcher:
@@ -65,7 +72,9 @@ class Watcher:
         self.first_ts: int | None = None
         self.last_ts = 0
         self.issues = LiveIssues()
-        self.streams = Streams(options.ports, self.issues)
+        keys = [read_rsa_key(path, options.passphrase) for path in options.rsa_keys]
+        self._secrets = LiveSecrets(self.issues, map(os.fspath, options.keylogs), RsaKeys(keys) if keys else None)
+        self.streams = Streams(options.ports, self.issues, self._secrets)
         self.transactions = Transactions()
         self.images = Images(self._emit, options.stuck_after)
         self._options = options
@@ -75,6 +84,7 @@ class Watcher:
         self._writes = Recent()
         self._call_counts: Counter[str] = Counter()
         self._rules: Counter[str] = Counter()
+        self._told: set[str] = set()
 
     def take(self, block: PacketBlock) -> None:
         """The next packets."""
@@ -90,17 +100,21 @@ class Watcher:
         self.last_ts = max(self.last_ts, int(block.ts.max()))
         self._take(self.streams.push(block))
         self.quiet(0)
+        self._tell_issues()
 
     def quiet(self, passed: int) -> None:
         """No packet came for `passed` ns."""
         uploads = [(image_id, connection.last_ts) for connection, image_id in self.streams.uploads.items()]
         self.images.tick(self.last_ts + passed, uploads)
 
-    def take_problems(self, reader: FormatReader) -> None:
-        """Count what the reader of a capture found wrong since the last time."""
+    def take_side_news(self, reader: FormatReader) -> None:
+        """What the reader of a capture found beside packets since the last time: damage, and secrets of TLS."""
         for kind, _packets_before in reader.problems:
             self.issues.count(kind, frame=self.packets or None)
+        for block_type, data in reader.secrets:
+            self._secrets.add_block(block_type, data)
         reader.problems.clear()
+        reader.secrets.clear()
 
     def finish(self) -> None:
         """Nothing follows: tell what is left, and the summary."""
@@ -144,6 +158,17 @@ class Watcher:
         notice = notice_of(call, self.images, self._options.slower_than)
         if notice is not None:
             self._emit(notice)
+
+    def _tell_issues(self) -> None:
+        """What is wrong with the capture, when it is first seen: there may be a reason why nothing else is told."""
+        for issue in self.issues.rows():
+            kind = KINDS[issue.kind]
+            if kind.kind in self._told or kind.severity == "info":
+                continue
+            self._told.add(kind.kind)
+            frames = (issue.first_frame,) if issue.first_frame else ()
+            message = f"{kind.kind}: {kind.meaning}"
+            self._emit(Notice("issue", self.last_ts, None, message, None, None, frames, {"severity": kind.severity}))
 
     def _emit(self, notice: Notice) -> None:
         if notice.rule is not None:

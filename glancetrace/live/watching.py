@@ -89,11 +89,11 @@ def _watch(raw: RawSource, watcher: Watcher, interrupt: Interrupt) -> None:
         if isinstance(source, LivePipe | FollowedFile):  # not one that a thread reads from, to decompress it
             source.on_quiet = watcher.quiet
         for block in reader:
+            watcher.take_side_news(reader)
             watcher.take(block)
-            watcher.take_problems(reader)
             if interrupt.asked:
                 break
-        watcher.take_problems(reader)
+        watcher.take_side_news(reader)
     except KeyboardInterrupt:
         if not interrupt.asked:
             raise

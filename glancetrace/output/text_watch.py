@@ -69,7 +69,13 @@ class WatchText:
             return "status", "title", f"{clean(row['from'] or '(new)')} → {after}" + _noted(notes)
         if row["kind"] == "call":
             return "call", severity_style(row["severity"]) if row["rule"] else "call", self._call(row)
-        return row["severity"], severity_style(row["severity"]), f"{row['rule']}: {clean(row['message'] or '')}"
+        message = clean(row["message"] or "")
+        style = severity_style(row["severity"])
+        return (
+            ("issue", style, message)
+            if row["kind"] == "issue"
+            else (row["severity"], style, f"{row['rule']}: {message}")
+        )
 
     def _call(self, row: Row) -> str:
         code = self._painter.paint(str(row["status_code"]), code_style(row["status_code"]))

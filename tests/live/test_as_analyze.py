@@ -12,19 +12,19 @@ from glancetrace.capture.source import open_source
 from glancetrace.check.rules import RULES
 from glancetrace.live.notice import SEVERITIES
 from glancetrace.live.watcher import Watcher, WatchOptions
-from glancetrace.pipeline import analyze
+from glancetrace.pipeline import Options, analyze
 from glancetrace.trace import Trace
 from tests.support.samples import capture_path
 
 
 @cache
-def watched(name: str, block_size: int = 4 << 20) -> list[dict[str, Any]]:
+def watched(name: str, block_size: int = 4 << 20, keylog: str = "") -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    watcher = Watcher(WatchOptions(), rows.append)
+    watcher = Watcher(WatchOptions(keylogs=(keylog,) if keylog else ()), rows.append)
     reader, source = read_format(open_source(str(capture_path(name))), block_size)
     for block in reader:
+        watcher.take_side_news(reader)
         watcher.take(block)
-        watcher.take_problems(reader)
     watcher.finish()
     source.close()
     return rows
@@ -55,6 +55,14 @@ def test_status_changes_are_those_of_analyze(name: str) -> None:
     assert told(rows) == known(analyzed(name))
     assert all(row["provisional"] for row in rows[:-1])
     assert [row["kind"] for row in rows].index("summary") == len(rows) - 1
+
+
+def test_tls_is_decrypted_as_it_comes() -> None:
+    path = capture_path("article-tls13")
+    keylog = str(path.parent / "article-tls13.keylog")
+    rows = watched("article-tls13", 20_000, keylog)
+    assert told(rows) == known(analyze(str(path), Options(keylogs=(keylog,))))
+    assert sum(row["kind"] == "call" and row["operation"] == "image-upload" for row in rows) == 3
 
 
 def test_both_legs_of_a_database_proxy_are_one_change() -> None:

@@ -65,7 +65,10 @@ def test_issues_are_counted_over_all_connections(tmp_path: Path) -> None:
         session = conversation.connect(CLIENT, API)
         session.send(b"this is no HTTP\r\n\r\n")
         session.close()
-    watcher, _rows = watch(conversation, tmp_path / "odd.pcap")
+    watcher, rows = watch(conversation, tmp_path / "odd.pcap")
+    assert [(row["kind"], row["severity"]) for row in rows if "http-malformed" in row["message"]] == [
+        ("issue", "warning")
+    ]
     assert [(row.kind, row.connection_id) for row in watcher.issues.rows()] == [("http-malformed", None)]
 
 
