@@ -4,7 +4,8 @@ A signal may come at any moment, also while a block is half decoded; what is hal
 signal only ends a wait, which is where a watch nearly always is; else it is a wish that is looked at after the block.
 One more after that ends the process, whatever it does.
 
-Where the packets come from a recorder of our own, the first signal is for that: it stops, and the capture has an end.
+Where the packets come through a pipe, the first signal is not for the watch but for that: a recorder of our own is told
+to stop, another one has got the same Ctrl-C, and what they still write is read.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from glancetrace.live.interrupt import Interrupt
 __all__ = ["POLL", "FollowedFile", "LivePipe", "Quiet"]
 
 POLL = 0.1
-"""Seconds between two looks at a file that has not grown."""
+"""Seconds between two looks at what has not grown."""
 _POLLS = 10
 _SECOND = 1_000_000_000
 _HEADER_LEN = 24
@@ -90,17 +90,32 @@ class _LiveSource(RawSource):
 class LivePipe(_LiveSource):
     """Standard input, or the output of a recorder."""
 
+    def __init__(
+        self, name: str, descriptor: int, interrupt: Interrupt, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(name, descriptor, interrupt, wait)
+        self._ends_at: float | None = None
+
+    def wind_up(self) -> None:
+        """Read what is there, or comes within a second: who writes may be about to end, too."""
+        self._ends_at = time.monotonic() + 1.0
+
     def _pull(self, size: int) -> bytes:
-        quiet = 0
+        looks = 0
         with self._interrupt.while_waiting():
-            while not select.select([self.descriptor], [], [], 1.0)[0]:
-                quiet += _SECOND
-                if self.on_quiet is not None:
-                    self.on_quiet(quiet)
-            try:
-                return os.read(self.descriptor, size)
-            except OSError as error:
-                raise InputError(f"cannot be read: {error.strerror}", where=self.name) from None
+            while self._ends_at is None or time.monotonic() < self._ends_at:
+                if select.select([self.descriptor], [], [], POLL)[0]:
+                    return self._read(size)
+                looks += 1
+                if self.on_quiet is not None and looks % _POLLS == 0:
+                    self.on_quiet(looks // _POLLS * _SECOND)
+        return b""
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return os.read(self.descriptor, size)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", where=self.name) from None
 
 
 class FollowedFile(_LiveSource):

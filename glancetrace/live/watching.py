@@ -34,6 +34,7 @@ def watch_file(path: str, watcher: Watcher, interrupt: Interrupt) -> None:
     raw = open_source(path)
     if not raw.is_file:
         raw = LivePipe(path, raw.descriptor, interrupt)
+        interrupt.on_first = raw.wind_up
     _watch(raw, watcher, interrupt)
 
 

@@ -146,3 +146,13 @@ def test_recorders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (command[-1], "-Z" in command) == (expression, False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert recorder_command("eth0", ports, both)[-3] == "-Z"
+
+
+def test_a_pipe_that_winds_up_gives_what_is_there() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, DATA)
+    source = LivePipe("pipe", reading, Interrupt(), lambda _seconds: None)
+    source.wind_up()
+    assert b"".join(drain(source, 3)) == DATA  # though its other end stays open
+    source.close()
+    os.close(writing)

@@ -1,4 +1,4 @@
-"""Rows of a watch as lines: one each, harmless on a terminal, marked as provisional, with the date where it is another."""
+"""Rows of a watch as lines: one each, harmless on a terminal, provisional, with the date where it is another."""
 
 from __future__ import annotations
 
