@@ -30,6 +30,7 @@ __all__ = [
     "format_option",
     "option",
     "say",
+    "takes_looks",
     "takes_reading",
     "takes_showing",
     "with_options",
@@ -321,6 +322,16 @@ def takes_showing(command: Callback) -> Callback:
         return command(showing=Showing(output, color, zone, relative, wide), **rest)
 
     return with_options(collected, _SHOWING)
+
+
+def takes_looks(command: Callback) -> Callback:
+    """Gives a command that prints as things happen the output options that fit it, as one `showing`: no file."""
+
+    @functools.wraps(command)
+    def collected(*, color: str, zone: str, relative: bool, **rest: Any) -> Any:
+        return command(showing=Showing(None, color, zone, relative), **rest)
+
+    return with_options(collected, _SHOWING[1:4])
 
 
 def _warn_of_damage(trace: Trace) -> None:

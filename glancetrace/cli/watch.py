@@ -18,10 +18,10 @@ from glancetrace.cli.options import (
     format_option,
     option,
     say,
-    takes_showing,
+    takes_looks,
     with_options,
 )
-from glancetrace.errors import UsageError
+from glancetrace.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from glancetrace.live.interrupt import Interrupt
@@ -35,7 +35,7 @@ __all__ = ["watch"]
     cls=SectionedCommand,
     short_help="What happens, as it happens.",
     examples=[
-        ("tcpdump -i any -U -s0 -w - port 9292 or port 3306 | glancetrace watch -", "from a recording under way"),
+        ("tcpdump -i any -U --immediate-mode -s0 -w - port 9292 or port 3306 | glancetrace watch -", "from a pipe"),
         ("glancetrace watch -i any", "recorded by dumpcap or tcpdump, with the filter that fits"),
         ("glancetrace watch --follow ring.pcap", "a file that tcpdump -U is writing"),
         ("glancetrace watch --format jsonl - | jq 'select(.rule)'", "findings, for a program"),
@@ -71,7 +71,7 @@ __all__ = ["watch"]
     help="Tell images that are half-way and silent for so long.",
 )
 @format_option("text", "jsonl")
-@takes_showing
+@takes_looks
 def watch(
     path: str | None,
     interface: str | None,
@@ -106,9 +106,14 @@ def watch(
     )
     gc.enable()  # a run that lasts for days cannot leave cycles to its end
     interrupt = Interrupt()
-    with showing.target([path] if path not in (None, "-") else []) as target, interrupt.by_signals():
+    with showing.target(()) as target, interrupt.by_signals():
         watcher = Watcher(options, _teller(form, showing, target))
-        _watch(path, interface, follow, options.ports, watcher, interrupt)
+        try:
+            _watch(path, interface, follow, options.ports, watcher, interrupt)
+        except InputError:
+            if watcher.packets:  # it went on for days, and what came next is no capture: that is no reason to forget
+                watcher.finish()
+            raise
         watcher.finish()
 
 

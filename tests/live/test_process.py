@@ -137,6 +137,18 @@ def test_a_file_that_is_written_anew(growing: tuple[Path, Watch], article: tuple
     _ends(watch, 1860)
 
 
+def test_a_file_that_becomes_something_else(growing: tuple[Path, Watch]) -> None:
+    """What was seen is summed up all the same."""
+    path, watch = growing
+    new = path.with_suffix(".new")
+    new.write_bytes(b"this is no capture at all")
+    new.rename(path)
+    out, err = watch.rest()
+    assert '"packets":1300' in out.splitlines()[-1]
+    assert watch.process.returncode == 3
+    assert "is no capture that can be followed" in err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
