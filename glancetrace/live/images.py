@@ -75,6 +75,7 @@ class Images:
         self._known: OrderedDict[str, ImageState] = OrderedDict()
         self._half_way: dict[str, ImageState] = {}
         self._doubted: dict[str, ImageState] = {}
+        self._lossy = False
 
     def __len__(self) -> int:
         return len(self._known)
@@ -98,10 +99,11 @@ class Images:
             ts = statements[-1].end_ts
             for image_id in dict.fromkeys(i for statement in statements for i in statement.image_ids):
                 self._heard_of(image_id, ts)
+        self._lossy = self._lossy or any(any(s.connection.bytes_missing) for s in statements)
         for evidence in collect_evidence(statements, [], {}).values():
             self._take(evidence.id, evidence.reads)
             for write in evidence.writes:
-                self._write(evidence.id, write)
+                self._write(evidence.id, write, evidence.reads)
 
     def take_call(self, call: ApiCall) -> None:
         """What a call showed of images, and implies by its success."""
@@ -178,7 +180,7 @@ class Images:
         if state.status is None and sight.source == "api" and not state.written and sight.status == "queued":
             self._believe(state, sight)  # the answer to a create
         elif state.status is None:
-            self._put(state, sight.status, sight.ts, ())
+            self._put(state, sight.status, sight.since, ())
         elif state.sight is None and sight.since > state.since + CLOCK_SLACK and _counts(state, sight):
             state.sight = sight
             self._doubted[state.id] = state
@@ -187,8 +189,8 @@ class Images:
         frames = (sight.frame,) if sight.frame else ()
         self._change(state, state.status, sight.status, sight.ts, INFERRED, sight.source, frames)
 
-    def _write(self, image_id: str, write: Write) -> None:
-        """A row was written; see `timeline.chain` for the rules."""
+    def _write(self, image_id: str, write: Write, reads: Sequence[Read]) -> None:
+        """A row was written, by a transaction that made `reads` of the image; see `timeline.chain` for the rules."""
         change, statement = write.change, write.statement
         command = statement.command
         if change.table != "images" or statement.outcome != "committed" or command.affected_rows == 0:
@@ -203,6 +205,11 @@ class Images:
         frames = tuple(f for f in (command.request_frame, statement.commit_frame) if f is not None)
         before = None if creates else change.status_from or state.status
         state.written = True
+        whole = command.complete and command.affected_rows is not None
+        if write.ts < state.since:  # its packets had to wait for one that was lost: the image has gone on since
+            if creates or (change.status_from is not None and change.status_from != status):
+                self._tell(state, before, status, write.ts, OBSERVED if whole else INFERRED, "sql", frames)
+            return
         if before is None and not creates:
             self._put(state, status, write.ts, frames)  # it may have had that status before
             return
@@ -210,7 +217,8 @@ class Images:
             self._change(state, state.status, change.status_from, command.ts, INFERRED, "sql", frames[:1])
         if before == status:
             return
-        whole = command.complete and command.affected_rows is not None
+        if not (creates or change.status_from is not None or not self._lossy or _has_read(reads, command.ts, before)):
+            whole = False  # a write in between may be missing
         self._change(state, before, status, write.ts, OBSERVED if whole else INFERRED, "sql", frames)
 
     def _put(self, state: ImageState, status: str, ts: int, frames: tuple[int, ...]) -> None:
@@ -232,8 +240,21 @@ class Images:
         source: str,
         frames: tuple[int, ...],
     ) -> None:
-        """A status changed: tell it, and also if Glance does not allow that."""
+        """A status changed."""
         self._put(state, after, ts, frames)
+        self._tell(state, before, after, ts, certainty, source, frames)
+
+    def _tell(
+        self,
+        state: ImageState,
+        before: str | None,
+        after: str,
+        ts: int,
+        certainty: str,
+        source: str,
+        frames: tuple[int, ...],
+    ) -> None:
+        """Tell a change, and also if Glance does not allow it."""
         self.changes += 1
         legal = is_legal(before, after)
         details = {"from": before, "to": after, "certainty": certainty, "legal": legal, "source": source}
@@ -246,3 +267,9 @@ class Images:
 def _counts(state: ImageState, sight: _Sight) -> bool:
     """The database is asked before the API: its responses count only where no write of the image's status is seen."""
     return sight.source == "sql" or not state.written
+
+
+def _has_read(reads: Sequence[Read], until: int, status: str | None) -> bool:
+    """The last that a transaction read of an image before `until` (ns) is `status`."""
+    earlier = [read for read in reads if read.ts <= until]
+    return bool(earlier) and earlier[-1].values["status"] == status

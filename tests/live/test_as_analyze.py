@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from glancetrace.live.watcher import Watcher, WatchOptions
 from glancetrace.pipeline import Options, analyze
 from glancetrace.trace import Trace
 from tests.support.samples import capture_path
+from tests.support.watching import capture_bytes, records_of
 
 
 @cache
@@ -55,6 +58,30 @@ def test_status_changes_are_those_of_analyze(name: str) -> None:
     assert told(rows) == known(analyzed(name))
     assert all(row["provisional"] for row in rows[:-1])
     assert [row["kind"] for row in rows].index("summary") == len(rows) - 1
+
+
+@pytest.mark.parametrize(("name", "lost"), [("article", 0.05), ("article", 0.2), ("concurrent-old-8", 0.01)])
+def test_what_is_observed_in_spite_of_losses_is_so(name: str, lost: float, tmp_path: Path) -> None:
+    """Lost packets make changes uncertain, late or missing, but none that is told as observed is made up."""
+    header, records = records_of(capture_bytes(capture_path(name)))
+    choose = random.Random(17)
+    path = tmp_path / "lossy.pcap"
+    path.write_bytes(header + b"".join(record for record in records if choose.random() >= lost))
+    rows: list[dict[str, Any]] = []
+    watcher = Watcher(WatchOptions(), rows.append)
+    reader, source = read_format(open_source(str(path)), 20_000)
+    for block in reader:
+        watcher.take(block)
+    watcher.finish()
+    source.close()
+    observed = {
+        (row["image_id"], row["from"], row["to"], row["ts"])
+        for row in rows
+        if row["kind"] == "status" and row["certainty"] == "observed"
+    }
+    true = {(i.id, t.from_status, t.to_status, t.ts) for i in analyzed(name).tables.images for t in i.transitions}
+    assert observed <= true
+    assert observed
 
 
 def test_tls_is_decrypted_as_it_comes() -> None:
