@@ -26,6 +26,7 @@ from glancetrace.cli.lists import calls, sql
 from glancetrace.cli.search import search
 from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
+from glancetrace.cli.watch import watch
 from glancetrace.errors import GlancetraceError
 
 __all__ = ["cli", "main", "run_process"]
@@ -53,7 +54,7 @@ def cli() -> None:
     """
 
 
-cli.add_section("What happened", [analyze, timeline])
+cli.add_section("What happened", [analyze, timeline, watch])
 cli.add_section("A closer look", [calls, sql, search, explain])
 cli.add_section("Captures", [info, split, extract, secrets])
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from glancetrace.conversations import QuickLook
     from glancetrace.output.page import Page
     from glancetrace.output.target import Target
+    from glancetrace.output.text_watch import WatchText
     from glancetrace.redact import Redactor
     from glancetrace.trace import CaptureSummary, Trace
 
 __all__ = [
+    "DECRYPTING",
     "NUMBER",
     "Reading",
     "Showing",
@@ -28,6 +30,7 @@ __all__ = [
     "format_option",
     "option",
     "say",
+    "takes_looks",
     "takes_reading",
     "takes_showing",
     "with_options",
@@ -180,6 +183,14 @@ class Showing:
             width=None if self.wide else target.width,
         )
 
+    def watch_text(self, target: Target) -> WatchText:
+        """What renders the lines of a watch."""
+        from glancetrace.output.clock import parse_zone
+        from glancetrace.output.paint import Painter
+        from glancetrace.output.text_watch import WatchText
+
+        return WatchText(Painter(color=self._wants_color(target)), zone=parse_zone(self.zone), relative=self.relative)
+
     def _wants_color(self, target: Target) -> bool:
         """https://no-color.org: a non-empty NO_COLOR turns the automatic colours off."""
         if self.color != "auto":
@@ -202,7 +213,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-_DECRYPTING = (
+DECRYPTING = (
     option(
         "--keylog",
         "keylogs",
@@ -300,7 +311,7 @@ def takes_reading(command: Callback) -> Callback:
         known = Reading(ports, hashes, reveal, not no_progress, jobs, keylogs, rsa_keys, api_logs)
         return command(reading=known, **rest)
 
-    return with_options(collected, (*_READING[:2], *_DECRYPTING, *_READING[2:]))
+    return with_options(collected, (*_READING[:2], *DECRYPTING, *_READING[2:]))
 
 
 def takes_showing(command: Callback) -> Callback:
@@ -311,6 +322,16 @@ def takes_showing(command: Callback) -> Callback:
         return command(showing=Showing(output, color, zone, relative, wide), **rest)
 
     return with_options(collected, _SHOWING)
+
+
+def takes_looks(command: Callback) -> Callback:
+    """Gives a command that prints as things happen the output options that fit it, as one `showing`: no file."""
+
+    @functools.wraps(command)
+    def collected(*, color: str, zone: str, relative: bool, **rest: Any) -> Any:
+        return command(showing=Showing(None, color, zone, relative), **rest)
+
+    return with_options(collected, _SHOWING[1:4])
 
 
 def _warn_of_damage(trace: Trace) -> None:

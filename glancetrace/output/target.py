@@ -78,6 +78,13 @@ class Target:
         except OSError as error:
             raise self._explain(error) from None
 
+    def flush(self) -> None:
+        """Hand on what was written: somebody waits for it."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise self._explain(error) from None
+
     def _explain(self, error: OSError) -> Exception:
         """What it means that a write failed."""
         if isinstance(error, BrokenPipeError):

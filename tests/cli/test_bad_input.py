@@ -21,7 +21,7 @@ from tests.support.samples import capture_path
 
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 ARTICLE = capture_path("article")
-COMMANDS = (["analyze"], ["timeline"], ["calls"], ["sql"], ["search", "text"], ["info"])
+COMMANDS = (["analyze"], ["timeline"], ["calls"], ["sql"], ["search", "text"], ["info"], ["watch"])
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

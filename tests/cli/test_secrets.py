@@ -25,6 +25,8 @@ COMMANDS: dict[str, list[str]] = {
     "sql-full": ["--full"],
     "info": [],
     "info-json": ["--format", "json"],
+    "watch": [],
+    "watch-jsonl": ["--format", "jsonl"],
 }
 SEARCHES = ("labadminpass", "admin", "gAAAA", "x-.*-token", "password")
 
