@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
@@ -26,10 +27,12 @@ from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
 from glancetrace.packing import Rows
 from glancetrace.streams import DEFAULT_HASHES, Stage
-from glancetrace.tls.rsa import Passphrase, RsaKeys, read_rsa_key
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
 from glancetrace.workers import Worker, join_rows, start_worker
+
+if TYPE_CHECKING:
+    from glancetrace.tls.rsa import Passphrase
 
 __all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode"]
 
@@ -243,8 +246,12 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
 
 def _read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> SecretStore:
     """The secrets that were given, and those that the capture brings."""
-    keys = [read_rsa_key(os.fspath(path), options.passphrase) for path in options.rsa_keys]
-    secrets = SecretStore(issues, [os.fspath(path) for path in options.keylogs], RsaKeys(keys) if keys else None)
+    keys = None
+    if options.rsa_keys:
+        from glancetrace.tls.rsa import RsaKeys, read_rsa_key
+
+        keys = RsaKeys([read_rsa_key(os.fspath(path), options.passphrase) for path in options.rsa_keys])
+    secrets = SecretStore(issues, [os.fspath(path) for path in options.keylogs], keys)
     secrets.ask(reader.read_secrets, once=True)
     if reader.can_bring_secrets:
         secrets.ask(lambda: reader.secrets, once=False)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from glancetrace.check.findings import find
 from glancetrace.correlate.attribute import attribute
@@ -25,18 +26,17 @@ from glancetrace.decode import Decoded, Options, Paths, as_list, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
-from glancetrace.join.creations import name_created
 from glancetrace.join.halves import doubt_beside, find_halves
-from glancetrace.join.logs import join_logs
 from glancetrace.join.unseen import add_uploads, doubt, find_unseen
-from glancetrace.logs.call import ApiLog
-from glancetrace.logs.read import read_logs
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.statements import StatementReader
 from glancetrace.timeline.story import UPLOADS, tell_stories
 from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
+
+if TYPE_CHECKING:
+    from glancetrace.logs.call import ApiLog
 
 __all__ = ["STAGES", "Options", "analyze"]
 
@@ -79,7 +79,7 @@ def analyze(
         rsa_keys=(*options.rsa_keys, *as_list(rsa_key or ())),
         api_logs=(*options.api_logs, *as_list(api_log or ())),
     )
-    logs = read_logs(options.api_logs)
+    logs = _read_logs(options)
     collecting = gc.isenabled()
     with HashPool() as pool:
         decoded = decode(paths, options, pool)
@@ -93,6 +93,15 @@ def analyze(
             if collecting:
                 gc.enable()
     return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
+
+
+def _read_logs(options: Options) -> list[ApiLog]:
+    """The logs that were given; without any, what reads them is not imported."""
+    if not options.api_logs:
+        return []
+    from glancetrace.logs.read import read_logs
+
+    return read_logs(options.api_logs)
 
 
 def _summary(decoded: Decoded) -> CaptureSummary:
@@ -140,6 +149,9 @@ def _join_logs(draft: _Draft) -> None:
     """What logs tell of calls is joined with what the capture shows."""
     if not draft.logs:
         return
+    from glancetrace.join.creations import name_created
+    from glancetrace.join.logs import join_logs
+
     tables, capture = draft.tables, draft.capture
     tables.calls, capture.api_logs = join_logs(
         draft.logs,

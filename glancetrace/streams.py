@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from glancetrace.errors import UsageError
 from glancetrace.glance.calls import make_body_policy
@@ -24,11 +25,13 @@ from glancetrace.mysql.recognise import looks_like_mysql
 from glancetrace.mysql.resultset import DefinitionsCache
 from glancetrace.net.run import FROM_CLIENT, Connection, Run
 from glancetrace.net.verdict import Verdict
-from glancetrace.tls.decoder import TlsDecoder
 from glancetrace.tls.recognise import RECOGNISABLE_LEN, client_random_of, may_be_tls
-from glancetrace.tls.sealed import SealedReader
-from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import ConnectionRow
+
+if TYPE_CHECKING:
+    from glancetrace.tls.decoder import TlsDecoder
+    from glancetrace.tls.sealed import SealedReader
+    from glancetrace.tls.secrets import SecretStore
 
 __all__ = ["DEFAULT_HASHES", "ConnectionDecoder", "Stage"]
 
@@ -98,6 +101,10 @@ class ConnectionDecoder:
     def _begin_tls(self, run: Run | None) -> None:
         """From here on, beginning with `run`, the connection is encrypted."""
         if self._tls is None:
+            # Most captures have no TLS, and these modules take longer to import than to be asked.
+            from glancetrace.tls.decoder import TlsDecoder
+            from glancetrace.tls.sealed import SealedReader
+
             stage = self._stage
             if isinstance(self._decoder, MysqlDecoder):
                 self._take_plain = self._decoder.feed_decrypted

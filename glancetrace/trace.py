@@ -19,13 +19,13 @@ from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.timeline.image import ImageStory
-from glancetrace.tls.sealed import SealedExchange
-from glancetrace.tls.summary import TlsSummary
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from glancetrace.explain import Explanation
+    from glancetrace.tls.sealed import SealedExchange
+    from glancetrace.tls.summary import TlsSummary
 
 __all__ = [
     "Accounting",
