@@ -144,7 +144,7 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "tls-wrong-key",
             "warning",
-            "there is a secret for the client random of a connection, but it does not open its records",
+            "a secret for the client random of a connection was given, or an RSA key, but it does not open its records",
             "give the key log or the private key that was in use while the capture was recorded",
         ),
         IssueKind(

@@ -235,6 +235,8 @@ class TlsDecoder:
 
     def _take_protected(self, side: _Side, record: Record) -> None:
         opened = self._open(side, record)
+        if opened is None and not side.opened and not side.failures and self._secrets.refresh():
+            opened = self._open(side, record)
         if opened is not None:
             self._take_opened(side, record, opened)
             return
@@ -308,6 +310,8 @@ class TlsDecoder:
 
     def _give_up(self, side: _Side, reason: Reason) -> None:
         side.given_up = True
+        if reason is Reason.NO_SECRET and self._handshake.encrypted_premaster and self._secrets.rsa is not None:
+            reason = Reason.WRONG_KEY
         self._reason = self._reason or reason
         if not self._secrets.given:
             self._reason = Reason.NO_SECRETS

@@ -2,7 +2,7 @@
 
 TLS 1.2: plaintext until ChangeCipherSpec, then keys from the master secret. TLS 1.3 (RFC 8446, section 7.1): early
 data (client only), handshake, application data, and a generation more with every KeyUpdate. Secrets that are not known
-are left out; what can be opened is opened.
+are left out, and where key logs disagree there is an epoch for each; what can be opened is opened.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from glancetrace.net.run import FROM_CLIENT
 from glancetrace.tls.handshake import Handshake
+from glancetrace.tls.hello import ClientHello, ServerHello
 from glancetrace.tls.schedule import make_master_secret, next_traffic_secret, split_key_block, traffic_keys
 from glancetrace.tls.secrets import EARLY, HANDSHAKE, MASTER, TRAFFIC, SecretStore
 from glancetrace.tls.suites import Suite
@@ -26,7 +27,10 @@ _EARLY_RANK, _HANDSHAKE_RANK, _TRAFFIC_RANK = 0, 1, 2
 
 @dataclass(slots=True)
 class Epoch:
-    """Keys of one direction for a while; `rank` is its place in the order of epochs, `of` the handshake it is of."""
+    """Keys of one direction for a while; `rank` is its place in the order of epochs, `of` the handshake it is of.
+
+    `secret`: what they are made from, before TLS 1.3 the master secret.
+    """
 
     rank: int
     of: int
@@ -58,9 +62,8 @@ def following_epochs(handshake: Handshake, secrets: SecretStore, direction: int,
     labels = (EARLY if direction == FROM_CLIENT and client.early_data else "", HANDSHAKE[direction], TRAFFIC[direction])
     epochs = []
     for number, label in enumerate(labels):
-        found = secrets.find(label, client.random) if label and number > rank else None
-        if found is not None:
-            epochs.append(_epoch_13(suite, number, found))
+        if label and number > rank:
+            epochs += [_epoch_13(suite, number, found) for found in secrets.find(label, client.random)]
     return epochs
 
 
@@ -74,32 +77,30 @@ def _epochs_12(handshake: Handshake, secrets: SecretStore, direction: int, curre
     client, server, suite = handshake.client, handshake.server, handshake.suite
     if client is None or server is None or suite is None or (current is not None and current.of == handshake.ordinal):
         return []
-    master = find_master(handshake, secrets)
-    if master is None:
-        return []
-    from glancetrace.tls.ciphers import make_cipher
+    epochs = []
+    for master in _find_masters(handshake, secrets, client, server, suite):
+        from glancetrace.tls.ciphers import make_cipher
 
-    keys = split_key_block(server.version, suite, master, client.random, server.random)[direction]
-    return [Epoch(_TRAFFIC_RANK, handshake.ordinal, make_cipher(suite, keys, etm=server.etm))]
-
-
-def find_master(handshake: Handshake, secrets: SecretStore) -> bytes | None:
-    """The master secret of TLS 1.2: logged, opened with an RSA key, or that of the session that is resumed."""
-    client, server, suite = handshake.client, handshake.server, handshake.suite
-    if client is None or server is None or suite is None:
-        return None
-    master = secrets.find(MASTER, client.random)
-    if handshake.encrypted_premaster:
-        secrets.note_premaster(handshake.encrypted_premaster)
-    if master is None and handshake.encrypted_premaster:
-        premaster = secrets.find_premaster(handshake.encrypted_premaster, client.version)
-        if premaster is not None:
-            randoms = client.random + server.random
-            master = make_master_secret(server.version, suite.prf, premaster, randoms, handshake.session_hash)
-    elif master is None:
-        resumed = server.session_id if server.session_id == client.session_id else b""
-        master = secrets.find_session(resumed, client.ticket)
-    if master is not None:
         secrets.remember_session(server.session_id, master)
         secrets.remember_session(handshake.ticket, master)
-    return master
+        keys = split_key_block(server.version, suite, master, client.random, server.random)[direction]
+        epochs.append(Epoch(_TRAFFIC_RANK, handshake.ordinal, make_cipher(suite, keys, etm=server.etm), master))
+    return epochs
+
+
+def _find_masters(
+    handshake: Handshake, secrets: SecretStore, client: ClientHello, server: ServerHello, suite: Suite
+) -> list[bytes]:
+    """What may be the master secret: logged, opened with an RSA key, or that of the session that is resumed."""
+    masters = list(secrets.find(MASTER, client.random))
+    if handshake.encrypted_premaster:
+        secrets.note_premaster(handshake.encrypted_premaster)
+        randoms = client.random + server.random
+        masters += [
+            make_master_secret(server.version, suite.prf, premaster, randoms, handshake.session_hash)
+            for premaster in secrets.find_premasters(handshake.encrypted_premaster, client.version)
+        ]
+    else:
+        resumed = server.session_id if server.session_id == client.session_id else b""
+        masters += secrets.find_session(resumed, client.ticket)
+    return list(dict.fromkeys(masters))

@@ -106,6 +106,8 @@ class Protection:
             opened = epoch.cipher.open(seq, record.content_type, record.version, record.body)
             if opened is not None:
                 self.lost_content = self._content_of(lost, epoch, seq)
+                if epoch is not self.epoch and self._handshake.client is not None:
+                    self._secrets.prefer(self._handshake.client.random, epoch.secret)
                 self.epoch, self.seq = epoch, seq + 1
                 self._trials = 0
                 self.moved = True

@@ -108,8 +108,8 @@ class SecretStore:
         self.generation = 0
         self.waiting_bytes = 0
         self._issues = issues
-        self._secrets: dict[str, dict[bytes, bytes]] = {label: {} for label in _USED}
-        self._sessions: dict[bytes, bytes] = {}
+        self._secrets: dict[str, dict[bytes, tuple[bytes, ...]]] = {label: {} for label in _USED}
+        self._sessions: dict[bytes, tuple[bytes, ...]] = {}
         self._seen: dict[bytes, None] = {}
         self._premasters: dict[bytes, None] = {}
         self._askers: list[tuple[Callable[[], Iterable[tuple[int, bytes]]], bool]] = []
@@ -138,22 +138,29 @@ class SecretStore:
         for line in data.split(b"\n"):
             self._take_line(line)
 
-    def refresh(self) -> None:
-        """Read what was added since."""
+    def refresh(self) -> bool:
+        """Read what was added since; whether that brought secrets."""
+        known = self.generation
         for file in self._files:
             self._take_file(file, first=False)
         askers, self._askers = self._askers, [(asker, once) for asker, once in self._askers if not once]
         for asker, _ in askers:
             for kind, data in asker():
                 self.add_block(kind, data)
+        return self.generation != known
 
-    def find(self, label: str, client_random: bytes) -> bytes | None:
-        """The secret with this label of a connection, None where nobody knows it."""
-        secret = self._secrets[label].get(client_random)
-        if secret is None:
+    def find(self, label: str, client_random: bytes) -> tuple[bytes, ...]:
+        """What may be the secret with this label of a connection: several where key logs disagree."""
+        if client_random not in self._secrets[label]:
             self.refresh()
-            secret = self._secrets[label].get(client_random)
-        return secret
+        return self._secrets[label].get(client_random, ())
+
+    def prefer(self, client_random: bytes, secret: bytes) -> None:
+        """This secret opened a record: of those that were given for the client random it is the right one."""
+        for secrets in self._secrets.values():
+            found = secrets.get(client_random, ())
+            if secret in found[1:]:
+                secrets[client_random] = (secret, *(other for other in found if other != secret))
 
     def knows(self, client_random: bytes) -> bool:
         """Whether there is a secret of this connection."""
@@ -162,26 +169,21 @@ class SecretStore:
             self.refresh()
         return any(client_random in self._secrets[label] for label in labels)
 
-    def find_premaster(self, encrypted: bytes, version: int) -> bytes | None:
-        """The premaster secret that a client sent under the server's RSA key."""
-        logged = self._secrets[_PREMASTER].get(encrypted[:_PREMASTER_ID_LEN])
-        if logged is not None or self.rsa is None:
-            return logged
-        return self.rsa.decrypt_premaster(encrypted, version)
+    def find_premasters(self, encrypted: bytes, version: int) -> tuple[bytes, ...]:
+        """What may be the premaster secret that a client sent under the server's RSA key."""
+        logged = self._secrets[_PREMASTER].get(encrypted[:_PREMASTER_ID_LEN], ())
+        opened = self.rsa.decrypt_premaster(encrypted, version) if self.rsa is not None else None
+        return logged if opened is None or opened in logged else (*logged, opened)
 
-    def find_session(self, *known_by: bytes) -> bytes | None:
-        """Master secret of a session of TLS 1.2 that is resumed by its id or its ticket."""
-        for key in known_by:
-            if key:
-                found = self._sessions.get(key) or self._secrets[_SESSION].get(key)
-                if found is not None:
-                    return found
-        return None
+    def find_session(self, *known_by: bytes) -> tuple[bytes, ...]:
+        """What may be the master secret of a session of TLS 1.2 that is resumed by its id or its ticket."""
+        found = [(*self._sessions.get(key, ()), *self._secrets[_SESSION].get(key, ())) for key in known_by if key]
+        return tuple(dict.fromkeys(master for masters in found for master in masters))
 
     def remember_session(self, known_by: bytes, master: bytes) -> None:
         """This session may be resumed."""
-        if known_by and known_by not in self._sessions:
-            self._sessions[known_by] = master
+        if known_by and master not in self._sessions.get(known_by, ()):
+            self._sessions[known_by] = (*self._sessions.get(known_by, ()), master)
             self.generation += 1
 
     def note_client(self, client_random: bytes) -> None:
@@ -204,15 +206,16 @@ class SecretStore:
         return sum(any(random in self._secrets[label] for label in labels) for random in self._seen)
 
     def needed_lines(self) -> list[str]:
-        """Key log lines of the connections that are in the capture, in their order."""
+        """Key log lines of the connections that are in the capture, in their order; where key logs disagree, that of
+        the secret which opened something."""
         lines = [
-            f"{label} {random.hex()} {secrets[random].hex()}"
+            f"{label} {random.hex()} {secrets[random][0].hex()}"
             for random in self._seen
             for label, secrets in self._secrets.items()
             if label not in (_PREMASTER, _SESSION) and random in secrets
         ]
         premasters = self._secrets[_PREMASTER]
-        lines += [f"RSA {key.hex()} {premasters[key].hex()}" for key in self._premasters if key in premasters]
+        lines += [f"RSA {key.hex()} {secret.hex()}" for key in self._premasters for secret in premasters.get(key, ())]
         return lines
 
     def _take_file(self, file: KeyLogFile, *, first: bool) -> None:
@@ -234,7 +237,7 @@ class SecretStore:
             return False
         label, known_by, secret = parsed
         secrets = self._secrets.get(label)
-        if secrets is not None and known_by not in secrets:
-            secrets[known_by] = secret
+        if secrets is not None and secret not in secrets.get(known_by, ()):
+            secrets[known_by] = (*secrets.get(known_by, ()), secret)
             self.generation += 1
         return True

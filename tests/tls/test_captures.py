@@ -24,7 +24,7 @@ from glancetrace.trace import ConnectionRow, Trace
 from tests.mysql.test_variants import sessions_of
 from tests.support.capture_files import Packet, enhanced, interface, read, secrets, section
 from tests.support.conversation import Conversation, Session
-from tests.support.openssl import Certificate, Setup, TlsTalk
+from tests.support.openssl import Certificate, Setup, TlsTalk, make_certificate
 from tests.support.samples import CAPTURES, keylog_path
 
 ARTICLE = CAPTURES["article-tls13"]
@@ -309,6 +309,36 @@ class TestReasons:
         log = tmp_path / "wrong"
         log.write_text("".join(f"{line[:-6]}{'0' * 6}\n" for line in talk.keylog))
         found = reason(spoken(talk, 13292, tmp_path / "c.pcap"), keylogs=(log,))
+        assert found == ("wrong key", ["tls-wrong-key"])
+
+    @pytest.mark.parametrize("setup", [(), ("TLS 1.2", "AES128-SHA"), ("TLS 1.2", "ECDHE-RSA-AES128-GCM-SHA256")])
+    def test_key_logs_that_disagree(
+        self, setup: tuple[str, ...], certificates: dict[str, Certificate], tmp_path: Path
+    ) -> None:
+        talk = self.talk(certificates, *setup)
+        right, wrong = keys_of(talk, tmp_path), tmp_path / "wrong"
+        wrong.write_text("".join(f"{line[:-6]}{'0' * 6}\n" for line in talk.keylog))
+        capture = spoken(talk, 13292, tmp_path / "c.pcap")
+        for logs in ((wrong, right), (right, wrong), (wrong, wrong, right)):
+            decoded = decode(capture, Options(keylogs=logs))
+            (row,) = decoded.connections
+            assert row.tls is not None
+            assert (row.tls.decrypted, row.tls.reason, decoded.issues.rows()) == (True, None, [])
+            needed = {line for line in decoded.secrets.needed_lines() if not line.startswith("RSA ")}
+            assert needed == {line for line in talk.keylog if re.match("CLIENT_RANDOM|.*_TRAFFIC_SECRET", line)}
+
+    def test_a_key_log_that_disagrees_with_the_capture_s_secrets(self, tmp_path: Path) -> None:
+        wrong = tmp_path / "wrong"
+        wrong.write_text(re.sub("[0-9a-f]{6}$", "000000", LOG.read_text(), flags=re.MULTILINE))
+        path = tmp_path / "capture.pcapng"
+        path.write_bytes(b"".join([section(), interface(), *blocks(), secrets(LOG.read_bytes())]))
+        assert calls_of(analyze(path, keylog=wrong)) == told()
+
+    def test_another_server_s_rsa_key(self, certificates: dict[str, Certificate], tmp_path: Path) -> None:
+        talk = self.talk(certificates, "TLS 1.2", "AES128-SHA")
+        (tmp_path / "other").mkdir()
+        other = make_certificate(tmp_path / "other", "rsa")
+        found = reason(spoken(talk, 13292, tmp_path / "c.pcap"), rsa_keys=(other.path,))
         assert found == ("wrong key", ["tls-wrong-key"])
 
     def test_packet_lost(self, certificates: dict[str, Certificate], tmp_path: Path) -> None:

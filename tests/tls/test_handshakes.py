@@ -140,4 +140,4 @@ class TestRsaKey:
         talk = TlsTalk(Setup(certificates["rsa"], "TLS 1.2", "AES128-GCM-SHA256", ems)).shake_hands().ask(b"hello")
         told = decrypt(merged(talk.flights), store_of(rsa=RsaKeys([rsa.generate_private_key(65537, 2048)])))
         assert told.said == [b"", b""]
-        assert told.issues == {"tls-secret-unknown": 1}
+        assert told.issues == {"tls-wrong-key": 1}
