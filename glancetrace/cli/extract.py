@@ -38,7 +38,7 @@ __all__ = ["extract"]
 @option("--finding", multiple=True, metavar="RULE", section="What", help="What findings of a rule are about.")
 @option("--since", metavar="TIME", section="What", help="Of that, only from then on; +1.5s is after the start.")
 @option("--until", metavar="TIME", section="What", help="Only until then.")
-@option("--with-context", is_flag=True, section="What", help="With the other hops, and handshakes.")
+@option("--with-context", is_flag=True, section="What", help="With the other hops, and handshakes (TLS: always).")
 @takes_reading
 def extract(
     paths: tuple[str, ...],

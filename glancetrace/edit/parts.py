@@ -1,8 +1,9 @@
 """Which packets show a part of a result: a call, a statement, an image, a connection, a finding.
 
 A part is frames on connections: from the first to the last of what was exchanged, with everything in between that the
-two sides sent on the same connection (acknowledgements, retransmissions). With context come the other hops, and what a
-decoder needs to follow a connection: its beginning up to the first exchange (TCP, TLS and MySQL handshakes).
+two sides sent on the same connection (acknowledgements, retransmissions). Of a connection with TLS its beginning up to
+the first exchange always comes along: nobody can decrypt the rest without the handshake. With context come the other
+hops, and the beginnings of all connections (TCP and MySQL handshakes).
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ class PartFinder:
         self._context = context
         self._connections = {row.connection.id: row.connection for row in trace.tables.connections}
         self._first: dict[int, int] = {}
-        if context:
+        self._begun = {
+            row.connection.id
+            for row in trace.tables.connections
+            if (context or row.tls is not None) and not row.connection.started_before_capture
+        }
+        if self._begun:
             self._note_first_exchanges()
 
     def of_calls(self, ids: Iterable[int]) -> Part:
@@ -91,7 +97,8 @@ class PartFinder:
             if one.exchange.first_frame in frames
         ]
         around = [(c, f, f) for c in self._connections for f in frames]
-        return join_parts([self.of_calls(calls), self._part(unread), self._part(around)])
+        # Nobody knows on which connections these frames lie: that alone brings no handshakes.
+        return join_parts([self.of_calls(calls), self._part(unread), self._part(around, begun=self._context)])
 
     def _call(self, call: ApiCall) -> _Spans:
         hops = call.hops if self._context else call.hops[:1]
@@ -115,7 +122,7 @@ class PartFinder:
         for number, frame in begun:
             self._first[number] = min(frame, self._first.get(number, frame))
 
-    def _part(self, spans: _Spans) -> Part:
+    def _part(self, spans: _Spans, *, begun: bool = True) -> Part:
         frames: dict[Pair, list[tuple[int, int]]] = defaultdict(list)
         for number, first, last in spans:
             connection = self._connections.get(number)
@@ -123,9 +130,9 @@ class PartFinder:
                 continue
             one, other = sorted((connection.client, connection.server))
             frames[one, other].append((first, last))
-            if self._context and not connection.started_before_capture:
-                begun = self._first.get(number, connection.first_frame)
-                frames[one, other].append((connection.first_frame, max(connection.first_frame, begun - 1)))
+            if begun and number in self._begun:
+                exchange = self._first.get(number, connection.first_frame)
+                frames[one, other].append((connection.first_frame, max(connection.first_frame, exchange - 1)))
         return {pair: merge_frames(ranges) for pair, ranges in frames.items()}
 
 

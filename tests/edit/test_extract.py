@@ -21,7 +21,7 @@ from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.pipeline import analyze
 from glancetrace.trace import Trace
 from tests.support import capture_files as cf
-from tests.support.samples import capture_path
+from tests.support.samples import CAPTURES, capture_path, keylog_path
 
 ALL = PacketSelection()
 ARTICLE = capture_path("article-allports")
@@ -213,3 +213,19 @@ def test_encrypted_requests_that_nobody_can_read(tmp_path: Path) -> None:
     assert len(sizes[1]) == 20
     assert sizes[1] < sizes[0]
     assert piece.capture.packets < whole.capture.packets
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_tls_can_be_decrypted(context: bool, tmp_path: Path) -> None:
+    """The handshake comes along, so that the key log opens what was extracted."""
+    capture, log = CAPTURES["article-tls13"], keylog_path("article-tls13")
+    whole = analyze(capture, keylog=log)
+    for number in (1, len(whole.tables.calls)):
+        call = whole.tables.calls[number - 1]
+        part = PartFinder(whole, context=context).of_calls([call.id])
+        piece = extract([str(capture)], str(tmp_path / "x.pcap"), part, selection=ALL)
+        assert piece.packets < whole.capture.packets / 2
+        again = analyze(tmp_path / "x.pcap", keylog=log)
+        assert (call.method, call.target, call.status_code, call.ts) in [
+            (c.method, c.target, c.status_code, c.ts) for c in again.tables.calls
+        ]
