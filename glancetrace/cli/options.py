@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from glancetrace.cli.layout import SectionedOption
-from glancetrace.errors import UsageError
+from glancetrace.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from glancetrace.conversations import QuickLook
@@ -33,6 +33,7 @@ __all__ = [
     "takes_looks",
     "takes_reading",
     "takes_showing",
+    "warn_of_damage",
     "with_options",
 ]
 
@@ -131,7 +132,7 @@ class Reading:
             )
             trace = analyze(list(paths), options)
         if warn:
-            _warn_of_damage(trace)
+            warn_of_damage(issue.kind for issue in trace.tables.issues)
         kept = click.get_current_context().obj
         if isinstance(kept, list):
             kept.append(trace)
@@ -334,9 +335,9 @@ def takes_looks(command: Callback) -> Callback:
     return with_options(collected, _SHOWING[1:4])
 
 
-def _warn_of_damage(trace: Trace) -> None:
-    """One line for those who see a part of the result only."""
-    damage = [issue.kind for issue in trace.tables.issues if issue.kind in _DAMAGE]
+def warn_of_damage(kinds: Iterable[str]) -> None:
+    """One line for those who see a part of the result only, or none of its issues; `kinds` of issues."""
+    damage = [kind for kind in kinds if kind in _DAMAGE]
     if damage:
         say(f"the capture is not whole ({', '.join(dict.fromkeys(damage))}); see 'glancetrace info'")
 
@@ -345,8 +346,21 @@ _DAMAGE = ("capture-cut-short", "capture-damaged", "capture-empty")
 
 
 def ask_passphrase(path: str) -> str:
-    """Ask for the passphrase of a private key; nothing of it is shown."""
-    return str(click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
+    """Ask for the passphrase of a private key; nothing of it is shown.
+
+    Raises:
+        InputError: there is no terminal; standard input may be a capture.
+    """
+    import getpass
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return str(click.prompt(f"Passphrase of {path}", hide_input=True, err=True))
+        except getpass.GetPassWarning:
+            action = "give its passphrase on a terminal"
+            raise InputError("the key is encrypted", where=path, action=action) from None
 
 
 def say(message: str) -> None:

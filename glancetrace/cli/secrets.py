@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import option, say
+from glancetrace.cli.options import option, say, warn_of_damage
 from glancetrace.errors import UsageError
 
 __all__ = ["secrets"]
@@ -28,19 +28,27 @@ def secrets(path: str, keylogs: tuple[str, ...], discard: bool, output: str) -> 
 
     Everybody who has the copy can read these connections, here and in Wireshark, without the key log.
     """
+    from glancetrace.issues import IssueLog
     from glancetrace.output.units import plural
 
+    issues = IssueLog()
     if discard == bool(keylogs):
         raise UsageError("either --keylog FILE or --discard", action="see 'glancetrace secrets --help'")
     if discard:
         from glancetrace.edit.secrets import discard_secrets
 
-        count = discard_secrets(path, output)
+        count = discard_secrets(path, output, issues)
+        warn_of_damage(issue.kind for issue in issues.rows())
         say(f"{plural(count, 'secrets block')} left out; passwords and tokens in the packets are kept")
         return
     from glancetrace.decode import Options
     from glancetrace.edit.secrets import embed_secrets
 
-    embedded = embed_secrets(path, output, Options(keylogs=keylogs))
+    embedded = embed_secrets(path, output, Options(keylogs=keylogs), issues)
+    warn_of_damage(issue.kind for issue in issues.rows())
+    if not embedded.lines:
+        say(f"none of the secrets fits: the copy has none; the capture has "
+            f"{plural(embedded.needing, 'TLS connection')} with a handshake")  # fmt: skip
+        return
     say(f"secrets of {embedded.connections} of {plural(embedded.needing, 'TLS connection')} embedded; "
         "whoever has the file can read them")  # fmt: skip

@@ -3,6 +3,7 @@
 The output is a pcapng file that every reader takes: section header, interfaces, then the secrets (a Decryption Secrets
 Block, https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4.7), then the packets. A pcapng input keeps
 all its other blocks as they are; of a pcap the packets, their times in the resolution that it has, and its link type.
+A copy is complete or not there; what an input lacks that is cut short is counted as an issue.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from glancetrace.capture.formats import read_format
 from glancetrace.capture.inputs import BLOCK_SIZE, open_captures
@@ -48,27 +49,28 @@ class Embedded:
     needing: int
 
 
-def embed_secrets(path: str, output: str, options: Options) -> Embedded:
+def embed_secrets(path: str, output: str, options: Options, issues: IssueLog) -> Embedded:
     """Write a copy of a capture with the secrets that it needs: of those given, and of those that it has.
 
     Args:
         path: the capture, also compressed. output: the pcapng file to write. options: `keylogs` and `ports`.
+        issues: gets what is wrong with the file.
 
     Raises:
-        UsageError: the output would overwrite an input. InputError: an input cannot be read.
+        UsageError: the output would overwrite an input. InputError: an input cannot be read, or not to its end.
         GlancetraceError: the output cannot be written.
     """
     _check(path, output, options.keylogs)
     secrets = decode(path, options).secrets
     lines = secrets.needed_lines()
-    _write(path, output, "".join(f"{line}\n" for line in lines).encode(), discard=False)
+    _write(path, output, "".join(f"{line}\n" for line in lines).encode(), issues, discard=False)
     return Embedded(len(lines), secrets.known_clients, secrets.seen_clients)
 
 
-def discard_secrets(path: str, output: str) -> int:
+def discard_secrets(path: str, output: str, issues: IssueLog) -> int:
     """Write a copy of a capture without its secrets blocks; returns how many there were. Raises as `embed_secrets`."""
     _check(path, output, ())
-    return _write(path, output, b"", discard=True)
+    return _write(path, output, b"", issues, discard=True)
 
 
 def _check(path: str, output: str, keylogs: Sequence[str | os.PathLike[str]]) -> None:
@@ -78,32 +80,38 @@ def _check(path: str, output: str, keylogs: Sequence[str | os.PathLike[str]]) ->
         raise UsageError("the output would overwrite the input", where=output, action="choose another name")
 
 
-def _write(path: str, output: str, keylog: bytes, *, discard: bool) -> int:
+def _write(path: str, output: str, keylog: bytes, issues: IssueLog, *, discard: bool) -> int:
     """Copy a capture; returns the number of secrets blocks that were left out."""
     reader, source = read_format(open_source(path), BLOCK_SIZE)
     source.close()
     left_out: list[bytes] = []
     if reader.format == "pcapng":
-        pieces = _copy_blocks(_read_blocks(path), keylog, discard, left_out)
+        pieces = _copy_blocks(_read_blocks(path, issues), keylog, discard, left_out)
     else:
-        pieces = _convert(path, keylog)
+        pieces = _convert(path, keylog, issues)
     try:
         with open(output, "wb") as file:
-            _write_all(file, pieces)
+            try:
+                file.writelines(pieces)
+            except (OSError, InputError):
+                _remove(output)
+                raise
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         raise GlancetraceError(what, where=output, action="make room, or choose another directory") from None
     return len(left_out)
 
 
-def _write_all(file: BinaryIO, pieces: Iterable[bytes]) -> None:
-    for piece in pieces:
-        file.write(piece)
+def _remove(output: str) -> None:
+    """Half a copy is of no use; what is no plain file (/dev/stdout) stays."""
+    if os.path.isfile(output) and not os.path.islink(output):
+        with suppress(OSError):  # why it could not be completed is the better message
+            os.unlink(output)
 
 
-def _convert(path: str, keylog: bytes) -> Iterator[bytes]:
+def _convert(path: str, keylog: bytes, issues: IssueLog) -> Iterator[bytes]:
     """A pcap as pcapng."""
-    with open_captures([path], IssueLog()) as captures:
+    with open_captures([path], issues) as captures:
         preamble = captures.readers[0].preamble
         order, ns_per_tick, _ = PCAP_MAGICS[preamble[:4]]
         snaplen, network = struct.unpack_from(order + "II", preamble, 16)
@@ -151,8 +159,8 @@ def _unbounded(order: str, block: bytes) -> bytes:
     return block[:16] + struct.pack(order + "q", -1) + block[24:]
 
 
-def _read_blocks(path: str) -> Iterator[tuple[str, int, bytes]]:
-    """Byte order, type and bytes of every block of a pcapng file; a block that is cut short is left out.
+def _read_blocks(path: str, issues: IssueLog) -> Iterator[tuple[str, int, bytes]]:
+    """Byte order, type and bytes of every block of a pcapng file; a block that is cut short is left out and counted.
 
     Raises:
         InputError: no block can look like this.
@@ -173,12 +181,17 @@ def _read_blocks(path: str) -> Iterator[tuple[str, int, bytes]]:
                 kind, total = struct.unpack_from((order or "<") + "II", head)
                 if not order or total < 12 or total % 4 or total > _LONGEST_BLOCK:
                     where = f"{path}: offset {base + position}"
-                    raise InputError("no pcapng block can look like this", where=where, action="copy the file again")
+                    action = "copy the file again, or take what can be read with 'glancetrace split'"
+                    raise InputError("no pcapng block can look like this", where=where, action=action)
                 if position + total <= len(data):
                     yield order, kind, data[position : position + total]
                     position += total
                     continue
             if source.ended:
+                if source.damaged:
+                    issues.count("capture-damaged")
+                elif position < len(data) or source.cut_short:
+                    issues.count("capture-cut-short")
                 return
             base += position
             data, position = source.read_on(data[position:], BLOCK_SIZE), 0

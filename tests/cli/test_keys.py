@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,17 @@ class TestPassphrase:
         result = CliRunner().invoke(cli, ["calls", CAPTURE, "--rsa-key", str(locked)], input="closesesame\n")
         assert "the passphrase does not open the key" in str(result.exception)
         assert "sesame" not in str(result.exception)
+
+    def test_without_a_terminal(self, locked: Path) -> None:
+        """Standard input is not asked: it may be the capture."""
+        command = [sys.executable, "-m", "glancetrace", "calls", CAPTURE, "--rsa-key", str(locked)]
+        done = subprocess.run(
+            command, input="opensesame\n", capture_output=True, text=True, start_new_session=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert "the key is encrypted" in done.stderr
+        assert "on a terminal" in done.stderr
+        assert "echoed" not in done.stderr
 
 
 def secrets_in(log: Path) -> list[str]:

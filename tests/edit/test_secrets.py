@@ -135,3 +135,50 @@ def test_wrong_usage(args: list[str], complaint: str, all_keys: Path, tmp_path: 
     assert getattr(result.exception, "exit_code", None) == 2
     assert not (tmp_path / "out").exists()
     assert all_keys.read_bytes() == before
+
+
+def cut(path: Path, size: int) -> Path:
+    path.write_bytes(path.read_bytes()[:size])
+    return path
+
+
+class TestFilesThatAreNotWhole:
+    @pytest.fixture
+    def whole(self, all_keys: Path, tmp_path: Path) -> Path:
+        path = tmp_path / "whole.pcapng"
+        run(CAPTURES["article-tls13"], "--keylog", all_keys, "-o", path)
+        return path
+
+    @pytest.mark.parametrize("args", [["--discard"], ["--keylog", "KEYS"]])
+    def test_a_block_that_cannot_be_leaves_no_half_copy(
+        self, args: list[str], whole: Path, all_keys: Path, tmp_path: Path
+    ) -> None:
+        data = bytearray(whole.read_bytes())
+        junk = len(data) // 4 * 2
+        data[junk : junk + 4000] = b"\xff" * 4000
+        whole.write_bytes(data)
+        names = [str(all_keys) if arg == "KEYS" else arg for arg in args]
+        result = CliRunner().invoke(cli, ["secrets", str(whole), *names, "-o", str(tmp_path / "out")])
+        assert "no pcapng block can look like this" in str(result.exception)
+        assert getattr(result.exception, "exit_code", None) == 3
+        assert not (tmp_path / "out").exists()
+
+    def test_a_block_that_is_cut_is_told(self, whole: Path, all_keys: Path, tmp_path: Path) -> None:
+        assert "not whole" not in run(whole, "--discard", "-o", tmp_path / "out").output
+        cut(whole, whole.stat().st_size - 10)
+        for args in (["--discard"], ["--keylog", all_keys]):
+            assert "not whole (capture-cut-short)" in run(whole, *args, "-o", tmp_path / "out").output
+            assert rows(tmp_path / "out") == rows(whole)
+
+    def test_a_pcap_that_is_cut_is_told(self, all_keys: Path, tmp_path: Path) -> None:
+        source = tmp_path / "cut.pcap"
+        source.write_bytes(pcap([Captured(1, b"x" * 60), Captured(2, b"y" * 60)])[:-1])
+        assert "not whole (capture-cut-short)" in run(source, "--keylog", all_keys, "-o", tmp_path / "out").output
+
+
+def test_secrets_that_do_not_fit(tmp_path: Path) -> None:
+    said = run(CAPTURES["article-tls13"], "--keylog", key_log("pymysql-tls13"), "-o", tmp_path / "out").output
+    assert "none of the secrets fits" in said
+    assert "2 TLS connections" in said
+    assert "whoever" not in said
+    assert embedded(tmp_path / "out") == []
