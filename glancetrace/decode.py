@@ -199,12 +199,13 @@ _WORTH_SHARING = 8 << 20
 def _shares(names: list[str], options: Options) -> Sequence[Share]:
     """How the connections are shared out among processes; none where one process does it all.
 
-    Only files can be read by several; sessions that are resumed need what an RSA key told of others, in one process.
+    Only files can be read by several, key logs too; sessions that are resumed need what an RSA key told of others, in
+    one process.
     """
     if options.jobs < 2 or options.rsa_keys or not hasattr(os, "fork"):
         return ()
     paths = expand(names)
-    if not all(map(os.path.isfile, paths)) or sum(map(os.path.getsize, paths)) < _WORTH_SHARING:
+    if not all(map(os.path.isfile, (*paths, *options.keylogs))) or sum(map(os.path.getsize, paths)) < _WORTH_SHARING:
         return ()
     index = PacketIndex(IssueLog())
     sql_ports = frozenset(port for port, service in options.ports.items() if service == "mysql")

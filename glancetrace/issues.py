@@ -6,6 +6,7 @@ each with what it means for the result and what the user can do about it; a kind
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 __all__ = ["KINDS", "SEVERITIES", "Issue", "IssueKind", "IssueLog"]
@@ -116,6 +117,12 @@ KINDS: dict[str, IssueKind] = {
             "a connection is encrypted and no secrets were given; what passes on it is not visible",
             "give a key log (--keylog, SSLKEYLOGFILE for the client) or a log of the calls (--api-log), or record "
             "the plain hop: ports 9292 and 5000",
+        ),
+        IssueKind(
+            "tls-told-by-log",
+            "info",
+            "a connection is encrypted and no secrets were given; a log (--api-log) tells of the calls on it",
+            "nothing, unless headers and bodies matter: they need a key log (--keylog, SSLKEYLOGFILE for the client)",
         ),
         IssueKind(
             "tls-secret-unknown",
@@ -299,6 +306,14 @@ class IssueLog:
         issue.count += times
         if frame is not None and (issue.first_frame is None or frame < issue.first_frame):
             issue.first_frame = frame
+
+    def settle(self, kind: str, as_kind: str, connections: Collection[int]) -> None:
+        """What was counted as one kind on these connections turned out to be another."""
+        for connection_id in connections:
+            issue = self._issues.pop((kind, connection_id), None)
+            if issue is not None:
+                issue.kind = KINDS[as_kind].kind
+                self._issues[issue.kind, connection_id] = issue
 
     def rows(self) -> list[Issue]:
         """All issues, by severity (errors first), then kind, connection."""

@@ -242,8 +242,18 @@ def _tell(draft: _Draft) -> None:
 
 def _check(draft: _Draft) -> None:
     """What a person should know, and what is wrong with the capture."""
+    _settle_encrypted(draft)
     draft.tables.findings = find(draft.tables, draft.capture)
     draft.tables.issues = draft.decoded.issues.rows()
+
+
+def _settle_encrypted(draft: _Draft) -> None:
+    """Connections whose every exchange a log tells need no log any more."""
+    if draft.capture.api_logs:
+        tables = draft.tables
+        told = {hop.connection_id for call in tables.calls if call.source == "log" for hop in call.hops}
+        unread = {one.row.connection.id for one in tables.unseen}
+        draft.decoded.issues.settle("tls-not-decrypted", "tls-told-by-log", told - unread)
 
 
 STAGES: tuple[Callable[[_Draft], None], ...] = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from glancetrace.glance.call import ApiCall
 from glancetrace.issues import KINDS, SEVERITIES, Issue
 from glancetrace.timeline.image import ImageStory
+from glancetrace.tls.summary import Reason
 from glancetrace.trace import Finding, Trace
 
 __all__ = [
@@ -106,11 +107,7 @@ def explain_no_calls(trace: Trace) -> str:
         return "the capture holds no packets"
     protocols = Counter(row.protocol for row in trace.tables.connections)
     if protocols["tls"]:
-        what = "1 connection is" if protocols["tls"] == 1 else f"{protocols['tls']:,} connections are"
-        return (
-            f"{what} encrypted (TLS); give their key log (--keylog) or a log of the calls (--api-log), "
-            "or record the plain hop: ports 9292 and 5000"
-        )
+        return _explain_encrypted(trace, protocols["tls"])
     if protocols["http"] and trace.capture.accounting.stream_bytes_missing:
         return "what is left of the HTTP shows no call: too many bytes are missing; record with tcpdump -s0 -B 65536"
     if protocols["http"]:
@@ -118,6 +115,19 @@ def explain_no_calls(trace: Trace) -> str:
     if not trace.capture.connections:
         return "the capture holds no TCP connection; see 'glancetrace info'"
     return "no connection speaks HTTP; is the port in the capture, and right? (--port glance=9292)"
+
+
+def _explain_encrypted(trace: Trace, count: int) -> str:
+    """Advises what was not given already: why the connections are not decrypted, and what helps against that."""
+    what = "1 connection is" if count == 1 else f"{count:,} connections are"
+    summaries = [row.tls for row in trace.tables.connections if row.protocol == "tls" and row.tls is not None]
+    reasons = Counter(tls.reason for tls in summaries if tls.reason is not None)
+    if reasons and Reason.NO_SECRETS.text not in reasons:
+        main = Reason.of_text(reasons.most_common(1)[0][0])
+        told = ", ".join(f"{reason} ({number})" if len(reasons) > 1 else reason for reason, number in reasons.items())
+        return f"{what} encrypted (TLS) and not decrypted: {told}; {KINDS[main.issue].remedy}"
+    log = "" if trace.capture.api_logs else " or a log of the calls (--api-log)"
+    return f"{what} encrypted (TLS); give their key log (--keylog){log}, or record the plain hop: ports 9292 and 5000"
 
 
 def summarise_operations(trace: Trace) -> list[OperationRow]:

@@ -59,13 +59,17 @@ def _parse_line(line: bytes) -> tuple[str, bytes, bytes] | None:
 
 
 class KeyLogFile:
-    """A key log that may grow: `read_on` gives the complete lines that were added since, with their numbers."""
+    """A key log that may grow: `read_on` gives the complete lines that were added since, with their numbers.
+
+    A pipe (`<(...)` of a shell) is read once, to its end.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._position = 0
         self._lines = 0
         self._rest = b""
+        self._ended = False
 
     def read_on(self) -> list[tuple[int, bytes]]:
         """Lines and their numbers, from 1; the last one may be without its end, and comes again when it has more.
@@ -73,9 +77,13 @@ class KeyLogFile:
         Raises:
             InputError: the file cannot be read.
         """
+        if self._ended:
+            return []
         try:
             with open(self.path, "rb") as file:
-                file.seek(self._position)
+                self._ended = not file.seekable()
+                if not self._ended:
+                    file.seek(self._position)
                 added = file.read()
         except FileNotFoundError:
             raise InputError("no such file", where=self.path, action="check the name of the key log") from None

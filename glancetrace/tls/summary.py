@@ -22,6 +22,11 @@ class Reason(Enum):
         self.text = text
         self.issue = issue
 
+    @classmethod
+    def of_text(cls, text: str) -> Reason:
+        """The reason that is told so."""
+        return next(reason for reason in cls if reason.text == text)
+
 
 @dataclass(slots=True)
 class Burst:

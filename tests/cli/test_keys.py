@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,17 @@ class TestBadFiles:
     def test_a_capture_is_no_key_log(self, capsys: pytest.CaptureFixture[str]) -> None:
         code, line = fails(capsys, "calls", CAPTURE, "--keylog", CAPTURE)
         assert (code, "is no key log" in line) == (3, True)
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_a_pipe_is_read(self, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a shell's process substitution gives it; only one process can read it."""
+        monkeypatch.setattr("glancetrace.decode._WORTH_SHARING", 1)
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(LOG.read_bytes())
+        decoded = decode(CAPTURE, Options(keylogs=(f"/dev/fd/{reading}",), jobs=jobs))
+        os.close(reading)
+        assert [row.tls.reason for row in decoded.connections if row.tls] == [None, None]
 
     def test_directory(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         assert fails(capsys, "calls", CAPTURE, "--keylog", tmp_path)[0] == 3

@@ -14,6 +14,8 @@ from glancetrace.output.summary import (
     summarise_images,
     summarise_operations,
 )
+from glancetrace.tls.summary import TlsSummary
+from glancetrace.trace import ApiLogSummary
 from tests.support.handmade import MS, handmade_trace
 
 
@@ -73,6 +75,25 @@ def test_why_there_are_no_calls(packets: int, protocols: list[str], reason: str)
     trace.capture.packets, trace.capture.connections = packets, len(protocols)
     trace.capture.accounting.stream_bytes_missing = 0
     assert reason in explain_no_calls(trace)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "logs", "advice", "spared"),
+    [
+        (["no secrets given"], 0, "--keylog) or a log of the calls", "not decrypted"),
+        (["no secrets given"], 1, "--keylog), or record", "--api-log"),
+        (["handshake not captured"], 0, "handshake not captured; start the capture first", "--keylog"),
+        (["wrong key", "wrong key", "packet lost"], 0, "wrong key (2), packet lost (1); give the key log", "--api-log"),
+    ],
+)
+def test_advice_is_not_what_was_given(reasons: list[str], logs: int, advice: str, spared: str) -> None:
+    trace = handmade_trace()
+    row = trace.tables.connections[0]
+    trace.tables.connections = [replace(row, protocol="tls", tls=TlsSummary(reason=reason)) for reason in reasons]
+    trace.capture.api_logs = [ApiLogSummary("x.log", "haproxy", 0, 0, None, None)] * logs
+    told = explain_no_calls(trace)
+    assert advice in told
+    assert spared not in told
 
 
 def test_no_calls_where_packets_are_cut() -> None:

@@ -22,6 +22,7 @@ from glancetrace.net.run import Run
 from glancetrace.pipeline import analyze
 from glancetrace.trace import ConnectionRow, Trace
 from tests.mysql.test_variants import sessions_of
+from tests.support.api_logs import log_path, public_capture
 from tests.support.capture_files import Packet, enhanced, interface, read, secrets, section
 from tests.support.conversation import Conversation, Session
 from tests.support.openssl import Certificate, Setup, TlsTalk, make_certificate
@@ -370,3 +371,16 @@ class TestReasons:
 def test_blocks_of_the_capture_do_not_matter(tmp_path: Path) -> None:
     small = analyze(ARTICLE, Options(block_size=5000), keylog=LOG)
     assert calls_of(small) == told()
+
+
+def test_no_log_is_advised_where_one_tells_all(tmp_path: Path) -> None:
+    """A log that tells some calls leaves the other connections as they were."""
+    capture = public_capture(tmp_path)
+    kinds = {}
+    for names in ((), ("keystone-access.log",), ("haproxy.log",)):
+        trace = analyze(capture, api_log=[log_path(name) for name in names])
+        port = {row.connection.id: row.connection.server[1] for row in tls_rows(trace)}
+        kinds[names] = {(i.kind, port[i.connection_id]) for i in trace.tables.issues if i.connection_id in port}
+    assert kinds[()] == {("tls-not-decrypted", 13000), ("tls-not-decrypted", 13292)}
+    assert kinds["keystone-access.log",] == {("tls-told-by-log", 13000), ("tls-not-decrypted", 13292)}
+    assert kinds["haproxy.log",] == {("tls-told-by-log", 13000), ("tls-told-by-log", 13292)}
