@@ -163,7 +163,7 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "keylog-line-unreadable",
             "warning",
-            "a line of a key log cannot be read and was left out",
+            "a line of a key log cannot be read, or is one too many for its connection, and was left out",
             "look at that line; a secret may be cut short",
         ),
         IssueKind(

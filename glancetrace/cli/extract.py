@@ -56,7 +56,8 @@ def extract(
     """Write only the packets of an image, call, statement, connection, finding or time to a small capture.
 
     Several are taken together. The packets are as they were, with every secret in them. With TLS the handshake comes
-    along: glancetrace can decrypt them with the key log then; Wireshark needs whole connections (--connection).
+    along unless --since cuts it off: glancetrace can decrypt the rest with the key log then. Wireshark needs whole
+    connections (--connection).
     """
     from glancetrace.edit.extract import check_repeatable
     from glancetrace.edit.extract import extract as extract_packets

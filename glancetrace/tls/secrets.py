@@ -37,6 +37,8 @@ _LONGEST_LINE = 4096
 _PREMASTER_ID_LEN = 8
 _MASTER_LEN = 48
 _RANDOM_LEN = 32
+_MOST_CANDIDATES = 16
+"""Secrets that are tried for one connection or session, at most: captures bring secrets too, and may be hostile."""
 
 
 def _parse_line(line: bytes) -> tuple[str, bytes, bytes] | None:
@@ -190,8 +192,9 @@ class SecretStore:
 
     def remember_session(self, known_by: bytes, master: bytes) -> None:
         """This session may be resumed."""
-        if known_by and master not in self._sessions.get(known_by, ()):
-            self._sessions[known_by] = (*self._sessions.get(known_by, ()), master)
+        masters = self._sessions.get(known_by, ())
+        if known_by and master not in masters and len(masters) < _MOST_CANDIDATES:
+            self._sessions[known_by] = (*masters, master)
             self.generation += 1
 
     def note_client(self, client_random: bytes) -> None:
@@ -236,7 +239,7 @@ class SecretStore:
             self._issues.count("keylog-line-unreadable", where=f"{file.path}, line {number}")
 
     def _take_line(self, line: bytes) -> bool:
-        """Add what a line says; False where it cannot be read."""
+        """Add what a line says; False where it cannot be read, or is one too many for its connection."""
         line = line.strip()
         if not line or line.startswith(b"#"):
             return True
@@ -246,6 +249,9 @@ class SecretStore:
         label, known_by, secret = parsed
         secrets = self._secrets.get(label)
         if secrets is not None and secret not in secrets.get(known_by, ()):
-            secrets[known_by] = (*secrets.get(known_by, ()), secret)
+            candidates = secrets.get(known_by, ())
+            if len(candidates) >= _MOST_CANDIDATES:
+                return False
+            secrets[known_by] = (*candidates, secret)
             self.generation += 1
         return True

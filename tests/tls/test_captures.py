@@ -328,6 +328,15 @@ class TestReasons:
             needed = {line for line in decoded.secrets.needed_lines() if not line.startswith("RSA ")}
             assert needed == {line for line in talk.keylog if re.match("CLIENT_RANDOM|.*_TRAFFIC_SECRET", line)}
 
+    def test_no_more_than_some_are_tried(self, certificates: dict[str, Certificate], tmp_path: Path) -> None:
+        """A hostile file cannot have thousands tried; what is left out is counted."""
+        talk = self.talk(certificates, "TLS 1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+        (line,) = (line for line in talk.keylog if line.startswith("CLIENT_RANDOM"))
+        log = tmp_path / "many"
+        log.write_text("".join(f"{line[:-6]}{number:06x}\n" for number in range(20)))
+        found = reason(spoken(talk, 13292, tmp_path / "c.pcap"), keylogs=(log,))
+        assert found == ("wrong key", ["keylog-line-unreadable", "tls-wrong-key"])
+
     def test_a_key_log_that_disagrees_with_the_capture_s_secrets(self, tmp_path: Path) -> None:
         wrong = tmp_path / "wrong"
         wrong.write_text(re.sub("[0-9a-f]{6}$", "000000", LOG.read_text(), flags=re.MULTILINE))
