@@ -12,28 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from glancetrace.join.offsets import STRONG, WEAK, Interval, Span, allowed_offsets, find_offsets, find_peaks
+from glancetrace.join.evidence import strangeness, surprise
+from glancetrace.join.offsets import WEAK, Interval, allowed_offsets, find_peaks
 from glancetrace.join.seen import Seen
 from glancetrace.logs.call import LoggedCall
-from glancetrace.logs.times import SECOND
 
 __all__ = ["Clock", "candidates", "refine"]
 
-_ZONE = 900 * SECOND
-"""Time zones are whole quarters of an hour."""
-
-_ZONES = 60 * _ZONE
-"""No time zone is farther from UTC."""
-
-_FARTHEST = 26 * 3600 * SECOND
-"""No clock is off by more, of which only times and sizes of calls tell."""
-
 _NEAR = 0.6
-_MOST_PEAKS = 12
+_MOST_PEAKS = 16
 """Offsets that are looked at more closely: those that nearly as many calls allow as the best."""
 
-_ENOUGH = 3
-"""Calls that must agree on an offset where no id does; of a shorter log all, on that of a time zone."""
+_MOST_PLAIN = 8
+"""As many again, of those that are the likeliest before anything is looked at: none, and whole zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +40,21 @@ class Clock:
     known: bool = False
 
 
-def candidates(
-    calls: Sequence[LoggedCall],
-    services: Mapping[int, str | None],
-    seen: Sequence[Seen],
-    writes: Mapping[str, Sequence[int]],
-    span: Span,
-) -> list[Clock]:
-    """What the clock of a log may be, the likeliest first; none where nothing tells.
+def candidates(intervals: Sequence[Interval]) -> list[tuple[int, int, Clock]]:
+    """What the clock of a log may be: least and most offset, and the clock; none where nothing tells.
 
     Args:
-        calls, services, seen, writes, span: see `find_offsets`.
+        intervals: see `find_offsets`.
     """
-    intervals = find_offsets(calls, services, seen, writes, span)
     peaks = find_peaks(intervals)
     best = max((score for _, _, score in peaks), default=0)
-    peaks = [peak for peak in peaks if peak[2] >= _NEAR * best]
-    peaks.sort(key=lambda peak: (-peak[2], _strangeness(peak[0], peak[1])))
-    found = []
-    for low, high, _ in peaks[:_MOST_PEAKS]:
-        clock = _clock(low, high, intervals)
-        strong = any(weight == STRONG for a, b, _, weight in intervals if a <= high and low <= b)
-        enough = clock.calls >= _ENOUGH and abs(clock.offset) <= _FARTHEST
-        alone = clock.calls == len(calls) and abs(clock.offset) <= _ZONES and _strangeness(low, high)[0] <= SECOND
-        if strong or enough or alone:
-            found.append(clock)
+    likely = sorted(peaks, key=lambda peak: (surprise(peak[0], peak[1]), -peak[2]))[:_MOST_PLAIN]
+    high = [peak for peak in peaks if peak[2] >= _NEAR * best]
+    high.sort(key=lambda peak: (-peak[2], strangeness(peak[0], peak[1])))
+    chosen = dict.fromkeys([*likely, *high[:_MOST_PEAKS]])
+    found = [(low, high, _clock(low, high, intervals)) for low, high, _ in chosen]
+    if peaks and not any(low <= 0 <= high for low, high, _ in found):
+        found.insert(0, (0, 0, _clock(0, 0, intervals)))
     return found
 
 
@@ -98,9 +79,3 @@ def _clock(low: int, high: int, intervals: Sequence[Interval]) -> Clock:
     agreeing = {call for a, b, call, _ in intervals if a <= high and low <= b}
     offset = 0 if low <= 0 <= high else (low + high) // 2
     return Clock(offset, max(high - offset, offset - low) if offset == 0 else (high - low) // 2, len(agreeing), True)
-
-
-def _strangeness(low: int, high: int) -> tuple[int, int]:
-    """How odd it is for a clock to be off by that: least for whole zones, then for little."""
-    zone = round((low + high) / 2 / _ZONE) * _ZONE
-    return abs(min(max(low, zone), high) - zone), abs(min(max(low, 0), high))

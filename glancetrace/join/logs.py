@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import IssueLog
+from glancetrace.join.align import align
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
-from glancetrace.join.clock import Clock, candidates, refine
+from glancetrace.join.clock import Clock
+from glancetrace.join.evidence import SLACK, image_names
 from glancetrace.join.offsets import Span, image_writes
 from glancetrace.join.place import Placement, place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
@@ -49,6 +51,9 @@ def join_logs(
     exchanges = seen_exchanges([row for row in rows if row.connection.id not in read], ports)
     plain = seen_calls(calls)
     writes = image_writes(statements)
+    names = image_names(statements)
+    for seen in exchanges:
+        seen.named = frozenset(names.between(seen.ts - SLACK, seen.end + SLACK))
     placed: list[_Placed] = []
     groups: list[Told] = []
     by_seen: dict[int, Told] = {}
@@ -56,26 +61,17 @@ def join_logs(
         services = service_of_calls(log, ports)
         one = _Placed(log, Clock(), services)
         pools = (exchanges, plain)
-        one.clock = _align(one, candidates(log.calls, services, [*exchanges, *plain], writes, span), pools)
+        one.clock = align(log, services, pools, writes, names, span)
         placed.append(one)
         _count_issues(one, issues)
+        if not one.clock.known:
+            continue
         by_exchange, by_call = (place(log, services, one.clock, pool) for pool in pools)
         _group(one, by_exchange, by_call, groups, by_seen)
     within = [told for told in groups if told.exchange or told.call or _during(told, span)]
     built = _build(merge_lines(within), _servers(calls))
     summaries = {one.log.name: _summary(one, within) for one in placed}
     return [*calls, *built], [summaries[log.name] for log in logs]
-
-
-def _align(one: _Placed, clocks: Sequence[Clock], pools: Sequence[Sequence[Seen]]) -> Clock:
-    """The clock with which the log's calls are placed best."""
-    best: tuple[float, Clock, dict[LoggedCall, Seen]] | None = None
-    for clock in clocks:
-        placed = [place(one.log, one.services, clock, pool) for pool in pools]
-        weight = sum(placement.weight for placement in placed)
-        if best is None or weight > best[0]:
-            best = (weight, clock, {**placed[1].found, **placed[0].found})
-    return refine(best[1], best[2]) if best is not None else Clock()
 
 
 def _group(

@@ -6,6 +6,7 @@ and size. Of a sealed exchange sizes are all there is, and they tell calls well 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,10 @@ from glancetrace.net.run import Connection, Endpoint
 from glancetrace.tls.sealed import SealedExchange
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["Seen", "fits", "same_request", "seen_calls", "seen_exchanges", "service_of_calls"]
+__all__ = ["Seen", "fits", "image_of", "same_request", "seen_calls", "seen_exchanges", "service_of_calls"]
 
 _NEVER = 1 << 62
-_HEAD = (60, 4096)
+_HEAD = (60, 1024)
 """Least and most bytes of a response's head."""
 
 _LEAST_REQUEST = 40
@@ -29,11 +30,15 @@ _MESSAGE_SLACK = 96
 _SURE = 0.9
 
 
+_ID = re.compile(r"/v2/images/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|$|\?)")
+
+
 @dataclass(slots=True, eq=False)
 class Seen:
     """Something that was seen: exactly one of `call` and `sealed` is there.
 
-    `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is.
+    `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is. `named`:
+    images that the SQL of Glance named meanwhile.
     """
 
     ts: int
@@ -45,6 +50,7 @@ class Seen:
     sealed: SealedExchange | None = None
     told: LoggedCall | None = None
     connection: Connection | None = None
+    named: frozenset[str] = frozenset()
 
 
 def seen_exchanges(rows: Sequence[ConnectionRow], ports: Mapping[int, str]) -> list[Seen]:
@@ -106,6 +112,8 @@ def fits(logged: LoggedCall, service: str | None, seen: Seen) -> bool:
     sealed = seen.sealed
     if sealed is None or logged.probe or (logged.port is not None and logged.port != seen.server[1]):
         return False
+    if seen.named and (image_id := image_of(logged)) is not None and image_id not in seen.named:
+        return False
     if seen.told is not None and not same_request(logged, seen.told):
         return False
     if logged.client is not None and logged.client[1] and logged.client != seen.client:
@@ -125,6 +133,18 @@ def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:
         if not 0 <= more <= (_HEAD[1] if logged.head_counted else 0):
             return False
     return plain_target(logged.target) == plain_target(call.target.removeprefix(call.route_prefix))
+
+
+def image_of(call: LoggedCall) -> str | None:
+    """The image whose row the service must have looked at to answer as it did; None if there is none."""
+    if call.status_code is None or not 200 <= call.status_code < 300:
+        return None
+    match = _ID.search(call.target)
+    if match is not None:
+        return match[1]
+    answer = call.response_json
+    created = answer.get("id") if isinstance(answer, dict) and call.method == "POST" else None
+    return created if isinstance(created, str) and call.target.partition("?")[0].endswith("/v2/images") else None
 
 
 def same_request(one: LoggedCall, two: LoggedCall) -> bool:
