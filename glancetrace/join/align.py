@@ -16,6 +16,7 @@ from glancetrace.join.evidence import (
     Evidence,
     ImageNames,
     chances,
+    contradicts,
     offsets_by_ids,
     strangeness,
     visible_times,
@@ -61,8 +62,10 @@ def align(
     writes: Mapping[str, Sequence[int]],
     names: ImageNames,
     span: Span,
-) -> Clock:
-    """The clock of a log; unknown if nothing tells it, or several could be.
+) -> Clock | None:
+    """The clock of a log; None if none is believed, so that its calls cannot be used.
+
+    Where nothing that was captured could tell, because no call of its services is visible, it is taken as right.
 
     Args:
         log, services: its calls, and line -> service. pools: what was seen, by kind. writes: see `image_writes`.
@@ -71,9 +74,11 @@ def align(
     everything = [seen for pool in pools for seen in pool]
     intervals = find_offsets(log.calls, services, everything, writes, span)
     chance, by_ids = chances(intervals, span), offsets_by_ids(intervals)
-    visible = visible_times(everything, names)
+    visible = visible_times(everything)
     own = set(services.values())
     shown = [seen for seen in everything if seen.service in own]
+    if not intervals and not shown:
+        return None if any(_contradicted(call, names) for call in log.calls) else Clock()
     tried = []
     for low, high, clock in candidates(intervals):
         placed = [place(log, services, clock, pool) for pool in pools]
@@ -84,7 +89,15 @@ def align(
         evidence.explained = sum(id(seen) in taken for seen in shown) / len(shown) if shown else 0.0
         tried.append(_Tried(clock, strangeness(low, high)[0] <= _PLAIN, evidence, found))
     best = _choose(tried)
-    return refine(best.clock, best.found) if best is not None else Clock()
+    return refine(best.clock, best.found) if best is not None else None
+
+
+def _contradicted(call: LoggedCall, names: ImageNames) -> bool:
+    """By the SQL, if the log's clock is right."""
+    if call.begin is None:
+        return False
+    end = call.end if call.end is not None else call.begin
+    return contradicts(call, call.begin, end + call.resolution, names)
 
 
 def _choose(tried: Sequence[_Tried]) -> _Tried | None:
@@ -109,13 +122,16 @@ def _is_possible(one: _Tried) -> bool:
 
 def _is_told(one: _Tried) -> bool:
     evidence = one.evidence
-    if evidence.bits <= 0 or evidence.contradicted:
+    if evidence.contradicted:
         return False
-    return evidence.confirmed > 0 or (evidence.found >= _ENOUGH and evidence.explained >= _EXPLAINED)
+    if evidence.found >= _ENOUGH and evidence.explained >= _EXPLAINED and not evidence.missed:
+        return True
+    return evidence.confirmed > 0 and evidence.bits > 0
 
 
 def _is_rival(one: _Tried, best: _Tried) -> bool:
-    """Nearly as good, and it puts calls elsewhere."""
+    """Nearly as good, and it puts most calls elsewhere."""
     if one is best or _bits(one) < _bits(best) - _CLOSE:
         return False
-    return any(best.found.get(call, seen) is not seen for call, seen in one.found.items())
+    elsewhere = sum(best.found.get(call) is not seen for call, seen in one.found.items())
+    return elsewhere * 2 > len(one.found)

@@ -108,14 +108,12 @@ def offsets_by_ids(intervals: Iterable[Interval]) -> dict[int, list[tuple[int, i
     return found
 
 
-def visible_times(seen: Iterable[Seen], names: ImageNames) -> dict[str | None, tuple[int, int]]:
+def visible_times(seen: Iterable[Seen]) -> dict[str | None, tuple[int, int]]:
     """Service -> first and last moment at which the capture shows a call of it, ns."""
     found: dict[str | None, tuple[int, int]] = {}
     for one in seen:
         first, last = found.get(one.service, (one.ts, one.ts))
         found[one.service] = min(first, one.ts), max(last, one.ts)
-    if names.times and "glance" not in found:
-        found["glance"] = names.times[0], names.times[-1]
     return found
 
 

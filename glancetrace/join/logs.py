@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from glancetrace.glance.call import ApiCall
@@ -61,14 +61,16 @@ def join_logs(
         services = service_of_calls(log, ports)
         one = _Placed(log, Clock(), services)
         pools = (exchanges, plain)
-        one.clock = align(log, services, pools, writes, names, span)
+        clock = align(log, services, pools, writes, names, span)
+        one.clock = clock or Clock()
         placed.append(one)
         _count_issues(one, issues)
-        if not one.clock.known:
+        if clock is None:
             continue
         by_exchange, by_call = (place(log, services, one.clock, pool) for pool in pools)
         _group(one, by_exchange, by_call, groups, by_seen)
-    within = [told for told in groups if told.exchange or told.call or _during(told, span)]
+    visible = {seen.service for seen in (*exchanges, *plain)}
+    within = [told for told in groups if told.exchange or told.call or _during(told, span, visible)]
     built = _build(merge_lines(within), _servers(calls))
     summaries = {one.log.name: _summary(one, within) for one in placed}
     return [*calls, *built], [summaries[log.name] for log in logs]
@@ -111,8 +113,11 @@ def _contains(exchange: Seen, call: Seen) -> bool:
     return exchange.ts - slack <= call.ts and (call.end > 1 << 61 or call.end <= exchange.end + slack)
 
 
-def _during(told: Told, span: Span) -> bool:
-    """The call was under way while packets were recorded."""
+def _during(told: Told, span: Span, visible: Collection[str | None]) -> bool:
+    """The call was under way while packets were recorded.
+
+    Of one that only seconds are known of, and that would have been seen then, this must be sure.
+    """
     first, last = span
     if first is None or last is None:
         return False
@@ -122,7 +127,10 @@ def _during(told: Told, span: Span) -> bool:
             continue
         end = call.end if call.end is not None else begin
         slack = clock.uncertainty + call.resolution
-        if begin + clock.offset <= last + slack and end + clock.offset >= first - slack:
+        if told.service in visible and call.within:
+            if begin + clock.offset >= first and end + clock.offset + call.resolution <= last:
+                return True
+        elif begin + clock.offset <= last + slack and end + clock.offset >= first - slack:
             return True
     return False
 

@@ -136,8 +136,10 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
         weight += _SAME_ID
     if seen.told is not None or (seen.call is not None and call.client in {hop.client for hop in seen.call.hops}):
         weight += _AGREED
-    if call.within or (call.begin is None and call.end is None):
+    if call.begin is None and call.end is None:
         return weight
+    if call.within:
+        return weight + _TIMES / (1 + _apart(call, clock, seen) / _CLOSE)
     tolerance = clock.uncertainty + call.resolution + _CLOSE
     for ours, theirs in ((call.begin, seen.ts), (call.end, seen.end)):
         if ours is None or theirs >= 1 << 61:
@@ -147,6 +149,13 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
             return None
         weight += _TIMES / (1 + apart / tolerance)
     return weight
+
+
+def _apart(call: LoggedCall, clock: Clock, seen: Seen) -> int:
+    """How long before or after all that its log allows the call would have been, ns."""
+    begin = call.begin if call.begin is not None else call.end or 0
+    end = call.end if call.end is not None else begin
+    return max(0, begin + clock.offset - seen.end, seen.ts - end - call.resolution - clock.offset)
 
 
 def _size_agreement(call: LoggedCall, seen: Seen) -> float:
