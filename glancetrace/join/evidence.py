@@ -21,7 +21,19 @@ from glancetrace.join.seen import Seen, image_of
 from glancetrace.logs.call import LoggedCall
 from glancetrace.logs.times import MILLISECOND, SECOND
 
-__all__ = ["SLACK", "Evidence", "ImageNames", "chances", "contradicts", "image_names", "strangeness", "surprise", "weigh"]
+__all__ = [
+    "SLACK",
+    "Evidence",
+    "ImageNames",
+    "chances",
+    "contradicts",
+    "image_names",
+    "offsets_by_ids",
+    "strangeness",
+    "surprise",
+    "visible_times",
+    "weigh",
+]
 
 ZONE = 900 * SECOND
 """Time zones are whole quarters of an hour."""

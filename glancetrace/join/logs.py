@@ -13,9 +13,9 @@ from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_
 from glancetrace.join.clock import Clock
 from glancetrace.join.evidence import SLACK, image_names
 from glancetrace.join.offsets import Span, image_writes
-from glancetrace.join.place import Placement, place
+from glancetrace.join.place import Placement, answer_sizes, place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
-from glancetrace.logs.call import ApiLog, LoggedCall
+from glancetrace.logs.call import ApiLog
 from glancetrace.net.run import Endpoint
 from glancetrace.trace import ApiLogSummary, ConnectionRow
 
@@ -67,7 +67,8 @@ def join_logs(
         _count_issues(one, issues)
         if clock is None:
             continue
-        by_exchange, by_call = (place(log, services, one.clock, pool) for pool in pools)
+        sizes = answer_sizes(place(log, services, one.clock, exchanges))
+        by_exchange, by_call = (place(log, services, one.clock, pool, sizes) for pool in pools)
         _group(one, by_exchange, by_call, groups, by_seen)
     visible = {seen.service for seen in (*exchanges, *plain)}
     within = [told for told in groups if told.exchange or told.call or _during(told, span, visible)]
@@ -116,7 +117,8 @@ def _contains(exchange: Seen, call: Seen) -> bool:
 def _during(told: Told, span: Span, visible: Collection[str | None]) -> bool:
     """The call was under way while packets were recorded.
 
-    Of one that only seconds are known of, and that would have been seen then, this must be sure.
+    Of one that would have been seen then this must be sure, and that its answer came in time: what a log alone tells of
+    a time that was not captured changes no image.
     """
     first, last = span
     if first is None or last is None:
@@ -127,8 +129,9 @@ def _during(told: Told, span: Span, visible: Collection[str | None]) -> bool:
             continue
         end = call.end if call.end is not None else begin
         slack = clock.uncertainty + call.resolution
-        if told.service in visible and call.within:
-            if begin + clock.offset >= first and end + clock.offset + call.resolution <= last:
+        if told.service in visible:
+            starts, ends = (begin, end + call.resolution) if call.within else (end, end)
+            if first <= starts + clock.offset and ends + clock.offset <= last:
                 return True
         elif begin + clock.offset <= last + slack and end + clock.offset >= first - slack:
             return True

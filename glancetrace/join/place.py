@@ -8,15 +8,17 @@ and sizes agree. What the order leaves out, because calls ran side by side, is p
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_low
 
 from glancetrace.join.clock import Clock
-from glancetrace.join.seen import Seen, fits, same_request
+from glancetrace.join.seen import Seen, fits, plain_target, same_request
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.logs.times import SECOND
 
-__all__ = ["Placement", "place"]
+__all__ = ["Placement", "answer_sizes", "place"]
 
 _SLACK = 50_000_000
 _CLOSE = 5_000_000
@@ -38,6 +40,9 @@ _Pair = tuple[int, int, float]
 """Index of the call, index of what was seen, weight."""
 
 
+_Kind = tuple[str, str, int | None, int | None]
+"""Method, target, status and size of the body: what makes calls alike."""
+
 _CLEAR = 150.0
 """By how much a pair must be better than any other of the same call to be sure."""
 
@@ -55,11 +60,18 @@ class Placement:
     unsure: set[LoggedCall] = field(default_factory=set)
 
 
-def place(log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: Sequence[Seen]) -> Placement:
+def place(
+    log: ApiLog,
+    services: Mapping[int, str | None],
+    clock: Clock,
+    seen: Sequence[Seen],
+    sizes: Mapping[_Kind, int] | None = None,
+) -> Placement:
     """Find the calls of a log among what was seen.
 
     Args:
         log, services: its calls, and line -> service. clock: of the log. seen: all of one kind.
+        sizes: see `answer_sizes`.
     """
     if not seen:
         return Placement()
@@ -68,7 +80,7 @@ def place(log: ApiLog, services: Mapping[int, str | None], clock: Clock, seen: S
     if not by_end and not log.ordered:
         calls.sort(key=lambda call: (call.begin if call.begin is not None else call.end or 0, call.line))
     ordered = sorted(seen, key=lambda s: (s.end, s.ts) if by_end else (s.ts, s.end))
-    pairs = _pairs(calls, services, clock, ordered)
+    pairs = _pairs(calls, services, clock, ordered, sizes or {})
     chosen = _chain(pairs, len(ordered))
     used_calls, used_seen = {i for i, _ in chosen}, {j for _, j in chosen}
     weights = {(i, j): weight for i, j, weight in pairs}
@@ -99,7 +111,29 @@ def _unsure(chosen: Mapping[int, int], pairs: Sequence[_Pair], calls: Sequence[L
     return unsure
 
 
-def _pairs(calls: list[LoggedCall], services: Mapping[int, str | None], clock: Clock, seen: list[Seen]) -> list[_Pair]:
+def answer_sizes(placement: Placement) -> dict[_Kind, int]:
+    """How large the encrypted answers to calls are that are alike, bytes; of those that were found more than once.
+
+    What the head of an answer adds to its body is not known at first, but it is the same for all of them.
+    """
+    found: dict[_Kind, list[int]] = defaultdict(list)
+    for call, seen in placement.found.items():
+        if seen.sealed is not None and seen.sealed.response_ts is not None:
+            found[_kind(call)].append(seen.sealed.response_bytes)
+    return {kind: median_low(sizes) for kind, sizes in found.items() if len(sizes) > 1}
+
+
+def _kind(call: LoggedCall) -> _Kind:
+    return call.method, plain_target(call.target), call.status_code, call.response_bytes
+
+
+def _pairs(
+    calls: list[LoggedCall],
+    services: Mapping[int, str | None],
+    clock: Clock,
+    seen: list[Seen],
+    sizes: Mapping[_Kind, int],
+) -> list[_Pair]:
     """All pairs that fit, by call, then by what was seen."""
     starts = sorted((s.ts, index) for index, s in enumerate(seen))
     longest = max((s.end - s.ts for s in seen if s.end < 1 << 61), default=0)
@@ -113,7 +147,7 @@ def _pairs(calls: list[LoggedCall], services: Mapping[int, str | None], clock: C
         for index in near:
             other = seen[index]
             if other.ts <= high and other.end >= low and fits(call, services.get(call.line), other):
-                weight = _weight(call, clock, other)
+                weight = _weight(call, clock, other, sizes.get(_kind(call)) if sizes else None)
                 if weight is not None:
                     pairs.append((number, index, weight))
     return pairs
@@ -129,9 +163,9 @@ def _reach(call: LoggedCall, clock: Clock) -> tuple[int, int]:
     return begin + clock.offset - slack, end + clock.offset + call.resolution + slack
 
 
-def _weight(call: LoggedCall, clock: Clock, seen: Seen) -> float | None:
+def _weight(call: LoggedCall, clock: Clock, seen: Seen, size: int | None) -> float | None:
     """How well a pair that fits agrees; None if its times do not."""
-    weight = _PAIR + _size_agreement(call, seen)
+    weight = _PAIR + _size_agreement(call, seen, size)
     if seen.call is not None and call.request_id and call.request_id == seen.call.request_id:
         weight += _SAME_ID
     if seen.told is not None or (seen.call is not None and call.client in {hop.client for hop in seen.call.hops}):
@@ -158,7 +192,7 @@ def _apart(call: LoggedCall, clock: Clock, seen: Seen) -> int:
     return max(0, begin + clock.offset - seen.end, seen.ts - end - call.resolution - clock.offset)
 
 
-def _size_agreement(call: LoggedCall, seen: Seen) -> float:
+def _size_agreement(call: LoggedCall, seen: Seen, size: int | None) -> float:
     """Up to `_SIZES`: the nearer the size of the answer comes to that of a usual head and the body."""
     sealed = seen.sealed
     if seen.call is not None and call.response_bytes is not None:
@@ -170,6 +204,8 @@ def _size_agreement(call: LoggedCall, seen: Seen) -> float:
         return _SIZES / (1 + abs(high - call.response_message_bytes) / 16)
     if call.response_bytes is None:
         return 0.0
+    if size is not None:
+        return _SIZES / (1 + abs(high - size) / 32)
     head = sum(len(name) + len(value) + 4 for name, value in call.response_headers.items()) + 20 or 300
     usual = head if len(call.response_headers) > 1 else 300
     return _SIZES / (1 + abs(high - call.response_bytes - usual) / 32)

@@ -17,7 +17,16 @@ from glancetrace.net.run import Connection, Endpoint
 from glancetrace.tls.sealed import SealedExchange
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["Seen", "fits", "image_of", "same_request", "seen_calls", "seen_exchanges", "service_of_calls"]
+__all__ = [
+    "Seen",
+    "fits",
+    "image_of",
+    "plain_target",
+    "same_request",
+    "seen_calls",
+    "seen_exchanges",
+    "service_of_calls",
+]
 
 _NEVER = 1 << 62
 _HEAD = (60, 1024)
