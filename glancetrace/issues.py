@@ -245,6 +245,12 @@ KINDS: dict[str, IssueKind] = {
             "nothing, if they are no calls; the place is that of the first",
         ),
         IssueKind(
+            "log-call-repeated",
+            "info",
+            "calls stand twice in one API log; each was taken once",
+            "nothing: the same lines were joined twice into the file; the place is that of the first",
+        ),
+        IssueKind(
             "log-cut-short",
             "warning",
             "a compressed API log ends in the middle; what stands before it was read",
@@ -259,7 +265,8 @@ KINDS: dict[str, IssueKind] = {
         IssueKind(
             "log-clock-unknown",
             "warning",
-            "nothing in the capture tells how far the clock of an API log is off; it was taken as right, and as UTC",
+            "nothing in the capture tells for sure how far the clock of an API log is off: its calls were left out, or "
+            "(if no call of their services was captured) placed as if it were right, and UTC",
             "give a log of the time of the capture, or capture the API ports too",
         ),
     )

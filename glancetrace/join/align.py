@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from glancetrace.join.clock import Clock, candidates, refine
 from glancetrace.join.evidence import (
+    ZONE,
     Evidence,
-    ImageNames,
+    SqlTraces,
     chances,
     contradicts,
     offsets_by_ids,
@@ -34,7 +35,10 @@ _PLAIN = 100 * MILLISECOND
 """ns; clocks that are kept in step are not farther apart."""
 
 _MARGIN = 20.0
-"""Bits that an odd offset must have more than one that is expected."""
+"""Bits that an odd offset must have more than one that is expected and that nothing contradicts."""
+
+_EXACT = 3.0
+"""Bits for a clock that is off by nothing but its zone."""
 
 _CLOSE = 5.0
 """Bits by which an odd offset must be better than any other."""
@@ -60,7 +64,7 @@ def align(
     services: Mapping[int, str | None],
     pools: Sequence[Sequence[Seen]],
     writes: Mapping[str, Sequence[int]],
-    names: ImageNames,
+    sql: SqlTraces,
     span: Span,
 ) -> Clock | None:
     """The clock of a log; None if none is believed, so that its calls cannot be used.
@@ -69,7 +73,7 @@ def align(
 
     Args:
         log, services: its calls, and line -> service. pools: what was seen, by kind. writes: see `image_writes`.
-        names: images that the SQL names. span: first and last moment of the capture, ns.
+        sql: see `sql_traces`. span: first and last moment of the capture, ns.
     """
     everything = [seen for pool in pools for seen in pool]
     intervals = find_offsets(log.calls, services, everything, writes, span)
@@ -78,12 +82,12 @@ def align(
     own = set(services.values())
     shown = [seen for seen in everything if seen.service in own]
     if not intervals and not shown:
-        return None if any(_contradicted(call, names) for call in log.calls) else Clock()
+        return None if any(_contradicted(call, sql) for call in log.calls) else Clock()
     tried = []
     for low, high, clock in candidates(intervals):
         placed = [place(log, services, clock, pool) for pool in pools]
         found = {call: seen for placement in reversed(placed) for call, seen in placement.found.items()}
-        evidence = weigh(log.calls, services, (low, high), found, chance, by_ids, names, visible)
+        evidence = weigh(log.calls, services, (low, high), found, chance, by_ids, sql, visible)
         evidence.bits += sum(placement.weight for placement in placed) / _PER_BIT
         taken = {id(seen) for placement in placed for seen in placement.found.values()}
         evidence.explained = sum(id(seen) in taken for seen in shown) / len(shown) if shown else 0.0
@@ -92,23 +96,31 @@ def align(
     return refine(best.clock, best.found) if best is not None else None
 
 
-def _contradicted(call: LoggedCall, names: ImageNames) -> bool:
+def _contradicted(call: LoggedCall, sql: SqlTraces) -> bool:
     """By the SQL, if the log's clock is right."""
     if call.begin is None:
         return False
     end = call.end if call.end is not None else call.begin
-    return contradicts(call, call.begin, end + call.resolution, names)
+    return contradicts(call, call.begin, end + call.resolution, sql)
 
 
 def _choose(tried: Sequence[_Tried]) -> _Tried | None:
     """What is believed, of all that were tried."""
-    plain = max((one for one in tried if one.plain), key=_bits, default=None)
+    plain = max((one for one in tried if one.plain), key=_bits_plain, default=None)
     odd = max((one for one in tried if not one.plain), key=_bits, default=None)
-    if plain is not None and _is_possible(plain) and (odd is None or _bits(odd) < _bits(plain) + _MARGIN):
+    if plain is not None and _is_possible(plain) and (odd is None or _bits(odd) < _bits(plain) + _margin(plain)):
         return plain
     if odd is None or not _is_told(odd) or any(_is_rival(one, odd) for one in tried):
         return None
     return odd
+
+
+def _margin(plain: _Tried) -> float:
+    return 0.0 if plain.evidence.missed or plain.evidence.contradicted else _MARGIN
+
+
+def _bits_plain(one: _Tried) -> float:
+    return _bits(one) + (_EXACT if one.clock.offset % ZONE == 0 else 0.0)
 
 
 def _bits(one: _Tried) -> float:

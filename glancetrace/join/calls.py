@@ -25,7 +25,7 @@ __all__ = ["RANK", "UNKNOWN", "Told", "build_call", "complete_call", "merge_line
 UNKNOWN: Endpoint = ("", 0)
 """An end that no log names."""
 
-RANK = {"openstack-debug": 0, "oslo": 1, "haproxy": 2, "uwsgi": 3, "access": 4}
+RANK = {"openstack-debug": 0, "oslo": 1, "haproxy": 2, "uwsgi": 3, "access": 4, "empty": 5}
 """Which log is believed first where several tell the same."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from glancetrace.join.evidence import strangeness, surprise
+from glancetrace.join.evidence import nearest_zone, strangeness, surprise
 from glancetrace.join.offsets import WEAK, Interval, allowed_offsets, find_peaks
 from glancetrace.join.seen import Seen
 from glancetrace.logs.call import LoggedCall
@@ -53,8 +53,10 @@ def candidates(intervals: Sequence[Interval]) -> list[tuple[int, int, Clock]]:
     high.sort(key=lambda peak: (-peak[2], strangeness(peak[0], peak[1])))
     chosen = dict.fromkeys([*likely, *high[:_MOST_PEAKS]])
     found = [(low, high, _clock(low, high, intervals)) for low, high, _ in chosen]
-    if peaks and not any(low <= 0 <= high for low, high, _ in found):
-        found.insert(0, (0, 0, _clock(0, 0, intervals)))
+    zones = {0, *(nearest_zone(low, high) for low, high, _ in likely)} if peaks else set()
+    for zone in sorted(zones):
+        if not any(low <= zone <= high for low, high, _ in found):
+            found.append((zone, zone, _clock(zone, zone, intervals)))
     return found
 
 
@@ -77,5 +79,6 @@ def refine(clock: Clock, pairs: Mapping[LoggedCall, Seen]) -> Clock:
 
 def _clock(low: int, high: int, intervals: Sequence[Interval]) -> Clock:
     agreeing = {call for a, b, call, _ in intervals if a <= high and low <= b}
-    offset = 0 if low <= 0 <= high else (low + high) // 2
-    return Clock(offset, max(high - offset, offset - low) if offset == 0 else (high - low) // 2, len(agreeing), True)
+    zone = nearest_zone(low, high)
+    offset = zone if low <= zone <= high else (low + high) // 2
+    return Clock(offset, max(high - offset, offset - low), len(agreeing), True)

@@ -2,7 +2,7 @@
 
 A call that is found where the offset puts it counts for it by how unlikely that is by chance: by the share of all
 offsets at which something in the capture would do as well. A call that should be in the capture, and is not, counts
-against it; so does, far more, one about an image that the SQL of its time does not name while it names others. Calls
+against it; so does, far more, one about an image that the SQL of its time does not name. Calls
 outside the capture say nothing, or a log that is longer than the capture would be moved until most of it fits
 somewhere. A clock that is right needs little to be believed, one in another time zone more, any other the most.
 """
@@ -17,18 +17,19 @@ from math import log2
 
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.join.offsets import STRONG, Interval, Span
-from glancetrace.join.seen import Seen, image_of
+from glancetrace.join.seen import CREATED, WRITTEN, Seen, traces_of
 from glancetrace.logs.call import LoggedCall
 from glancetrace.logs.times import MILLISECOND, SECOND
 
 __all__ = [
-    "SLACK",
+    "ZONE",
     "Evidence",
-    "ImageNames",
+    "SqlTraces",
     "chances",
     "contradicts",
-    "image_names",
+    "nearest_zone",
     "offsets_by_ids",
+    "sql_traces",
     "strangeness",
     "surprise",
     "visible_times",
@@ -47,23 +48,30 @@ _OTHER_ZONE = 4.0
 _EDGE = 200 * MILLISECOND
 """ns that a call must lie within the capture to be missed in it: a log and its service do not take the same moment."""
 
-SLACK = 20 * MILLISECOND
+_SLACK = 20 * MILLISECOND
 """ns by which a statement may lie outside of its call, by clocks and capture."""
+_ANY = "any"
 _USUAL = 20 * MILLISECOND
 """ns that clocks of hosts in one network may well differ by."""
 
 
 @dataclass(slots=True)
-class ImageNames:
-    """Images that Glance's statements name, in order of time: `times` (ns), `ids`, and the longest statement (ns)."""
+class SqlTraces:
+    """What each of Glance's statements shows of the call that ran it, in order of time: `times` (ns), `traces`.
+
+    A trace is the id of an image that is named, the id with `WRITTEN` if its row is written, `CREATED` for a new row,
+    or only `_ANY`.
+    """
 
     times: list[int] = field(default_factory=list)
-    ids: list[tuple[str, ...]] = field(default_factory=list)
+    traces: list[set[str]] = field(default_factory=list)
 
     def between(self, low: int, high: int) -> set[str]:
-        """Images named by statements that began then."""
-        found = self.ids[bisect_left(self.times, low) : bisect_right(self.times, high)]
-        return {image_id for ids in found for image_id in ids}
+        """Traces of statements that began then, give or take `_SLACK`; none if not all of them were captured."""
+        if not self.times or low < self.times[0]:
+            return set()
+        found = self.traces[bisect_left(self.times, low - _SLACK) : bisect_right(self.times, high + _SLACK)]
+        return set().union(*found)
 
 
 @dataclass(slots=True)
@@ -82,19 +90,30 @@ class Evidence:
     bits: float = 0.0
 
 
-def image_names(statements: Sequence[SqlStatement]) -> ImageNames:
-    """Images named by the statements of Glance."""
-    rows = sorted((s.command.ts, s.image_ids) for s in statements if s.service == "glance" and s.image_ids)
-    return ImageNames([ts for ts, _ in rows], [ids for _, ids in rows])
+def sql_traces(statements: Sequence[SqlStatement]) -> SqlTraces:
+    """What the statements of Glance show of calls."""
+    found = SqlTraces()
+    for statement in statements:
+        if statement.service != "glance" or statement.parsed is None or not statement.parsed.shape.tables:
+            continue
+        traces = {_ANY, *statement.image_ids}
+        for change in statement.changes:
+            if change.table == "images" and change.image_id is not None:
+                traces |= {change.image_id, change.image_id + WRITTEN}
+                if change.operation == "INSERT":
+                    traces.add(CREATED)
+        found.times.append(statement.command.ts)
+        found.traces.append(traces)
+    return found
 
 
-def contradicts(call: LoggedCall, low: int, high: int, names: ImageNames) -> bool:
-    """The SQL between two moments (ns) names images, but not the one that the call is about."""
-    image_id = image_of(call)
-    if image_id is None:
+def contradicts(call: LoggedCall, low: int, high: int, sql: SqlTraces) -> bool:
+    """The SQL between two moments (ns) was captured, and is not that of the call."""
+    needed = traces_of(call)
+    if not needed or not sql.times or high > sql.times[-1]:
         return False
-    found = names.between(low - SLACK, high + SLACK)
-    return bool(found) and image_id not in found
+    found = sql.between(low, high)
+    return bool(found) and not needed <= found
 
 
 def chances(intervals: Iterable[Interval], span: Span) -> dict[int, float]:
@@ -138,9 +157,14 @@ def _covered(spans: list[tuple[int, int, int]]) -> int:
     return max(1, total)
 
 
+def nearest_zone(low: int, high: int) -> int:
+    """The whole quarter of an hour that is nearest to an offset between two, ns."""
+    return round((low + high) / 2 / ZONE) * ZONE
+
+
 def strangeness(low: int, high: int) -> tuple[int, int]:
     """How odd it is for a clock to be off by that: least for whole zones, then for little."""
-    zone = round((low + high) / 2 / ZONE) * ZONE
+    zone = nearest_zone(low, high)
     return abs(min(max(low, zone), high) - zone), abs(min(max(low, 0), high))
 
 
@@ -151,6 +175,11 @@ def surprise(low: int, high: int) -> float:
     return zone + log2(1 + apart / _USUAL)
 
 
+def _is_confirmed(call: LoggedCall, seen: Seen) -> bool:
+    """By an id: the SQL of what was seen is that of the call."""
+    return any(trace in seen.traces for trace in traces_of(call) if trace != CREATED)
+
+
 def weigh(
     calls: Sequence[LoggedCall],
     services: Mapping[int, str | None],
@@ -158,14 +187,14 @@ def weigh(
     found: Mapping[LoggedCall, Seen],
     chance: Mapping[int, float],
     by_ids: Mapping[int, Sequence[tuple[int, int]]],
-    names: ImageNames,
+    sql: SqlTraces,
     visible: Mapping[str | None, tuple[int, int]],
 ) -> Evidence:
     """What the calls say of an offset.
 
     Args:
         calls, services: of the log. offset: least and most, ns. found: where the calls are with it. chance: `chances`.
-        by_ids: `offsets_by_ids`. names: of the SQL. visible: see `visible_times`.
+        by_ids: `offsets_by_ids`. sql: see `sql_traces`. visible: see `visible_times`.
     """
     low, high = offset
     evidence = Evidence(found=len(found), bits=-surprise(low, high))
@@ -178,9 +207,9 @@ def weigh(
         seen = found.get(call)
         named = any(a <= high and low <= b for a, b in by_ids.get(number, ()))
         if seen is not None or named:
-            evidence.confirmed += named or (seen is not None and image_of(call) in seen.named)
+            evidence.confirmed += named or (seen is not None and _is_confirmed(call, seen))
             evidence.bits += chance.get(number, 0.0)
-        elif contradicts(call, first, last, names):
+        elif contradicts(call, first, last, sql):
             evidence.contradicted += 1
             evidence.bits -= _CONTRADICTED
         else:

@@ -11,7 +11,7 @@ from glancetrace.issues import IssueLog
 from glancetrace.join.align import align
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
 from glancetrace.join.clock import Clock
-from glancetrace.join.evidence import SLACK, image_names
+from glancetrace.join.evidence import sql_traces
 from glancetrace.join.offsets import Span, image_writes
 from glancetrace.join.place import Placement, answer_sizes, place
 from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
@@ -51,9 +51,9 @@ def join_logs(
     exchanges = seen_exchanges([row for row in rows if row.connection.id not in read], ports)
     plain = seen_calls(calls)
     writes = image_writes(statements)
-    names = image_names(statements)
+    sql = sql_traces(statements)
     for seen in exchanges:
-        seen.named = frozenset(names.between(seen.ts - SLACK, seen.end + SLACK))
+        seen.traces = frozenset(sql.between(seen.ts, seen.end))
     placed: list[_Placed] = []
     groups: list[Told] = []
     by_seen: dict[int, Told] = {}
@@ -61,7 +61,7 @@ def join_logs(
         services = service_of_calls(log, ports)
         one = _Placed(log, Clock(), services)
         pools = (exchanges, plain)
-        clock = align(log, services, pools, writes, names, span)
+        clock = align(log, services, pools, writes, sql, span)
         one.clock = clock or Clock()
         placed.append(one)
         _count_issues(one, issues)
@@ -162,6 +162,8 @@ def _count_issues(one: _Placed, issues: IssueLog) -> None:
     log = one.log
     if log.unread:
         issues.count("log-line-unread", times=log.unread, where=f"{log.name}, line {log.first_unread}")
+    if log.repeated:
+        issues.count("log-call-repeated", times=log.repeated, where=f"{log.name}, line {log.first_repeated}")
     if log.cut:
         issues.count("log-cut-short", where=log.name)
     if not log.calls:

@@ -179,10 +179,18 @@ def _weight(call: LoggedCall, clock: Clock, seen: Seen, size: int | None) -> flo
         if ours is None or theirs >= 1 << 61:
             continue
         apart = abs(ours + clock.offset - theirs)
+        if theirs == seen.end and _is_over(call, seen, theirs - ours - clock.offset - tolerance):
+            return None
         if apart > tolerance + _CONNECT:
             return None
         weight += _TIMES / (1 + apart / tolerance)
     return weight
+
+
+def _is_over(call: LoggedCall, seen: Seen, later: int) -> bool:
+    """The last byte came so much later (ns) than the proxy says that it sent it; the client's port tells a proxy."""
+    answered = seen.sealed is not None and seen.sealed.response_ts is not None
+    return answered and call.client is not None and call.client[1] > 0 and later > _CLOSE
 
 
 def _apart(call: LoggedCall, clock: Clock, seen: Seen) -> int:

@@ -18,14 +18,16 @@ from glancetrace.tls.sealed import SealedExchange
 from glancetrace.trace import ConnectionRow
 
 __all__ = [
+    "CREATED",
+    "WRITTEN",
     "Seen",
     "fits",
-    "image_of",
     "plain_target",
     "same_request",
     "seen_calls",
     "seen_exchanges",
     "service_of_calls",
+    "traces_of",
 ]
 
 _NEVER = 1 << 62
@@ -39,15 +41,18 @@ _MESSAGE_SLACK = 96
 _SURE = 0.9
 
 
-_ID = re.compile(r"/v2/images/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=/|$|\?)")
+_ID = re.compile(r"/v2/images/([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(/[^?]*)?(?=$|\?)")
+
+CREATED, WRITTEN = "created", " written"
+"""Traces of a new row of `images`, and, after an id, of a row written."""
 
 
 @dataclass(slots=True, eq=False)
 class Seen:
     """Something that was seen: exactly one of `call` and `sealed` is there.
 
-    `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is. `named`:
-    images that the SQL of Glance named meanwhile.
+    `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is. `traces`:
+    what Glance's SQL did meanwhile, see `sql_traces`; empty where none was seen.
     """
 
     ts: int
@@ -59,7 +64,7 @@ class Seen:
     sealed: SealedExchange | None = None
     told: LoggedCall | None = None
     connection: Connection | None = None
-    named: frozenset[str] = frozenset()
+    traces: frozenset[str] = frozenset()
 
 
 def seen_exchanges(rows: Sequence[ConnectionRow], ports: Mapping[int, str]) -> list[Seen]:
@@ -121,13 +126,15 @@ def fits(logged: LoggedCall, service: str | None, seen: Seen) -> bool:
     sealed = seen.sealed
     if sealed is None or logged.probe or (logged.port is not None and logged.port != seen.server[1]):
         return False
-    if seen.named and (image_id := image_of(logged)) is not None and image_id not in seen.named:
+    if seen.traces and sealed.response_ts is not None and not traces_of(logged) <= seen.traces:
         return False
     if seen.told is not None and not same_request(logged, seen.told):
         return False
     if logged.client is not None and logged.client[1] and logged.client != seen.client:
         return False
-    return logged.client == seen.client or _fits_sizes(logged, sealed)
+    if logged.client == seen.client and sealed.response_ts is None:
+        return True
+    return _fits_sizes(logged, sealed)
 
 
 def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:
@@ -144,16 +151,19 @@ def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:
     return plain_target(logged.target) == plain_target(call.target.removeprefix(call.route_prefix))
 
 
-def image_of(call: LoggedCall) -> str | None:
-    """The image whose row the service must have looked at to answer as it did; None if there is none."""
+def traces_of(call: LoggedCall) -> set[str]:
+    """What the SQL of a call must show, as `sql_traces` has it, for the service to answer as it did."""
     if call.status_code is None or not 200 <= call.status_code < 300:
-        return None
+        return set()
     match = _ID.search(call.target)
     if match is not None:
-        return match[1]
+        writes = call.method == "DELETE" if match[2] is None else call.method == "PUT" and match[2] == "/file"
+        return {match[1], match[1] + WRITTEN} if writes else {match[1]}
+    if call.method != "POST" or not call.target.partition("?")[0].endswith("/v2/images"):
+        return set()
     answer = call.response_json
-    created = answer.get("id") if isinstance(answer, dict) and call.method == "POST" else None
-    return created if isinstance(created, str) and call.target.partition("?")[0].endswith("/v2/images") else None
+    created = answer.get("id") if isinstance(answer, dict) else None
+    return {CREATED, created} if isinstance(created, str) else {CREATED}
 
 
 def same_request(one: LoggedCall, two: LoggedCall) -> bool:

@@ -62,10 +62,11 @@ class ApiLog:
     """One log file.
 
     Attributes:
-        name: as given. format: "openstack-debug", "oslo", "haproxy", "access" or "uwsgi".
+        name: as given. format: "openstack-debug", "oslo", "haproxy", "access" or "uwsgi"; "empty" without any line.
         zoned: its times carry their zone, so that only the clock itself can be off.
         ordered: its calls stand in the order in which they began, not in which they ended.
         calls: in the order of the file. unread: lines that make no sense, first_unread the first of them.
+        repeated: calls that stood there before, first_repeated the line of the first of them.
         cut: a compressed file that ends in the middle.
     """
 
@@ -76,4 +77,6 @@ class ApiLog:
     calls: list[LoggedCall] = field(default_factory=list)
     unread: int = 0
     first_unread: int | None = None
+    repeated: int = 0
+    first_repeated: int | None = None
     cut: bool = False

@@ -14,6 +14,7 @@ from glancetrace.logs.console import ConsoleReader, looks_like_console
 from glancetrace.logs.haproxy import looks_like_haproxy, parse_haproxy
 from glancetrace.logs.lines import LogLines
 from glancetrace.logs.oslo import OsloReader, looks_like_oslo
+from glancetrace.logs.repeated import drop_repeated
 from glancetrace.logs.times import SECOND
 
 __all__ = ["FORMATS", "read_log", "read_logs"]
@@ -24,6 +25,9 @@ LONGEST_TARGET = 1 << 16
 
 _LOOK = 2000
 """Lines that are looked at to tell the format."""
+
+_LONGEST_FOREIGN = 2000
+"""Characters of a line that is looked at for another format."""
 
 _TESTS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("openstack-debug", looks_like_console),
@@ -65,13 +69,20 @@ def read_log(name: str) -> ApiLog:
         InputError: the file cannot be read, or is no log of a known format.
     """
     form = _format_of(name)
+    if form is None:
+        return ApiLog(name, "empty", zoned=False, ordered=False)
     log = ApiLog(name, form, zoned=form == "access", ordered=form == "openstack-debug")
     lines = LogLines(name)
     if form == "openstack-debug":
         _read_console(lines, log)
     elif form == "oslo":
         reader = OsloReader()
-        log.calls = [call for call in (reader.read(number, line) for number, line in lines) if call is not None]
+        for number, line in lines:
+            call = reader.read(number, line)
+            if call is not None:
+                log.calls.append(call)
+            elif _is_foreign(line, form):
+                _count(log, number)
     else:
         parse = _BY_LINE[form]
         for number, line in lines:
@@ -84,17 +95,23 @@ def read_log(name: str) -> ApiLog:
     for call in [call for call in log.calls if len(call.target) > LONGEST_TARGET]:
         log.calls.remove(call)
         _count(log, call.line)
+    drop_repeated(log)
     return log
 
 
 def _read_console(lines: LogLines, log: ApiLog) -> None:
     reader = ConsoleReader()
     for number, line in lines:
-        if not reader.read(number, line):
+        if not reader.read(number, line) or _is_foreign(line, log.format):
             _count(log, number)
     log.calls = reader.calls
     _date_undated(log.calls)
     log.zoned = any(call.within for call in log.calls)  # Date headers are GMT
+
+
+def _is_foreign(line: str, form: str) -> bool:
+    """A line of another format, in a file into which several logs were joined; only one of them is read."""
+    return len(line) <= _LONGEST_FOREIGN and any(fits(line) for name, fits in _TESTS[1:] if name not in (form, "oslo"))
 
 
 def _date_undated(calls: list[LoggedCall]) -> None:
@@ -124,10 +141,16 @@ def _count(log: ApiLog, number: int) -> None:
     log.first_unread = log.first_unread or number
 
 
-def _format_of(name: str) -> str:
-    """The format that most of the first lines have that have one at all; a client's debug lines decide alone."""
+def _format_of(name: str) -> str | None:
+    """The format that most of the first lines have that have one at all; a client's debug lines decide alone.
+
+    None for a file without any text, as log rotation leaves it.
+    """
     votes: Counter[str] = Counter()
-    for number, line in LogLines(name):
+    lines = LogLines(name)
+    text = False
+    for number, line in lines:
+        text = text or bool(line.strip())
         form = next((form for form, fits in _TESTS if fits(line)), None)
         if form == "openstack-debug":
             return form
@@ -135,6 +158,10 @@ def _format_of(name: str) -> str:
             votes[form] += 1
         if number >= _LOOK:
             break
+    if not votes and lines.cut:
+        raise InputError("a damaged gzip file, no call can be read from it", where=name, action="copy the file again")
+    if not votes and not text:
+        return None
     if not votes:
         raise InputError(
             "not a log of a known format",

@@ -11,7 +11,7 @@ from glancetrace.errors import InputError
 from glancetrace.logs.call import ApiLog, LoggedCall
 from glancetrace.logs.read import read_log, read_logs
 from glancetrace.logs.times import MILLISECOND, SECOND
-from tests.support.api_logs import LOGS, log_path
+from tests.support.api_logs import LOGS, log_path, log_text
 
 T0 = 1_582_001_395 * SECOND
 """2020-02-18 04:49:55."""
@@ -157,12 +157,54 @@ def test_gzip_and_globs(tmp_path: Path) -> None:
     assert [len(log.calls) for log in logs] == [1, 1]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"hello\n", bytes(range(256)) * 40, b"\x00" * 100_000])
+@pytest.mark.parametrize("content", [b"hello\n", bytes(range(256)) * 40, b"\x00" * 100_000])
 def test_no_log_at_all(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "log"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a log of a known format"):
         read_log(str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b"")])
+def test_an_empty_file_is_a_log_without_calls(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "haproxy.log").write_bytes(content)
+    (tmp_path / "haproxy.log.1").write_text(HAPROXY)
+    empty, rotated = read_logs([str(tmp_path / "haproxy.log*")])
+    assert (empty.format, empty.calls) == ("empty", [])
+    assert len(rotated.calls) == 1
+
+
+def test_a_damaged_gzip_file_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(gzip.compress(HAPROXY.encode())[:14] + b"junk")
+    with pytest.raises(InputError, match="damaged gzip"):
+        read_log(str(path))
+
+
+@pytest.mark.parametrize("name", LOGS[:5])
+def test_a_log_joined_with_itself_has_each_call_once(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(log_text(name) * 2)
+    twice, once = read_log(str(path)), read_log(log_path(name))
+    assert [(c.line, c.method, c.target, c.begin) for c in twice.calls] == [
+        (c.line, c.method, c.target, c.begin) for c in once.calls
+    ]
+    assert twice.repeated == len(once.calls)
+
+
+def test_calls_that_are_only_alike_stay(tmp_path: Path) -> None:
+    line = '10.0.0.1 - - [20/Nov/2026:19:28:43 +0000] "GET /v2/images HTTP/1.1" 200 5117'
+    log = read(tmp_path, f"{line}\n{line}\n{line}\n")
+    assert (len(log.calls), log.repeated) == (3, 0)
+
+
+def test_lines_of_a_second_format_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    first = log_text("openstack-debug.log.gz")
+    path.write_text(first + log_text("haproxy.log"))
+    log = read_log(str(path))
+    assert (log.format, len(log.calls), log.unread) == ("openstack-debug", 12, 29)
+    assert log.first_unread == first.count("\n") + 1
 
 
 def test_no_file_at_all(tmp_path: Path) -> None:
