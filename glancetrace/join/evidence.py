@@ -27,6 +27,7 @@ __all__ = [
     "SqlTraces",
     "chances",
     "contradicts",
+    "known_images",
     "nearest_zone",
     "offsets_by_ids",
     "sql_traces",
@@ -105,6 +106,12 @@ def sql_traces(statements: Sequence[SqlStatement]) -> SqlTraces:
         found.times.append(statement.command.ts)
         found.traces.append(traces)
     return found
+
+
+def known_images(sql: SqlTraces) -> frozenset[str]:
+    """Ids of images that any statement names, each also with `WRITTEN`."""
+    ids = {trace.removesuffix(WRITTEN) for traces in sql.traces for trace in traces} - {_ANY, CREATED}
+    return frozenset(ids | {image_id + WRITTEN for image_id in ids})
 
 
 def contradicts(call: LoggedCall, low: int, high: int, sql: SqlTraces) -> bool:

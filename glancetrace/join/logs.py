@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
@@ -11,15 +11,19 @@ from glancetrace.issues import IssueLog
 from glancetrace.join.align import align
 from glancetrace.join.calls import RANK, Told, build_call, complete_call, merge_lines
 from glancetrace.join.clock import Clock
-from glancetrace.join.evidence import sql_traces
+from glancetrace.join.evidence import ZONE, known_images, sql_traces
 from glancetrace.join.offsets import Span, image_writes
 from glancetrace.join.place import Placement, answer_sizes, place
-from glancetrace.join.seen import Seen, seen_calls, seen_exchanges, service_of_calls
+from glancetrace.join.seen import Seen, is_foreign, seen_calls, seen_exchanges, service_of_calls
 from glancetrace.logs.call import ApiLog
 from glancetrace.net.run import Endpoint
 from glancetrace.trace import ApiLogSummary, ConnectionRow
 
 __all__ = ["join_logs"]
+
+
+_IN_STEP = 20_000_000
+"""ns that clocks of hosts which are kept in step may differ by."""
 
 
 @dataclass(slots=True)
@@ -52,7 +56,9 @@ def join_logs(
     plain = seen_calls(calls)
     writes = image_writes(statements)
     sql = sql_traces(statements)
+    known = known_images(sql)
     for seen in exchanges:
+        seen.known = known
         seen.traces = frozenset(sql.between(seen.ts, seen.end))
     placed: list[_Placed] = []
     groups: list[Told] = []
@@ -67,14 +73,21 @@ def join_logs(
         _count_issues(one, issues)
         if clock is None:
             continue
-        sizes = answer_sizes(place(log, services, one.clock, exchanges))
-        by_exchange, by_call = (place(log, services, one.clock, pool, sizes) for pool in pools)
+        clock = _exact(clock)
+        sizes = answer_sizes(place(log, services, clock, exchanges))
+        by_exchange, by_call = (place(log, services, clock, pool, sizes) for pool in pools)
         _group(one, by_exchange, by_call, groups, by_seen)
     visible = {seen.service for seen in (*exchanges, *plain)}
     within = [told for told in groups if told.exchange or told.call or _during(told, span, visible)]
+    within = [told for told in within if told.exchange or not any(is_foreign(call, known) for _, call, _ in told.lines)]
     built = _build(merge_lines(within), _servers(calls))
     summaries = {one.log.name: _summary(one, within) for one in placed}
     return [*calls, *built], [summaries[log.name] for log in logs]
+
+
+def _exact(clock: Clock) -> Clock:
+    """The clock to place calls with: one that is off by nothing but its zone is taken at its word."""
+    return replace(clock, uncertainty=min(clock.uncertainty, _IN_STEP)) if clock.offset % ZONE == 0 else clock
 
 
 def _group(

@@ -7,7 +7,7 @@ and size. Of a sealed exchange sizes are all there is, and they tell calls well 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from glancetrace.glance.call import ApiCall
@@ -22,6 +22,7 @@ __all__ = [
     "WRITTEN",
     "Seen",
     "fits",
+    "is_foreign",
     "plain_target",
     "same_request",
     "seen_calls",
@@ -52,7 +53,8 @@ class Seen:
     """Something that was seen: exactly one of `call` and `sealed` is there.
 
     `ts`, `end`: first and last byte, ns. `told`: what another log says that a sealed exchange is. `traces`:
-    what Glance's SQL did meanwhile, see `sql_traces`; empty where none was seen.
+    what Glance's SQL did meanwhile, see `sql_traces`; empty where none was seen. `known`: images that the SQL of the
+    whole capture names.
     """
 
     ts: int
@@ -65,6 +67,7 @@ class Seen:
     told: LoggedCall | None = None
     connection: Connection | None = None
     traces: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
 
 
 def seen_exchanges(rows: Sequence[ConnectionRow], ports: Mapping[int, str]) -> list[Seen]:
@@ -126,6 +129,8 @@ def fits(logged: LoggedCall, service: str | None, seen: Seen) -> bool:
     sealed = seen.sealed
     if sealed is None or logged.probe or (logged.port is not None and logged.port != seen.server[1]):
         return False
+    if is_foreign(logged, seen.known):
+        return False
     if seen.traces and sealed.response_ts is not None and not traces_of(logged) <= seen.traces:
         return False
     if seen.told is not None and not same_request(logged, seen.told):
@@ -149,6 +154,11 @@ def _fits_call(logged: LoggedCall, call: ApiCall) -> bool:
         if not 0 <= more <= (_HEAD[1] if logged.head_counted else 0):
             return False
     return plain_target(logged.target) == plain_target(call.target.removeprefix(call.route_prefix))
+
+
+def is_foreign(call: LoggedCall, known: Collection[str]) -> bool:
+    """The call is about an image that the SQL of the capture never names, though it names others."""
+    return bool(known) and not traces_of(call) <= {CREATED, *known}
 
 
 def traces_of(call: LoggedCall) -> set[str]:
