@@ -129,12 +129,14 @@ def _bits(one: _Tried) -> float:
 
 def _is_possible(one: _Tried) -> bool:
     evidence = one.evidence
-    return evidence.found + evidence.confirmed > 0 and evidence.contradicted <= evidence.confirmed and evidence.bits > 0
+    if evidence.found + evidence.confirmed == 0 or evidence.bits <= 0:
+        return False
+    return evidence.contradicted <= evidence.confirmed and (evidence.confirmed > 0 or not evidence.foreign)
 
 
 def _is_told(one: _Tried) -> bool:
     evidence = one.evidence
-    if evidence.contradicted:
+    if evidence.contradicted or (evidence.foreign and not evidence.confirmed):
         return False
     if evidence.found >= _ENOUGH and evidence.explained >= _EXPLAINED and not evidence.missed:
         return True

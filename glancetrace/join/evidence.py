@@ -17,7 +17,7 @@ from math import log2
 
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.join.offsets import STRONG, Interval, Span
-from glancetrace.join.seen import CREATED, WRITTEN, Seen, traces_of
+from glancetrace.join.seen import CREATED, WRITTEN, Seen, is_foreign, traces_of
 from glancetrace.logs.call import LoggedCall
 from glancetrace.logs.times import MILLISECOND, SECOND
 
@@ -80,13 +80,15 @@ class Evidence:
     """What speaks for an offset.
 
     `bits`: in sum. `found`: calls that are in the capture; `confirmed`: by ids; `contradicted`: by the SQL of their
-    time; `missed`: not there though they should be. `explained`: share of what was seen of the log's services.
+    time; `missed`: not there though they should be; `foreign`: of the capture's time, in part at least, about images
+    that no SQL names. `explained`: share of what was seen of the log's services.
     """
 
     found: int = 0
     confirmed: int = 0
     contradicted: int = 0
     missed: int = 0
+    foreign: int = 0
     explained: float = 0.0
     bits: float = 0.0
 
@@ -204,6 +206,7 @@ def weigh(
         by_ids: `offsets_by_ids`. sql: see `sql_traces`. visible: see `visible_times`.
     """
     low, high = offset
+    known = known_images(sql)
     evidence = Evidence(found=len(found), bits=-surprise(low, high))
     for number, call in enumerate(calls):
         begin = call.begin if call.begin is not None else call.end
@@ -212,6 +215,9 @@ def weigh(
         end = call.end if call.end is not None else begin
         first, last = begin + low, max(begin, end) + call.resolution + high
         seen = found.get(call)
+        evidence.foreign += (
+            bool(sql.times) and last >= sql.times[0] and first <= sql.times[-1] and is_foreign(call, known)
+        )
         named = any(a <= high and low <= b for a, b in by_ids.get(number, ()))
         if seen is not None or named:
             evidence.confirmed += named or (seen is not None and _is_confirmed(call, seen))

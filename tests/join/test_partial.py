@@ -136,3 +136,13 @@ def test_a_log_of_another_walk_is_refused(capture: str, name: str) -> None:
     assert [i["count"] for i in found["issues"] if i["kind"] == "log-clock-unknown"] == [1]
     for part in ("api_calls", "links", "images"):
         assert found[part] == plain[part]
+
+
+@pytest.mark.parametrize("seconds", [-165.0, -165.4, 3435.0])
+@pytest.mark.parametrize("name", [CLIENT, CLIENT_FILE, PROXY, GLANCE])
+def test_a_log_of_another_cloud_and_the_same_time_is_told_by_ids(tmp_path: Path, name: str, seconds: float) -> None:
+    log = tmp_path / "log"
+    log.write_text(shifted(name, seconds))
+    found = render_document(analyze(capture_path("article-tls13"), api_log=log))
+    assert found["capture"]["api_logs"][0]["used"] == 0
+    assert found["api_calls"] == found["links"] == []
