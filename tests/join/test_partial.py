@@ -119,7 +119,7 @@ def test_a_log_longer_than_the_capture(
 
 
 @pytest.mark.parametrize("name", LOGS[:5])
-def test_a_log_of_calls_before_the_capture_is_not_used(whole: Path, tmp_path: Path, name: str) -> None:
+def test_a_clock_days_off_places_nothing_wrongly(whole: Path, tmp_path: Path, name: str) -> None:
     log = tmp_path / "log"
     log.write_text(shifted(name, -86400 * 3 - 165.5))
     found = render_document(analyze(cut(whole, tmp_path, LATE), api_log=log))
@@ -144,5 +144,11 @@ def test_a_log_of_another_cloud_and_the_same_time_is_told_by_ids(tmp_path: Path,
     log = tmp_path / "log"
     log.write_text(shifted(name, seconds))
     found = render_document(analyze(capture_path("article-tls13"), api_log=log))
+    assert found["capture"]["api_logs"][0]["used"] == 0
+    assert found["api_calls"] == found["links"] == []
+
+
+def test_a_log_that_ends_before_the_capture_is_not_used(whole: Path, tmp_path: Path) -> None:
+    found = render_document(analyze(cut(whole, tmp_path, LATE), api_log=log_path(CLIENT)))
     assert found["capture"]["api_logs"][0]["used"] == 0
     assert found["api_calls"] == found["links"] == []
