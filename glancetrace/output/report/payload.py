@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -46,11 +47,18 @@ class _Packer:
         self.bounds = bounds
         self.texts: dict[str, int] = {}
         self.shapes: dict[tuple[int, ...], int] = {}
-        self.links: dict[str, int] = {}
+        self.links: dict[tuple[Any, ...], int] = {}
+        self._seen: dict[str, int] = {}
+
+    def _number(self, text: str) -> int:
+        number = self._seen.get(text)
+        if number is None:
+            number = self._seen[text] = self.texts.setdefault(visible(text), len(self.texts))
+        return number
 
     def text(self, text: str | None) -> int | None:
         """Number of a text."""
-        return None if text is None else self.texts.setdefault(visible(text), len(self.texts))
+        return None if text is None else self._number(text)
 
     def time(self, time: str | None) -> int | None:
         """Nanoseconds since `base`."""
@@ -63,25 +71,24 @@ class _Packer:
             return None, []
         if len(sql) > self.bounds.sql_chars:
             sql = sql[: self.bounds.sql_chars] + _CUT
-        parts = [self.texts.setdefault(visible(part), len(self.texts)) for part in _LITERAL.split(sql)]
+        parts = [self._number(part) for part in _LITERAL.split(sql)]
         return self.shapes.setdefault(tuple(parts[::2]), len(self.shapes)), parts[1::2]
 
     def link(self, link: Row) -> int:
         """Number of what a link says beside its two ends, which statements of a unit share."""
-        rejected = [[row["call_id"], self.text(row["reason"])] for row in link["rejected"]]
-        said = [
+        said = (
             self.text(link["class"]),
             self.text(link["relation"]),
             link["score"],
-            [self.text(text) for text in link["evidence"]],
-            rejected,
+            tuple(map(self._number, link["evidence"])),
+            tuple((row["call_id"], self._number(row["reason"])) for row in link["rejected"]),
             link["group_id"],
-            list(link["candidates"]),
-        ]
-        return self.links.setdefault(json.dumps(said), len(self.links))
+            tuple(link["candidates"]),
+        )
+        return self.links.setdefault(said, len(self.links))
 
-    def call(self, call: Row) -> list[Any]:
-        """One call; its hops only where it has more than one."""
+    def call(self, call: Row, statements: int) -> list[Any]:
+        """One call with the count of its statements; its hops only where it has more than one."""
         hops = [
             [self.text(h["client"]), self.text(h["server"]), self.time(h["ts"]), h["dur"], h["first_frame"],
              h["last_frame"]] for h in call["hops"]
@@ -94,7 +101,7 @@ class _Packer:
             self.time(call["response_ts"]), call["dur"], call["request_body_bytes"], call["response_body_bytes"],
             self.text(call["client"]), self.text(call["server"]), call["connection_id"], flags, call["uncertainty"],
             self.text(call["certainty"]), call["parent_id"], hops, call["first_frame"], call["last_frame"],
-            call["request_frame"], call["response_frame"],
+            call["request_frame"], call["response_frame"], statements,
         ]  # fmt: skip
 
     def statement(self, row: Row, link: Row | None) -> list[Any]:
@@ -142,6 +149,7 @@ def pack(document: Row, bounds: Bounds) -> dict[str, Any]:
     images = document["images"][: bounds.images]
     calls = choose_calls(document["api_calls"], images, bounds.calls)
     linked = {link["statement_id"]: link for link in document["links"]}
+    counts = Counter(link["call_id"] for link in document["links"])
     shown_calls = {call["id"] for call in calls}
     shown_images = {image["id"] for image in images}
     statements = choose_statements(document["statements"], linked, shown_calls, shown_images, bounds.statements)
@@ -151,7 +159,7 @@ def pack(document: Row, bounds: Bounds) -> dict[str, Any]:
     packer = _Packer(base, bounds)
     tables = {
         "images": _columns(map(packer.image, images)),
-        "calls": _columns(map(packer.call, calls)),
+        "calls": _columns(packer.call(call, counts[call["id"]]) for call in calls),
         "statements": _columns(packer.statement(row, linked.get(row["id"])) for row in statements),
     }
     return {
@@ -159,7 +167,7 @@ def pack(document: Row, bounds: Bounds) -> dict[str, Any]:
         "end": packer.time(capture["last_ts"] or max(times, default=None)) or 0,
         "files": [[visible(f["name"]), f["first_frame"], f["packets"]] for f in capture["files"]],
         **tables,
-        "links": [json.loads(said) for said in packer.links],
+        "links": list(packer.links),
         "shapes": list(packer.shapes),
         "texts": list(packer.texts),
         "totals": {

@@ -43,6 +43,15 @@ def _clock(time: str | None) -> str:
     return "-" if time is None else time[11:26]
 
 
+def _sentences(guide: Guide) -> Guide:
+    """Its texts as sentences."""
+
+    def sentence(text: str) -> str:
+        return f"{text[:1].upper()}{text[1:]}."
+
+    return Guide(guide.title, sentence(guide.meaning), sentence(guide.remedy))
+
+
 def _findings(document: Row, guides: Mapping[str, Guide], places: Places) -> list[dict[str, Any]]:
     """Findings by rule, the worst first."""
     names = {image["id"]: visible(image["name"] or image["id"]) for image in document["images"]}
@@ -60,7 +69,7 @@ def _findings(document: Row, guides: Mapping[str, Guide], places: Places) -> lis
             {
                 "rule": rule,
                 "severity": _SEVERITIES[worst(rule)],
-                "guide": guides.get(rule),
+                "guide": _sentences(guides[rule]) if rule in guides else None,
                 "count": len(found),
                 "more": max(0, len(found) - _MOST_FINDINGS),
                 "found": [
@@ -213,7 +222,7 @@ def _headline(document: Row) -> str:
         return f"{text} {plural(serious['error'], 'finding')} to look into first."
     if serious["warning"]:
         return f"{text} {plural(serious['warning'], 'warning')}, nothing worse."
-    return f"{text} Nothing went wrong that the capture shows."
+    return f"{text} {'No finding is more than a remark' if failed else 'Nothing went wrong that the capture shows'}."
 
 
 def summarise(document: Row, guides: Mapping[str, Guide]) -> dict[str, Any]:

@@ -37,5 +37,5 @@ function activityView(model, axis) {
   drawing.addEventListener("pointerup", () => { start = null; });
   drawing.addEventListener("dblclick", () => axis.reset());
   return el("figure", { class: "activity-box" },
-    el("figcaption", null, `Calls under way, at most ${most} at once`, el("span", { class: "hint" }, "Drag to look closer")), drawing);
+    el("figcaption", null, `Calls under way, up to ${most} within ${formatDuration(step)}`, el("span", { class: "hint" }, "Drag to look closer")), drawing);
 }

@@ -1,8 +1,10 @@
 // A span of time that several drawings share: zoomed, panned, told to those who draw it.
 
 class Axis {
-  constructor(start, end) {
+  // `origin`: the time that the ruler counts from.
+  constructor(start, end, origin = start) {
     this.start = start;
+    this.origin = origin;
     this.end = Math.max(end, start + 1000);
     this.from = this.start;
     this.to = this.end;
@@ -39,12 +41,12 @@ class Axis {
   at(x, width) { return this.from + (x / width) * (this.to - this.from); }
 
   // Round times, about one in `spacing` pixels.
-  ticks(width, spacing = 110) {
+  ticks(width, spacing = Math.min(110, width / 4)) {
     const rough = ((this.to - this.from) * spacing) / Math.max(width, 1);
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= rough) || power * 10;
     const ticks = [];
-    for (let at = Math.ceil(this.from / step) * step; at <= this.to; at += step) ticks.push(at);
+    for (let k = Math.ceil((this.from - this.origin) / step); this.origin + k * step <= this.to; k++) ticks.push(this.origin + k * step);
     return ticks;
   }
 }
@@ -57,11 +59,11 @@ function drawRuler(ruler, axis, width) {
     const x = axis.x(tick, width);
     ruler.append(svg("line", { x1: x, x2: x, y1: 17, y2: 24, class: "tick" }));
     const anchor = x < 24 ? "start" : x > width - 24 ? "end" : "middle";
-    ruler.append(svg("text", { x, y: 12, "text-anchor": anchor }, formatTick(tick - axis.start)));
+    ruler.append(svg("text", { x, y: 12, "text-anchor": anchor }, formatTick(tick - axis.origin)));
   }
 }
 
-const formatTick = (dur) => (Math.abs(dur) < 1 ? "0" : formatDuration(Math.round(dur)).replace(/\.?0+(?= )/, ""));
+const formatTick = (dur) => (Math.abs(dur) < 1 ? "0" : formatDuration(Math.round(dur)).replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, ""));
 
 // Dragging pans, the wheel with Ctrl or Shift zooms and pans, two fingers zoom, a double click goes nearer.
 function makeZoomable(element, axis, area = () => element.getBoundingClientRect()) {

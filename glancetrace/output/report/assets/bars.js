@@ -47,6 +47,7 @@ function statusPill(status) {
 function drawStatuses(drawing, image, axis, width, height) {
   drawing.replaceChildren();
   drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  drawing.setAttribute("preserveAspectRatio", "none");
   for (const tick of axis.ticks(width)) {
     const x = axis.x(tick, width);
     drawing.append(svg("line", { x1: x, x2: x, y1: 0, y2: height, class: "grid" }));
@@ -56,8 +57,9 @@ function drawStatuses(drawing, image, axis, width, height) {
   for (const bar of placeBars(spans, axis, width)) {
     const what = bar.count > 1 ? `${bar.count} times ${bar.kind}`
       : `${bar.kind} ${formatDuration(bar.span.end - bar.span.ts)}${bar.span.open ? " and still" : ""}`;
+    const thin = bar.kind === "deleted" ? Math.round(height * 0.18) : 0;  // what is gone is a trace of itself
     drawing.append(svg("rect", {
-      x: bar.x, y: inset, width: bar.width, height: height - 2 * inset, rx: Math.min(3, bar.width / 2),
+      x: bar.x, y: inset + thin, width: bar.width, height: height - 2 * (inset + thin), rx: Math.min(3, bar.width / 2),
       class: statusClass(bar.kind),
     }, svg("title", null, what)));
   }

@@ -51,12 +51,12 @@ function callsSection(model, clock, places, open) {
     return chip;
   });
   const left = model.totals.calls - model.calls.length;
-  const statements = model.totals.statements - model.statements.length;
+  const statements = model.totals.statements - model.statements.count;
   byId("calls-app").append(
     el("div", { class: "bar" }, el("label", { class: "search" }, search), el("div", { class: "chips", role: "group", "aria-label": "Filter calls" }, failed, chips.length > 1 ? chips : null)),
     grid.element,
     el("p", { class: "below" }, count, left > 0 ? ` · ${formatCount(left)} more are not in this page: glancetrace calls lists them` : null,
-      statements > 0 ? el("span", { class: "note" }, ` · ${formatCount(model.statements.length)} of ${plural(model.totals.statements, "SQL statement")} in this page, those of its calls and images; glancetrace sql lists all`) : null));
+      statements > 0 ? el("span", { class: "note" }, ` · ${formatCount(model.statements.count)} of ${plural(model.totals.statements, "SQL statement")} in this page, those of its calls and images; glancetrace sql lists all`) : null));
   apply();
   byId("live").textContent = "";
   return grid;

@@ -52,7 +52,7 @@ class Detail {
     }
     for (const change of image.transitions) own.push(change.frame, change.commit);
     for (const event of image.events) own.push(event.frame);
-    for (const statement of model.namingOfImage.get(image.id) || []) all.push(statement.firstFrame, statement.lastFrame);
+    for (const statement of model.statements.naming(image.id)) all.push(statement.firstFrame, statement.lastFrame);
     const count = image.calls.reduce((sum, call) => sum + call.sqlCount, 0);
     return [
       this.head("Image", bdi(image.label), el("p", { class: "ids" }, el("code", null, bdi(image.id)), copyButton("Copy id", () => image.id))),
@@ -80,13 +80,13 @@ class Detail {
     const compare = (name, value) => {
       if (!value) return;
       const passed = wire.get(name);
-      const verdict = !passed ? "recorded; the upload is not in the capture" : !image.wireComplete ? "recorded; not all bytes of the upload are in the capture"
-        : passed === value ? "✓ the bytes on the wire have it" : "✕ the bytes on the wire have another";
-      rows.push(el("div", null, el("code", { title: value }, `${name} ${value.length > 40 ? `${value.slice(0, 24)}…` : value}`), el("span", { class: passed && image.wireComplete && passed !== value ? "bad" : "good" }, ` ${verdict}`)));
+      const verdict = !passed ? "not compared: its upload is not in the capture" : !image.wireComplete ? "not compared: bytes of its upload are missing"
+        : passed === value ? "✓ same on the wire" : "✕ another on the wire";
+      rows.push(el("div", null, el("code", { title: value }, `${name} ${value.length > 40 ? `${value.slice(0, 24)}…` : value}`), el("span", { class: !passed || !image.wireComplete ? "note" : passed === value ? "good" : "bad" }, ` ${verdict}`)));
     };
     compare("md5", image.checksum);
     compare(image.algo, image.hash);
-    return fact("Hashes", rows);
+    return el("div", { class: "full" }, el("dt", null, "Hashes"), el("dd", null, rows));
   }
 
   // The command for a terminal. Words that no shell should see are left out, command and all.

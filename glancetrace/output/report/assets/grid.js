@@ -1,5 +1,7 @@
 // A table of any length: only the rows in sight are in the page. Arrow keys move, Enter opens, headers sort.
 
+const MOST_PRINTED = 500;
+
 class Grid {
   // columns: {key, label, title, sort(row), cell(row) -> node or text, num, head() -> node, class}
   constructor({ label, columns, rowHeight, rows, open, key, sort, empty, onKey }) {
@@ -14,6 +16,7 @@ class Grid {
     this.active = 0;
     this.made = new Map();
     this.empty = el("p", { class: "empty", hidden: true }, empty);
+    this.note = el("p", { class: "print-note" });
     this.head = el("div", { class: "grid-row grid-head", role: "row", "aria-rowindex": 1 }, columns.map((column) => this.header(column)));
     this.space = el("div", { class: "grid-space", role: "rowgroup" });
     this.element = el("div", {
@@ -22,13 +25,18 @@ class Grid {
       onclick: (event) => this.click(event),
       onfocus: () => { this.follow = true; this.paint(); },
       onblur: () => { this.follow = false; this.paint(); },
-    }, el("div", { role: "rowgroup", class: "grid-top" }, this.head), this.space, this.empty);
+    }, el("div", { role: "rowgroup", class: "grid-top" }, this.head), this.space, this.empty, this.note);
     this.painting = perFrame(() => this.paint());
     this.element.addEventListener("scroll", this.painting, { passive: true });
     new ResizeObserver(this.painting).observe(this.element);
-    this.all_in = false;
-    addEventListener("beforeprint", () => { this.all_in = true; this.paint(true); });
-    addEventListener("afterprint", () => { this.all_in = false; this.paint(true); });
+    this.printing = false;
+    for (const name of ["beforeprint", "afterprint"]) {
+      addEventListener(name, () => {
+        this.printing = name === "beforeprint";
+        this.note.textContent = this.shown.length > MOST_PRINTED ? `The first ${MOST_PRINTED} of ${formatCount(this.shown.length)} rows` : "";
+        this.paint(true);
+      });
+    }
     this.refresh();
   }
 
@@ -77,7 +85,7 @@ class Grid {
     const top = this.element.scrollTop, sight = this.element.clientHeight || 600;
     let from = Math.max(0, Math.floor(top / height) - 4);
     let to = Math.min(this.shown.length, Math.ceil((top + sight) / height) + 4);
-    if (this.all_in) [from, to] = [0, Math.min(this.shown.length, 2000)];
+    if (this.printing) [from, to] = [0, Math.min(this.shown.length, MOST_PRINTED)];
     if (anew) {
       this.space.replaceChildren();
       this.made.clear();

@@ -18,9 +18,9 @@ function laneSpans(model, image, calls) {
     if (call.hops.length < 2 && call.responseTs !== null && call.requestEnd !== null && !nested) {
       inner.push(told(call, "call-work", call.requestEnd, Math.max(call.responseTs, call.requestEnd), "service at work, from request to response"));
     }
-    for (const statement of model.statementsOfCall.get(call.id) || []) database.push(statement);
+    for (const statement of model.statements.ofCall(call.id)) database.push(statement);
   }
-  if (image) database.push(...(model.namingOfImage.get(image.id) || []));
+  if (image) database.push(...model.statements.naming(image.id));
   const sql = database.sort((a, b) => a.ts - b.ts).map((s) => ({ ts: s.ts, end: s.end, kind: `sql-${statementClass(s)}`, statement: s,
     call: model.callById.get(s.callId), text: `${s.operation}${s.error ? ", failed" : ""}, ${formatDuration(s.dur)}${s.callId ? `, of call #${s.callId}` : ""}` }));
   const byTime = (a, b) => a.ts - b.ts || b.end - a.end;
@@ -40,7 +40,7 @@ function lanesView(model, image, calls, clock, chosen) {
   for (const lane of lanes) for (const span of lane.spans) if (!span.open) last = Math.max(last, span.end);
   if (last === first) last = Math.max(...lanes.map((lane) => lane.spans[lane.spans.length - 1].end));
   const margin = (last - first) * 0.02 + 1000;
-  const axis = new Axis(first - margin, last + margin);
+  const axis = new Axis(first - margin, last + margin, first);
   const ruler = svg("svg", { class: "ruler", "aria-hidden": "true" });
   const body = el("div", { class: "lanes", tabindex: 0, role: "group", "aria-label": "Lanes over time; plus and minus zoom, Shift and arrows pan",
     onkeydown: (event) => axisKey(axis, event) });

@@ -5,7 +5,7 @@ const FIELDS = {
     "transitions", "intervals", "events"],
   calls: ["id", "service", "method", "target", "operation", "imageId", "code", "requestId", "ts", "requestEnd",
     "responseTs", "dur", "inBytes", "outBytes", "client", "server", "connection", "flags", "uncertainty", "certainty",
-    "parent", "hops", "firstFrame", "lastFrame", "requestFrame", "responseFrame"],
+    "parent", "hops", "firstFrame", "lastFrame", "requestFrame", "responseFrame", "sqlCount"],
   statements: ["id", "callId", "link", "service", "kind", "operation", "shape", "literals", "ts", "dur", "rows",
     "affected", "error", "outcome", "commitFrame", "unit", "connection", "thread", "firstFrame", "lastFrame",
     "imageIds"],
@@ -16,20 +16,57 @@ const TEXTS = {
   statements: ["service", "kind", "operation", "error", "outcome"],
 };
 
-function rowsOf(table, columns, texts) {
+const countRows = (columns) => (columns.length ? columns[0].length : 0);
+
+function rowMaker(table, columns, texts) {
   const names = FIELDS[table];
-  const isText = new Set(TEXTS[table]);
-  const count = columns.length ? columns[0].length : 0;
-  const rows = [];
-  for (let row = 0; row < count; row++) {
-    const made = {};
+  const isText = names.map((name) => TEXTS[table].includes(name));
+  return (index) => {
+    const row = {};
     for (let column = 0; column < names.length; column++) {
-      const value = columns[column][row];
-      made[names[column]] = value !== null && isText.has(names[column]) ? texts[value] : value;
+      const value = columns[column][index];
+      row[names[column]] = value !== null && isText[column] ? texts[value] : value;
     }
-    rows.push(made);
+    return row;
+  };
+}
+
+function rowsOf(table, columns, texts) {
+  return Array.from({ length: countRows(columns) }, (_, index) => index).map(rowMaker(table, columns, texts));
+}
+
+// Statements become rows when somebody looks at them: there are many, and few are looked at.
+class Statements {
+  constructor(columns, texts, links) {
+    const callIds = columns[FIELDS.statements.indexOf("callId")] || [];
+    const imageIds = columns[FIELDS.statements.indexOf("imageIds")] || [];
+    const make = rowMaker("statements", columns, texts);
+    this.count = countRows(columns);
+    this.byCall = new Map();
+    this.byImage = new Map();
+    const add = (groups, key, index) => { if (groups.has(key)) groups.get(key).push(index); else groups.set(key, [index]); };
+    for (let index = 0; index < this.count; index++) {
+      if (callIds[index] !== null) add(this.byCall, callIds[index], index);
+      else for (const id of imageIds[index]) add(this.byImage, texts[id], index);
+    }
+    this.rows = new Map();
+    this.make = (index) => {
+      const row = make(index);
+      row.link = row.link === null ? null : links[row.link];
+      row.end = row.ts + (row.dur || 0);
+      this.rows.set(index, row);
+      return row;
+    };
   }
-  return rows;
+
+  all(indices) { return (indices || []).map((index) => this.rows.get(index) || this.make(index)); }
+
+  ofCall(id) { return this.all(this.byCall.get(id)); }
+
+  countOfCall(id) { return (this.byCall.get(id) || []).length; }
+
+  // Those that name an image and belong to no call.
+  naming(id) { return this.all(this.byImage.get(id)); }
 }
 
 function groupBy(rows, key) {
@@ -49,7 +86,6 @@ function readModel(packed) {
   const text = (index) => (index === null ? null : texts[index]);
   const images = rowsOf("images", packed.images, texts);
   const calls = rowsOf("calls", packed.calls, texts);
-  const statements = rowsOf("statements", packed.statements, texts);
   const links = packed.links.map(([kind, relation, score, evidence, rejected, group, candidates]) => ({
     kind: text(kind), relation: text(relation), score, evidence: evidence.map(text), group, candidates,
     rejected: rejected.map(([callId, reason]) => ({ callId, reason: text(reason) })),
@@ -78,11 +114,7 @@ function readModel(packed) {
       client: text(client), server: text(server), ts, dur, firstFrame, lastFrame,
     }));
   }
-  for (const statement of statements) {
-    statement.link = statement.link === null ? null : links[statement.link];
-    statement.imageIds = statement.imageIds.map(text);
-    statement.end = statement.ts + (statement.dur || 0);
-  }
+  const statements = new Statements(packed.statements, texts, links);
   const sqlOf = (statement) => {
     if (statement.shape === null) return "";
     const parts = packed.shapes[statement.shape];
@@ -90,21 +122,10 @@ function readModel(packed) {
     for (let i = 1; i < parts.length; i++) sql += texts[statement.literals[i - 1]] + texts[parts[i]];
     return sql;
   };
-  const statementsOfCall = groupBy(statements, (row) => row.callId);
   const callsOfImage = groupBy(calls, (row) => row.imageId);
   const children = groupBy(calls, (row) => row.parent);
   const callById = new Map(calls.map((row) => [row.id, row]));
   const imageById = new Map(images.map((row) => [row.id, row]));
-  const namingOfImage = new Map();
-  for (const statement of statements) {
-    if (statement.callId !== null) continue;
-    for (const id of statement.imageIds) {
-      if (namingOfImage.has(id)) namingOfImage.get(id).push(statement);
-      else namingOfImage.set(id, [statement]);
-    }
-  }
-  const statementById = new Map(statements.map((row) => [row.id, row]));
-  for (const call of calls) call.sqlCount = (statementsOfCall.get(call.id) || []).length;
   for (const image of images) {
     image.calls = storyCalls(image, callsOfImage, callById, children);
     image.firstTs = Math.min(...image.intervals.slice(0, 1).map((i) => i.ts), ...image.calls.slice(0, 1).map((c) => c.ts),
@@ -114,8 +135,7 @@ function readModel(packed) {
     image.readyAfter = active && created ? active.ts - created.ts : null;
     image.failures = image.calls.filter((call) => call.failed).length;
   }
-  return { ...packed, images, calls, statements, links, sqlOf, statementsOfCall, children, callById, imageById,
-    namingOfImage, statementById };
+  return { ...packed, images, calls, statements, sqlOf, children, callById, imageById };
 }
 
 // The calls that name or changed an image, and what they called in turn.

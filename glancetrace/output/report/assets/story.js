@@ -10,7 +10,7 @@ function statementRow(model, statement, places) {
   const sql = model.sqlOf(statement);
   const result = statement.error ? el("span", { class: "bad" }, statement.error)
     : statement.rows !== null && statement.rows !== undefined ? plural(statement.rows, "row")
-      : statement.affected !== null && statement.affected !== undefined ? `${formatCount(statement.affected)} changed` : "";
+      : statementClass(statement) === "write" && statement.affected !== null ? `${formatCount(statement.affected)} changed` : "";
   const rolledBack = statement.outcome === "rolled_back" && statementClass(statement) === "write";
   const details = el("details", { class: `statement sql-${statementClass(statement)}`, id: `statement-${statement.id}` },
     el("summary", null, sqlLine(sql || statement.operation || ""), el("span", { class: "meta" }, result, rolledBack ? " rolled back" : "", el("span", { class: "took" }, formatDuration(statement.dur)))));
@@ -57,16 +57,17 @@ function unitsOf(statements) {
 }
 
 function sqlOfCall(model, call, places) {
-  const statements = model.statementsOfCall.get(call.id) || [];
+  const statements = model.statements.ofCall(call.id);
   if (!statements.length) return el("p", { class: "empty small" }, "No SQL is linked to this call.");
-  return el("div", { class: "units" }, unitsOf(statements).map((unit) => el("div", { class: "unit" },
+  const left = call.sqlCount - statements.length;
+  return el("div", { class: "units" }, left > 0 ? el("p", { class: "note" }, `The first ${statements.length} of ${plural(call.sqlCount, "statement")}; glancetrace sql --call ${call.id} lists all of them.`) : null, unitsOf(statements).map((unit) => el("div", { class: "unit" },
     evidenceBlock(unit.link), unit.statements.map((statement) => statementRow(model, statement, places)))));
 }
 
 function callFrames(model, call) {
   const frames = [call.firstFrame, call.requestFrame, call.responseFrame, call.lastFrame];
   for (const hop of call.hops) frames.push(hop.firstFrame, hop.lastFrame);
-  for (const statement of model.statementsOfCall.get(call.id) || []) frames.push(statement.firstFrame, statement.lastFrame, statement.commitFrame);
+  for (const statement of model.statements.ofCall(call.id)) frames.push(statement.firstFrame, statement.lastFrame, statement.commitFrame);
   return frames;
 }
 
@@ -116,7 +117,7 @@ function storyOf(model, image) {
     ...image.calls.map((call) => ({ ts: call.ts, rank: 0, make: (clock, places) => callItem(model, call, clock, places), call })),
     ...image.transitions.map((change) => ({ ts: change.ts, rank: 1, make: (clock, places) => changeItem(change, clock, places) })),
     ...image.events.map((event) => ({ ts: event.ts, rank: 2, make: (clock, places) => eventItem(event, clock, places) })),
-    ...unitsOf(model.namingOfImage.get(image.id) || []).map((unit) => ({ ts: unit.statements[0].ts, rank: 3, make: (clock, places) =>
+    ...unitsOf(model.statements.naming(image.id)).map((unit) => ({ ts: unit.statements[0].ts, rank: 3, make: (clock, places) =>
       el("div", { class: "item loose" }, el("time", null, clock.time(unit.statements[0].ts)), el("div", { class: "what unit" }, evidenceBlock(null), unit.statements.map((statement) => statementRow(model, statement, places)))) })),
   ];
   return entries.sort((a, b) => a.ts - b.ts || a.rank - b.rank);
