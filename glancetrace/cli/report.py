@@ -37,10 +37,11 @@ def report(paths: tuple[str, ...], output: str, title: str | None, reading: Read
         if target.is_terminal:
             raise UsageError("a page is not for a terminal", action="name a file: -o report.html")
         trace = reading.analyze(paths)
+        from glancetrace import __version__
         from glancetrace.check.rules import RULES
         from glancetrace.document import render_document
         from glancetrace.output.report import Guide, render_html
 
         guides = {rule.name: Guide(rule.title, rule.meaning, rule.remedy) for rule in RULES.values()}
-        page = render_html(render_document(trace), guides, title=title, revealed=reading.reveal)
+        page = render_html(render_document(trace), guides, title=title, version=__version__, revealed=reading.reveal)
         target.write(page.encode())

@@ -72,7 +72,11 @@ def test_only_its_own_style_and_script_are_allowed_by_their_hashes() -> None:
 
 
 def test_the_policy_stands_before_everything_that_it_governs() -> None:
-    tags = [tag for tag, attributes in Elements(render()).tags if tag in ("style", "script", "link") or "content" in attributes]
+    tags = [
+        tag
+        for tag, attributes in Elements(render()).tags
+        if tag in ("style", "script", "link") or "content" in attributes
+    ]
     assert tags[0] == "meta"
 
 

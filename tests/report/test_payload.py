@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glancetrace.document import render_document, rfc3339
@@ -38,10 +39,11 @@ def test_any_statement_comes_out_as_it_went_in(sql: str) -> None:
     assert sql_of(pack(document, DEFAULT_BOUNDS), 0) == visible(sql)
 
 
-@given(st.text())
-def test_nothing_invisible_is_left(text: str) -> None:
+@given(st.text(st.characters(categories=("Cc", "Cf", "Cs", "Zl", "Zp", "L"))))
+def test_no_control_is_left(text: str) -> None:
     shown = visible(text)
-    assert all(character.isprintable() or character in "\t\n" or character.isspace() for character in shown)
+    assert {unicodedata.category(character) for character in shown} & {"Cc", "Cs", "Zl", "Zp"} <= {"Cc"}
+    assert not set(shown) & set("\x00\x1b\x7f\x9b\u200b\u200e\u202a\u202e\u2066\u2069\ufeff")
     assert visible(shown) == shown
 
 
@@ -71,9 +73,10 @@ def test_every_call_keeps_equally_many_statements() -> None:
     assert packed["calls"][-1] == [9] * 40
 
 
-@given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 300))
+@settings(max_examples=30)
+@given(st.integers(1, 40), st.integers(0, 4), st.integers(1, 150))
 def test_bounds_hold(calls: int, per_call: int, most: int) -> None:
-    document = many_calls(calls, 7, statements_per_call=per_call % 5)
+    document = many_calls(calls, 7, statements_per_call=per_call)
     shown = choose_calls(document["api_calls"], document["images"], most)
     links = {link["statement_id"]: link for link in document["links"]}
     kept = choose_statements(document["statements"], links, {call["id"] for call in shown}, set(), most)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Any
 
 from glancetrace.document import render_document, rfc3339
@@ -14,7 +16,9 @@ __all__ = ["ATTACKS", "hostile_document", "many_calls"]
 _START = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 1_000_000_000
 _MS = 1_000_000
 _STEPS = ("image-create", "image-upload", "image-show", "image-list", "image-update", "image-delete")
-_COLUMNS = ", ".join(f"images.{name} AS images_{name}" for name in ("id", "name", "size", "status", "checksum", "owner"))
+_COLUMNS = ", ".join(
+    f"images.{name} AS images_{name}" for name in ("id", "name", "size", "status", "checksum", "owner")
+)
 
 ATTACKS = (
     "<script>window.hacked = 1</script>",
@@ -94,13 +98,13 @@ def many_calls(calls: int, images: int, statements_per_call: int) -> dict[str, A
     return {**document, "schema": SCHEMA, "capture": capture, **rows, "findings": [], "issues": []}
 
 
-def _poison(value: Any, attack: str) -> Any:
-    """The same with an attack behind every text that is free, in front of none that has a form (times)."""
+def _poison(value: Any, attacks: Iterator[str]) -> Any:
+    """The same with the next attack instead of every text that is free; those that have a form (times) stay."""
     if isinstance(value, dict):
-        return {key: item if key in _FORMS else _poison(item, attack) for key, item in value.items()}
+        return {key: item if key in _FORMS else _poison(item, attacks) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_poison(item, attack) for item in value]
-    return attack if isinstance(value, str) else value
+        return [_poison(item, attacks) for item in value]
+    return next(attacks) if isinstance(value, str) else value
 
 
 _FORMS = {
@@ -109,10 +113,10 @@ _FORMS = {
 }  # fmt: skip
 
 
-def hostile_document(attack: str) -> dict[str, Any]:
-    """The handmade result with every free text replaced by an attack; images keep ids of their own."""
-    document: dict[str, Any] = _poison(render_document(handmade_trace()), attack)
+def hostile_document(*attacks: str) -> dict[str, Any]:
+    """The handmade result with every free text replaced by attacks in turn; images keep ids of their own."""
+    document: dict[str, Any] = _poison(render_document(handmade_trace()), cycle(attacks))
     for number, image in enumerate(document["images"]):
-        image["id"] = f"{attack}{number}"
+        image["id"] = f"{image['id']}{number}"
     document["api_calls"][1]["image_id"] = document["images"][0]["id"]
     return document

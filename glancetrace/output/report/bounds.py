@@ -36,6 +36,7 @@ def choose_calls(calls: list[Row], images: Iterable[Row], most: int) -> list[Row
     if len(calls) <= most:
         return calls
     telling = {change["call_id"] for image in images for change in (*image["transitions"], *image["events"])}
+    telling.discard(None)
 
     def rank(call: Row) -> int:
         failed = call["status_code"] is None or call["status_code"] >= 400

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from glancetrace import __version__
 from glancetrace.output.report.bounds import DEFAULT_BOUNDS, Bounds
 from glancetrace.output.report.payload import dump_payload, pack
 from glancetrace.output.report.summary import Guide, summarise
@@ -63,6 +62,7 @@ def render_html(
     guides: Mapping[str, Guide],
     *,
     title: str | None = None,
+    version: str = "",
     revealed: bool = False,
     bounds: Bounds = DEFAULT_BOUNDS,
 ) -> str:
@@ -72,20 +72,28 @@ def render_html(
         document: what `glancetrace.document.render_document` gives, or the JSON of `analyze --format json`.
         guides: rule of a finding -> what it means.
         title: heading of the page; else the names of the files.
+        version: of glancetrace, which the page names.
         revealed: secrets were not replaced; the page says so.
         bounds: how many rows are put into the page.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    # The assets are our own text, the payload has no character that HTML gives a meaning to; all else is escaped.
+    # The assets are our own text, the payload has no character that HTML gives a meaning to; all else is escaped, and
+    # what is invisible in it is written out.
     style, script = _asset("report.css").strip(), _script()
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     summary = summarise(document, guides)
     names = ", ".join(summary["files"][:3]) + (" …" if len(summary["files"]) > 3 else "")
     page: str = environment.from_string(_asset("report.html.j2")).render(
-        title=visible(title) if title else names or "Capture",
-        version=__version__,
+        title=title or names or "Capture",
+        version=version,
         revealed=revealed,
         policy=_policy(style, script),
         style=Markup(style),

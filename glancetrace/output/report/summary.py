@@ -54,7 +54,7 @@ def _sentences(guide: Guide) -> Guide:
 
 def _findings(document: Row, guides: Mapping[str, Guide], places: Places) -> list[dict[str, Any]]:
     """Findings by rule, the worst first."""
-    names = {image["id"]: visible(image["name"] or image["id"]) for image in document["images"]}
+    names = {image["id"]: image["name"] or image["id"] for image in document["images"]}
     groups: dict[str, list[Row]] = {}
     for finding in document["findings"]:
         groups.setdefault(finding["rule"], []).append(finding)
@@ -74,7 +74,7 @@ def _findings(document: Row, guides: Mapping[str, Guide], places: Places) -> lis
                 "more": max(0, len(found) - _MOST_FINDINGS),
                 "found": [
                     {
-                        "message": visible(finding["message"]),
+                        "message": finding["message"],
                         "time": _clock(finding["ts"]),
                         "frames": places.several(finding["frames"], _MOST_FRAMES) if finding["frames"] else "",
                         "all_frames": ",".join(map(str, finding["frames"][:500])),
@@ -96,7 +96,7 @@ def _issues(document: Row, places: Places) -> list[dict[str, Any]]:
         row = kinds.setdefault(issue["kind"], {**issue, "count": 0, "connections": 0, "where": None})
         row["count"] += issue["count"]
         row["connections"] += issue["connection_id"] is not None
-        row["where"] = row["where"] or (visible(issue["where"]) if issue["where"] else None)
+        row["where"] = row["where"] or issue["where"]
         frames = [frame for frame in (row["first_frame"], issue["first_frame"]) if frame is not None]
         row["first_frame"] = min(frames, default=None)
     for row in kinds.values():
@@ -159,16 +159,19 @@ def _accounting(accounting: Row) -> list[dict[str, Any]]:
     """Packets and bytes: what became of all of them."""
     packets = {name: accounting[f"packets_{name}"] for name in ("decoded", "ignored", "malformed")}
     streams = {name: accounting[f"stream_bytes_{name}"] for name in ("decoded", "skipped", "missing")}
-    reasons = ", ".join(f"{count:,} {visible(reason)}" for reason, count in accounting["ignored_reasons"].items())
-    rows = [
-        {"name": "Packets", "total": f"{sum(packets.values()):,}", "parts": _parts(packets, list(packets)),
-         "note": f"ignored: {reasons}" if reasons else ""},
-        {"name": "Bytes of TCP streams", "total": format_bytes(sum(streams.values())),
-         "parts": _parts(streams, list(streams)), "note": ""},
-    ]  # fmt: skip
-    for part in rows[1]["parts"]:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in accounting["ignored_reasons"].items())
+    of_streams = _parts(streams, list(streams))
+    for part in of_streams:
         part["count"] = format_bytes(streams[part["name"]])
-    return rows
+    return [
+        {
+            "name": "Packets",
+            "total": f"{sum(packets.values()):,}",
+            "parts": _parts(packets, list(packets)),
+            "note": f"ignored: {reasons}" if reasons else "",
+        },
+        {"name": "Bytes of TCP streams", "total": format_bytes(sum(streams.values())), "parts": of_streams, "note": ""},
+    ]
 
 
 def _images(document: Row) -> list[dict[str, Any]]:
@@ -182,12 +185,12 @@ def _images(document: Row) -> list[dict[str, Any]]:
             if dur is None:
                 start = nanoseconds(interval["ts"]) or 0
                 dur, still = max(0, (last or start) - start), "+"
-            times.append(f"{visible(interval['status'])} {format_duration(dur)}{still}")
+            times.append(f"{interval['status']} {format_duration(dur)}{still}")
         rows.append(
             {
-                "id": visible(image["id"]),
-                "name": visible(image["name"] or "") or "(no name)",
-                "status": visible(image["status"] or "-"),
+                "id": image["id"],
+                "name": image["name"] or "(no name)",
+                "status": image["status"] or "-",
                 "size": format_bytes(image["size"]),
                 "story": " → ".join(times[:12]) + (" …" if len(times) > 12 else ""),
             }
@@ -198,13 +201,13 @@ def _images(document: Row) -> list[dict[str, Any]]:
 def _connections(document: Row) -> dict[str, Any]:
     """Connections by protocol, and why encrypted ones stayed closed."""
     rows = document["connections"]
-    reasons = Counter(
-        visible(row["tls"]["reason"] or "unknown") for row in rows if row["tls"] and not row["tls"].get("decrypted")
-    )
+    closed = [row["tls"] for row in rows if row["tls"] and not row["tls"].get("decrypted")]
+    reasons = Counter(tls["reason"] or "unknown" for tls in closed)
+    protocols = Counter(row["protocol"] for row in rows)
     return {
-        "protocols": ", ".join(f"{n:,} {visible(name)}" for name, n in Counter(r["protocol"] for r in rows).most_common()),
+        "protocols": ", ".join(f"{n:,} {name}" for name, n in protocols.most_common()),
         "decrypted": sum(bool(row["tls"] and row["tls"].get("decrypted")) for row in rows),
-        "closed": sum(reasons.values()),
+        "closed": len(closed),
         "reasons": [f"{reason} ({count:,})" for reason, count in reasons.most_common()],
     }
 
@@ -234,7 +237,7 @@ def summarise(document: Row, guides: Mapping[str, Guide]) -> dict[str, Any]:
     linked = {link["statement_id"] for link in document["links"]}
     own = [s for s in document["statements"] if s["service"] == "glance" and s["kind"] not in ("ping", "setup")]
     attributed = sum(statement["id"] in linked for statement in own)
-    files = [visible(os.path.basename(file["name"])) for file in capture["files"]]
+    files = [os.path.basename(file["name"]) for file in capture["files"]]
     failed = sum((call["status_code"] or 0) >= 400 for call in document["api_calls"])
     unanswered = sum(call["status_code"] is None for call in document["api_calls"])
     severities = Counter(finding["severity"] for finding in document["findings"])
@@ -266,7 +269,7 @@ def summarise(document: Row, guides: Mapping[str, Guide]) -> dict[str, Any]:
         "accounting": _accounting(capture["accounting"]),
         "attribution": _attribution(document),
         "connections": _connections(document),
-        "eras": [f"{row['releases']} at {visible(row['host'])}" for row in capture["glance_eras"]],
+        "eras": [f"{row['releases']} at {row['host']}" for row in capture["glance_eras"]],
         "images": _images(document),
         "more_images": max(0, len(document["images"]) - _MOST_IMAGES),
     }
