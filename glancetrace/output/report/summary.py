@@ -212,6 +212,11 @@ def _connections(document: Row) -> dict[str, Any]:
     }
 
 
+def _share(part: int, whole: int) -> str:
+    """Percentage, rounded down: 100 % are all."""
+    return f"{1000 * part // whole / 10:g} %" if whole else "-"
+
+
 def _headline(document: Row) -> str:
     """The answer in a sentence or two."""
     images, calls = document["images"], document["api_calls"]
@@ -256,7 +261,7 @@ def summarise(document: Row, guides: Mapping[str, Guide]) -> dict[str, Any]:
             "failed": f"{failed:,}",
             "unanswered": f"{unanswered:,}",
             "statements": f"{len(document['statements']):,}",
-            "attributed": f"{100 * attributed / len(own):.0f} %" if own else "-",
+            "attributed": _share(attributed, len(own)),
             "own": f"{len(own):,}",
             "findings": f"{len(document['findings']):,}",
         },

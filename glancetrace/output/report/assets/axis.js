@@ -79,9 +79,13 @@ function makeZoomable(element, axis, area = () => element.getBoundingClientRect(
       axis.pan((event.deltaX || event.deltaY) / 800);
     }
   }, { passive: false });
-  element.addEventListener("dblclick", (event) => { event.preventDefault(); axis.zoom(0.4, timeAt(event)); });
+  element.addEventListener("dblclick", (event) => {
+    if (!event.target.closest(".lanes .bars")) return;  // in a table the first click opens the row
+    event.preventDefault();
+    axis.zoom(0.4, timeAt(event));
+  });
   element.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !event.target.closest(".bars, .ruler")) return;
     pointers.set(event.pointerId, event.clientX);
     moved = 0;
   });

@@ -1,6 +1,10 @@
 // One image (or one call) as lanes under each other: status, what clients asked, what passed inside, what the database did.
 
 const LANE_ROW = 16;
+const LEGEND = {
+  "call-ok": "call answered with success", "call-refused": "refused (4xx)", "call-bad": "failed or unanswered", "call-work": "service at work",
+  "sql-read": "SQL that reads", "sql-write": "writes", "sql-commit": "COMMIT", "sql-rollback": "ROLLBACK", "sql-failed": "failed",
+};
 
 function laneSpans(model, image, calls) {
   const statuses = image ? image.intervals.map((i) => ({ ...i, kind: statusClass(i.status), row: 0, label: i.status,
@@ -63,7 +67,11 @@ function lanesView(model, image, calls, clock, chosen) {
   axis.onChange(perFrame(draw));
   new ResizeObserver(perFrame(draw)).observe(body);
   makeZoomable(body, axis, () => ruler.getBoundingClientRect());
-  return el("section", { class: "lanes-box", "aria-label": "Lanes" }, el("div", { class: "bar" }, note, zoomButtons(axis)), body);
+  const kinds = new Set(lanes.flatMap((lane) => lane.spans.map((span) => span.kind)));
+  const legend = Object.entries(LEGEND).filter(([kind]) => kinds.has(kind)).map(([kind, meaning]) => el("span", null,
+    svg("svg", { class: "dot", viewBox: "0 0 8 8", "aria-hidden": "true" }, svg("circle", { class: kind, cx: 4, cy: 4, r: 4 })), meaning));
+  return el("section", { class: "lanes-box", "aria-label": "Lanes" }, el("div", { class: "bar" }, note, zoomButtons(axis)), body,
+    el("p", { class: "legend" }, legend));
 }
 
 function drawLane(lane, axis, width, clock) {
