@@ -68,11 +68,11 @@ def open_first_image(page: Page) -> Any:
 
 
 @pytest.mark.parametrize("sample", ["article", "concurrent-16", "failures", "mixed-64"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_is_drawn(browser: Browser, folder: Path, sample: str, width: int) -> None:
+def test_it_is_drawn(browser: Browser, folder: Path, sample: str) -> None:
+    """Whole and without an error, on a desk and on a phone, where nothing is wider than the screen."""
     document = document_of(sample)
     path = write(folder, sample, document)
-    with open_page(browser, path, viewport={"width": width, "height": 800}) as watched:
+    with open_page(browser, path) as watched:
         page = watched.page
         expect(page.locator("#image-count")).to_have_text(f"{len(document['images'])} images")
         expect(page.locator("#call-count")).to_have_text(f"{len(document['api_calls'])} calls")
@@ -80,8 +80,10 @@ def test_it_is_drawn(browser: Browser, folder: Path, sample: str, width: int) ->
         assert page.locator("#images-app .bars rect").count() > 0
         detail = open_first_image(page)
         expect(detail.locator(".item").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("document.querySelector('#detail').scrollWidth") <= width
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("document.querySelector('#detail').scrollWidth") <= width
         watched.assert_quiet()
     assert path.stat().st_size < 6_000_000
 
@@ -236,6 +238,20 @@ def test_light_and_dark(browser: Browser, folder: Path) -> None:
     assert colours["light"] == colours["not dark"] != colours["dark"] == colours["not light"]
 
 
+def test_paper_shows_every_row(browser: Browser, folder: Path) -> None:
+    with open_page(browser, write(folder, "concurrent-16", document_of("concurrent-16"))) as watched:
+        page = watched.page
+        in_sight = rows(page, "images").count()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert rows(page, "images").count() == 89 > in_sight
+        expect(page.locator("#calls-app .print-note")).to_have_text("The first 500 of 501 rows")
+        assert page.locator("main details:not([open])").count() == 0
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert rows(page, "images").count() == in_sight
+        assert page.locator("main details:not([open])").count() > 0
+        watched.assert_quiet()
+
+
 def test_times_as_wanted(article: Watched) -> None:
     page = article.page
     first = rows(page, "calls").first.locator("time")
@@ -245,7 +261,14 @@ def test_times_as_wanted(article: Watched) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fragment", "title"), [(f"#image={CIRROS}", "cirros"), ("#call=3", "image-upload 204"), ("#image=none", "none")]
+    ("fragment", "title"),
+    [
+        (f"#image={CIRROS}", "cirros"),
+        (f"#image={CIRROS[:8]}", "cirros"),
+        ("#image=cirros", "cirros"),
+        ("#call=3", "image-upload 204"),
+        ("#image=none", "none"),
+    ],
 )
 def test_a_link_leads_there(browser: Browser, folder: Path, fragment: str, title: str) -> None:
     path = write(folder, "handmade", render_document(handmade_trace()))

@@ -16,8 +16,15 @@ class Detail {
     if (!match) { if (this.dialog.open) this.dialog.close(); return; }
     let id = match[2];
     try { id = decodeURIComponent(id); } catch { /* an id that is no URL stays as it is */ }
-    if (match[1] === "image") this.show(this.model.imageById.get(id), (image) => this.image(image), id);
+    if (match[1] === "image") this.show(this.find(id), (image) => this.image(image), id);
     else this.show(this.model.callById.get(Number(id)), (call) => this.call(call), id);
+  }
+
+  // An image by its id, its name, or the first digits of its id.
+  find(id) {
+    const { images, imageById } = this.model;
+    return imageById.get(id) || images.find((image) => image.name === id) ||
+      (id.length >= 6 ? images.find((image) => image.id.startsWith(id)) : undefined);
   }
 
   show(row, make, id) {
