@@ -36,7 +36,7 @@ def report(paths: tuple[str, ...], output: str, title: str | None, reading: Read
     with Target(output, paths) as target:
         if target.is_terminal:
             raise UsageError("a page is not for a terminal", action="name a file: -o report.html")
-        trace = reading.analyze(paths)
+        trace = reading.analyze(paths, warn=False)
         from glancetrace import __version__
         from glancetrace.check.rules import RULES
         from glancetrace.document import render_document

@@ -114,6 +114,20 @@ def test_an_image_tells_its_story(article: Watched) -> None:
     expect(evidence).to_contain_text("For it image id")
 
 
+def test_a_bar_leads_to_what_it_stands_for(browser: Browser, folder: Path) -> None:
+    """From the lanes to the statement, with its call or, where the calls are encrypted, without."""
+    for sample, opened in (
+        ("article", ".item.call[open] .statement[open]"),
+        ("article-tls13", ".loose .statement[open]"),
+    ):
+        with open_page(browser, write(folder, sample, document_of(sample))) as watched:
+            detail = open_first_image(watched.page)
+            detail.locator(".lanes .sql-write").first.click()
+            expect(detail.locator(opened)).to_have_count(1)
+            expect(detail.locator(f"{opened} .statement-body")).to_contain_text("INSERT INTO images")
+            watched.assert_quiet()
+
+
 def test_rejected_calls_are_told(browser: Browser, folder: Path) -> None:
     document = document_of("concurrent-16")
     link = next(link for link in document["links"] if len(link["rejected"]) > 2)

@@ -14,6 +14,7 @@ import pytest
 from glancetrace.cli import main
 from glancetrace.document import render_document
 from glancetrace.output.report import Guide, render_html
+from glancetrace.pipeline import analyze
 from tests.support.documents import ATTACKS, hostile_document
 from tests.support.handmade import CIRROS, PASSWORD, TOKEN, handmade_trace
 from tests.support.samples import capture_path
@@ -129,6 +130,12 @@ def test_a_capture_without_anything_says_so() -> None:
     text = render(document)
     assert "The capture shows no image and no API call." in text
     assert "There is no image in this capture." in text
+
+
+def test_calls_that_stay_encrypted_are_told() -> None:
+    page = render(render_document(analyze(str(capture_path("article-tls13")))))
+    assert "3 images, and no API call that could be read." in page
+    assert "No API call could be read: 2 connections stayed encrypted (no secrets given)." in page
 
 
 def test_a_rule_that_nobody_explains_is_shown_by_its_name() -> None:

@@ -208,7 +208,7 @@ def _connections(document: Row) -> dict[str, Any]:
         "protocols": ", ".join(f"{n:,} {name}" for name, n in protocols.most_common()),
         "decrypted": sum(bool(row["tls"] and row["tls"].get("decrypted")) for row in rows),
         "closed": len(closed),
-        "reasons": [f"{reason} ({count:,})" for reason, count in reasons.most_common()],
+        "reasons": [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.most_common()],
     }
 
 
@@ -225,7 +225,10 @@ def _headline(document: Row) -> str:
     failed = sum(call["status_code"] is None or call["status_code"] >= 400 for call in calls)
     serious = Counter(finding["severity"] for finding in document["findings"])
     text = f"{plural(len(images), 'image')} and {plural(len(calls), 'API call')}"
-    text += f", {failed:,} of them refused or failed." if failed else ", all of them answered with success."
+    if not calls:
+        text = f"{plural(len(images), 'image')}, and no API call that could be read."
+    else:
+        text += f", {failed:,} of them refused or failed." if failed else ", all of them answered with success."
     if serious["error"]:
         return f"{text} {plural(serious['error'], 'finding')} to look into first."
     if serious["warning"]:

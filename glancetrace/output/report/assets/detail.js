@@ -60,7 +60,7 @@ class Detail {
     for (const change of image.transitions) own.push(change.frame, change.commit);
     for (const event of image.events) own.push(event.frame);
     for (const statement of model.statements.naming(image.id)) all.push(statement.firstFrame, statement.lastFrame);
-    const count = image.calls.reduce((sum, call) => sum + call.sqlCount, 0);
+    const count = image.calls.reduce((sum, call) => sum + call.sqlCount, model.statements.naming(image.id).length);
     return [
       this.head("Image", bdi(image.label), el("p", { class: "ids" }, el("code", null, bdi(image.id)), copyButton("Copy id", () => image.id))),
       el("dl", { class: "facts wide" },
@@ -70,7 +70,7 @@ class Detail {
         fact("Calls, SQL", `${plural(image.calls.length, "call")}, ${plural(count, "statement")}`),
         image.existed ? fact("Before", `existed before the capture; its first status is ${image.certainty || "not known"}`) : null,
         this.checksum(image)),
-      lanesView(model, image, image.calls, clock, (span) => { if (!story.goTo(span)) location.hash = `call=${span.call.id}`; }),
+      lanesView(model, image, image.calls, clock, (span) => { if (!story.goTo(span) && span.call) location.hash = `call=${span.call.id}`; }),
       el("h3", null, "What happened"),
       image.calls.length + image.transitions.length + image.events.length ? story.element : el("p", { class: "empty" }, "Nothing in the capture tells more of this image."),
       el("h3", null, "In Wireshark"),
@@ -111,7 +111,7 @@ class Detail {
     const go = (span) => {
       const row = span.statement && byId(`statement-${span.statement.id}`);
       if (row) { row.open = true; row.scrollIntoView({ block: "center", behavior: "smooth" }); row.querySelector("summary").focus({ preventScroll: true }); }
-      else if (span.call !== call) location.hash = `call=${span.call.id}`;
+      else if (span.call && span.call !== call) location.hash = `call=${span.call.id}`;
     };
     return [
       this.head(`Call ${call.id} · ${call.service} · ${clock.time(call.ts)}`, [call.operation, " ", codeBadge(call)],

@@ -57,7 +57,7 @@ function lanesView(model, image, calls, clock, chosen) {
     lane.drawing.style.height = `${lane.height}px`;
     body.append(el("div", { class: "lane" }, el("span", { class: "lane-name" }, lane.name), lane.drawing));
     lane.drawing.addEventListener("pointerover", (event) => { if (event.target.spanText) note.textContent = event.target.spanText; });
-    lane.drawing.addEventListener("click", (event) => { if (event.target.span && event.target.span.call) chosen(event.target.span); });
+    lane.drawing.addEventListener("click", (event) => { if (event.target.span && (event.target.span.call || event.target.span.statement)) chosen(event.target.span); });
   }
   const draw = () => {
     const width = ruler.getBoundingClientRect().width || 600;

@@ -34,7 +34,7 @@ const CLASS_MEANING = {
 };
 
 function evidenceBlock(link, openCall) {
-  if (!link) return el("p", { class: "evidence" }, el("span", { class: "link none" }, "no call"), " No call is linked to this.");
+  if (!link) return el("p", { class: "evidence" }, el("span", { class: "link none" }, "no call"), " Nothing in the capture says which call ran it.");
   return el("details", { class: "evidence" },
     el("summary", null, el("span", { class: `link ${link.kind}`, title: CLASS_MEANING[link.kind] }, link.kind),
       el("span", null, ` ${CLASS_MEANING[link.kind] || ""}${link.relation === "async" ? ", after its response" : ""} · score ${link.score === null ? "–" : Number(link.score.toFixed(3))}`)),
@@ -117,7 +117,7 @@ function storyOf(model, image) {
     ...image.calls.map((call) => ({ ts: call.ts, rank: 0, make: (clock, places) => callItem(model, call, clock, places), call })),
     ...image.transitions.map((change) => ({ ts: change.ts, rank: 1, make: (clock, places) => changeItem(change, clock, places) })),
     ...image.events.map((event) => ({ ts: event.ts, rank: 2, make: (clock, places) => eventItem(event, clock, places) })),
-    ...unitsOf(model.statements.naming(image.id)).map((unit) => ({ ts: unit.statements[0].ts, rank: 3, make: (clock, places) =>
+    ...unitsOf(model.statements.naming(image.id)).map((unit) => ({ ts: unit.statements[0].ts, rank: 3, statements: unit.statements, make: (clock, places) =>
       el("div", { class: "item loose" }, el("time", null, clock.time(unit.statements[0].ts)), el("div", { class: "what unit" }, evidenceBlock(null), unit.statements.map((statement) => statementRow(model, statement, places)))) })),
   ];
   return entries.sort((a, b) => a.ts - b.ts || a.rank - b.rank);
@@ -137,10 +137,10 @@ function storyList(entries, clock, places) {
   more.addEventListener("click", () => grow(STORY_PIECE));
   grow(STORY_PIECE);
   const goTo = (span) => {
-    const index = entries.findIndex((entry) => entry.call === span.call);
+    const index = entries.findIndex((entry) => (span.call ? entry.call === span.call : entry.statements && entry.statements.includes(span.statement)));
     if (index < 0) return false;
     if (index >= made) grow(index - made + 20);
-    const item = list.querySelector(`#item-call-${span.call.id}`);
+    const item = list.children[index];
     item.open = true;
     item.dispatchEvent(new Event("toggle"));
     const row = span.statement && item.querySelector(`#statement-${span.statement.id}`);
