@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -312,6 +313,8 @@ def test_hostile_text_is_text(browser: Browser, folder: Path, turn: int) -> None
             item.click()
         for row in detail.locator(".statement > summary").all():
             row.click()
+        for command in detail.locator("code", has_text="glancetrace extract").all_inner_texts():
+            assert len(shlex.split(command)) == 7, "hostile words of a command are quoted, or there is none"
         assert page.evaluate("window.hacked") is None
         assert page.locator("img, iframe, object, embed, form, a[href^='javascript']").count() == 0
         watched.assert_quiet()

@@ -103,6 +103,14 @@ def test_secrets_are_not_in_the_page_unless_revealed() -> None:
     assert "do not pass this page on" in shown
 
 
+def test_folders_are_not_in_the_page() -> None:
+    document = render_document(handmade_trace())
+    document["capture"]["files"][0]["name"] = "/home/me/acme-corp/one.pcap"
+    page = render(document)
+    assert "one.pcap" in page
+    assert "acme-corp" not in page
+
+
 def test_the_same_capture_gives_the_same_bytes(tmp_path: Path) -> None:
     pages = [tmp_path / name for name in ("one.html", "two.html")]
     for page, jobs in zip(pages, ("1", "2"), strict=True):

@@ -8,6 +8,7 @@ between its literals, and its literals. `assets/model.js` is the other half: it 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,6 +139,13 @@ class _Packer:
         ]  # fmt: skip
 
 
+def _names(files: Sequence[Row]) -> list[str]:
+    """Names of files without their folders, which are nobody's business, unless only those tell them apart."""
+    whole = [visible(file["name"]) for file in files]
+    base = [os.path.basename(name) for name in whole]
+    return base if len(set(base)) == len(base) else whole
+
+
 def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     """Rows as columns."""
     return [list(column) for column in zip(*rows, strict=True)]
@@ -165,7 +173,10 @@ def pack(document: Row, bounds: Bounds) -> dict[str, Any]:
     return {
         "base": divmod(base, 1_000_000_000),
         "end": packer.time(capture["last_ts"] or max(times, default=None)) or 0,
-        "files": [[visible(f["name"]), f["first_frame"], f["packets"]] for f in capture["files"]],
+        "files": [
+            [name, file["first_frame"], file["packets"]]
+            for name, file in zip(_names(capture["files"]), capture["files"], strict=True)
+        ],
         **tables,
         "links": list(packer.links),
         "shapes": list(packer.shapes),

@@ -17,7 +17,7 @@ class Places {
     if (!frame) return "–";
     if (!this.byFile) return String(frame);
     const [name, first] = this.files[this.fileOf(frame)];
-    return `${baseName(name)}:${frame - first + 1}`;
+    return `${name}:${frame - first + 1}`;
   }
 
   // Display filters, one for each file that the frames are in: [{name, text, count}].
@@ -26,12 +26,10 @@ class Places {
     const groups = this.byFile ? groupBy(sorted, (frame) => this.fileOf(frame)) : new Map([[0, sorted]]);
     return [...groups].filter(([, of]) => of.length).map(([index, of]) => {
       const first = this.byFile ? this.files[index][1] - 1 : 0;
-      return { name: this.byFile ? baseName(this.files[index][0]) : null, text: frameFilter(of.map((frame) => frame - first)), count: of.length };
+      return { name: this.byFile ? this.files[index][0] : null, text: frameFilter(of.map((frame) => frame - first)), count: of.length };
     });
   }
 }
-
-const baseName = (path) => path.split("/").pop();
 
 // `frame.number in {3, 7..9}`: sets and ranges as wireshark-filter(4) has them.
 function frameFilter(frames) {
