@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from glancetrace.check.assertions import CheckedTrace
+    from glancetrace.assertions import CheckedTrace
     from glancetrace.check.gate.expectations import Expectations
     from glancetrace.verdict import Files, Outcome
 
@@ -77,7 +77,7 @@ def glancetrace(
     """
 
     def read(path: str | os.PathLike[str], *, max_loss: float = 0, **sources: Any) -> CheckedTrace:
-        from glancetrace.check.assertions import CheckedTrace
+        from glancetrace.assertions import CheckedTrace
         from glancetrace.errors import GlancetraceError
 
         name = _resolve(path, request)
@@ -279,7 +279,7 @@ class _Expectation(pytest.Item):
 
     def runtest(self) -> None:
         """Fails with the outcomes of its line that did not pass."""
-        from glancetrace.check.assertions import describe
+        from glancetrace.assertions import describe
         from glancetrace.errors import GlancetraceError
         from glancetrace.verdict import PASSED
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import glancetrace.check.assertions
+import glancetrace.assertions
 import glancetrace.pipeline
 import glancetrace.saved
 import glancetrace.views  # noqa: F401 - pytester unloads what its runs import, and numpy cannot be loaded twice
@@ -117,6 +117,28 @@ def test_failures_are_readable(run) -> None:
     )
     assert "overcloud-full-initrd (" not in text_of(result).split("glancetrace: article.pcap.gz")[1].split("====")[0]
     assert "judge_images" not in text_of(result)
+
+
+def test_hostile_names_do_not_reach_the_terminal(run, pytester: pytest.Pytester) -> None:
+    from glancetrace.document import render_document
+    from glancetrace.output.json import dump_document
+    from glancetrace.pipeline import analyze
+
+    document = render_document(analyze(CAPTURES["article"]))
+    document["images"][0]["name"] = "\x1b[31mevil\x1b]0;title\x07\u202e"
+    (pytester.path / "result.json").write_bytes(dump_document(document))
+    result = run(
+        """
+        def test_it(glancetrace):
+            trace = glancetrace("result.json")
+            trace.image(trace.document["images"][0]["id"]).assert_states("queued")
+        """
+    )
+    result.assert_outcomes(failed=1)
+    text = text_of(result)
+    assert "image evil (" in text
+    for hidden in ("\x1b[31m", "\x1b]0;", "\u202e"):
+        assert hidden not in text
 
 
 def test_what_is_not_visible_fails(run) -> None:

@@ -18,6 +18,7 @@ from glancetrace.check.gate.reading import read_rules
 from glancetrace.check.rules import RULES
 from glancetrace.duration import parse_duration
 from glancetrace.issues import SEVERITIES
+from glancetrace.output.clean import clean
 from glancetrace.verdict import PASSED, Files, Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _ANY = Range(0, None)
 def describe(outcome: Outcome, files: Files) -> str:
     """An outcome that did not pass, in one or two lines."""
     shown = files.filter(outcome.frames)
-    return f"{outcome.subject}: {outcome.verdict}: {outcome.message}{f'{chr(10)}  Wireshark: {shown}' if shown else ''}"
+    what = clean(f"{outcome.subject}: {outcome.verdict}: {outcome.message}")
+    return f"{what}\n  Wireshark: {shown}" if shown else what
 
 
 def _demand(outcomes: Iterable[Outcome], files: Files) -> None:
@@ -91,7 +93,7 @@ class CheckedTrace:
         found = found or [i for i in images if len(name_or_id) >= 4 and i["id"].startswith(name_or_id)]
         if len(found) != 1:
             names = ", ".join(sorted({i["name"] or i["id"] for i in images})[:10]) or "none"
-            _fail(f"{len(found)} images {name_or_id!r} in {self.name}; there are: {names}")
+            _fail(clean(f"{len(found)} images {name_or_id!r} in {self.name}; there are: {names}"))
         self.looked_at.append(found[0]["id"])
         return CheckedImage(self, found[0])
 
@@ -146,7 +148,7 @@ class CheckedTrace:
 
 
 def _story(image: dict[str, Any], facts: Facts) -> list[str]:
-    lines = [f"image {image['name'] or '(no name)'} ({image['id']}), {image['status'] or 'status unknown'}"]
+    lines = [clean(f"image {image['name'] or '(no name)'} ({image['id']}), {image['status'] or 'status unknown'}")]
     frames: list[int] = []
     for change in image["transitions"]:
         call = facts.call_of.get(change["call_id"] or 0)
@@ -158,7 +160,7 @@ def _story(image: dict[str, Any], facts: Facts) -> list[str]:
         frames += [frame for frame in (change["frame"], change["commit_frame"]) if frame]
     for finding in facts.findings:
         if finding["image_id"] == image["id"]:
-            lines.append(f"  {finding['severity']} {finding['rule']}: {finding['message']}")
+            lines.append(f"  {finding['severity']} {finding['rule']}: {clean(finding['message'])}")
             frames += finding["frames"]
     if frames:
         lines.append(f"  Wireshark: {Files.of(facts.capture).filter(frames)}")
