@@ -19,6 +19,7 @@ import click
 from glancetrace import __version__
 from glancetrace.cli.analyze import analyze
 from glancetrace.cli.explain import explain
+from glancetrace.cli.export import export
 from glancetrace.cli.extract import extract
 from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
@@ -56,6 +57,7 @@ def cli() -> None:
 
 cli.add_section("What happened", [analyze, timeline, watch])
 cli.add_section("A closer look", [calls, sql, search, explain])
+cli.add_section("Other tools", [export])
 cli.add_section("Captures", [info, split, extract, secrets])
 
 
