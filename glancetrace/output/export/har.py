@@ -102,7 +102,9 @@ def _request(call: ApiCall, row: Row, head: Head, body: Body, redactor: Redactor
     path, _, query = target.partition("?")
     request: Row = {
         "method": call.method,
-        "url": target if "://" in target[:8] else f"{scheme}://{quote(host, safe='[]:')}{quote(path, safe=_URL_SAFE)}"
+        "url": target
+        if "://" in target[:8]
+        else f"{scheme}://{quote(host, safe='[]:')}{quote(path, safe=_URL_SAFE)}"
         + (f"?{quote(query, safe=_URL_SAFE)}" if query else ""),
         "httpVersion": f"HTTP/{head.version}",
         "cookies": [],

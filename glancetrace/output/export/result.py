@@ -67,7 +67,9 @@ def result_of_document(document: Mapping[str, Any]) -> Result:
         InputError: it is no such document.
     """
     if document.get("schema") != SCHEMA:
-        raise InputError(f"is no result of schema {SCHEMA}", action="write one with 'glancetrace analyze --format json'")
+        raise InputError(
+            f"is no result of schema {SCHEMA}", action="write one with 'glancetrace analyze --format json'"
+        )
 
     def rows_of(table: str) -> Callable[[], Iterable[Row]]:
         return lambda: (_with_times(row, TABLES[table]) for row in _document_rows(document, table))

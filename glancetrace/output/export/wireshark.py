@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from glancetrace.output.clean import clean
-from glancetrace.output.export.result import Result, Row
+from glancetrace.output.export.result import Result
 
 __all__ = ["comment_frames", "render_color_filters", "render_display_filters"]
 

@@ -1,0 +1,147 @@
+"""OTLP: OpenTelemetry's own parser takes it, and the spans are the tree that the result tells of."""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
+
+from glancetrace.document import render_document
+from glancetrace.output.export.otlp import render_otlp
+from glancetrace.output.export.result import result_of_document, result_of_trace
+from glancetrace.pipeline import analyze
+from glancetrace.trace import Trace
+from tests.support.samples import CAPTURES, capture_path, keylog_path
+
+IDS = ("traceId", "spanId", "parentSpanId")
+
+
+@cache
+def trace_of(name: str) -> Trace:
+    log = keylog_path(name)
+    return analyze(capture_path(name), keylog=log)
+
+
+def text_of(name: str) -> bytes:
+    return b"".join(render_otlp(result_of_trace(trace_of(name))))
+
+
+def parse(text: bytes) -> TracesData:
+    """OTLP's JSON differs from that of protobuf in one thing: ids are hex there, base64 here (OTLP, JSON encoding)."""
+    document = json.loads(text)
+    for resource in document["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                for name in IDS:
+                    if name in span:
+                        span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
+    return json_format.Parse(json.dumps(document), TracesData())
+
+
+def attributes(span: Any) -> dict[str, Any]:
+    """Attributes as plain values."""
+
+    def plain(value: Any) -> Any:
+        kind = value.WhichOneof("value")
+        return [plain(one) for one in value.array_value.values] if kind == "array_value" else getattr(value, kind)
+
+    return {pair.key: plain(pair.value) for pair in span.attributes}
+
+
+def spans_of(data: TracesData) -> list[Any]:
+    return [span for resource in data.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+@pytest.mark.parametrize("name", ["article", "article-allports", "failures", "cli-tls13-logs"])
+def test_the_parser_of_opentelemetry_takes_it(name: str) -> None:
+    trace = trace_of(name)
+    spans = spans_of(parse(text_of(name)))
+    assert len(spans) == len(trace.tables.calls) + len(trace.tables.links)
+    assert all(len(span.trace_id) == 16 and len(span.span_id) == 8 and span.name for span in spans)
+    assert all(0 < span.start_time_unix_nano <= span.end_time_unix_nano for span in spans)
+    assert len({span.span_id for span in spans}) == len(spans)
+
+
+def test_calls_are_parents_of_their_statements_and_of_calls_in_their_course() -> None:
+    trace = trace_of("article-allports")
+    spans = spans_of(parse(text_of("article-allports")))
+    calls = {attributes(span)["glancetrace.call.id"]: span for span in spans if span.kind == Span.SPAN_KIND_SERVER}
+    statements = {attributes(s)["glancetrace.statement.id"]: s for s in spans if s.kind == Span.SPAN_KIND_CLIENT}
+    assert sorted(calls) == [call.id for call in trace.tables.calls]
+    for link in trace.tables.links:
+        statement, call = statements[link.statement_id], calls[link.call_id]
+        assert (statement.parent_span_id, statement.trace_id) == (call.span_id, call.trace_id)
+    nested = [call for call in trace.tables.calls if call.parent_id is not None]
+    assert nested
+    for call in trace.tables.calls:
+        parent = calls[call.parent_id].span_id if call.parent_id is not None else b""
+        assert calls[call.id].parent_span_id == parent
+    assert all(calls[call.id].trace_id == calls[call.parent_id or 0].trace_id for call in nested)
+
+
+def test_the_attributes_are_those_of_the_conventions() -> None:
+    spans = [(span, attributes(span)) for span in spans_of(parse(text_of("article")))]
+    upload, told = next((s, a) for s, a in spans if a.get("glancetrace.operation") == "image-upload")
+    assert upload.name == "PUT /v2/images/{image_id}/file"
+    expected = {
+        "http.request.method": "PUT",
+        "http.route": "/v2/images/{image_id}/file",
+        "http.response.status_code": 204,
+        "url.scheme": "http",
+        "server.address": "127.0.0.20",
+        "server.port": 13292,
+        "client.address": "127.0.0.1",
+    }
+    assert {key: told[key] for key in expected} == expected
+    assert told["url.path"] == f"/v2/images/{told['glancetrace.image.id']}/file"
+    changes = [{pair.key: pair.value.string_value for pair in event.attributes} for event in upload.events]
+    assert [change["glancetrace.image.to"] for change in changes] == ["saving", "active"]
+    update, told = next(
+        (s, a) for s, a in spans if s.parent_span_id == upload.span_id and a["db.operation.name"] == "UPDATE"
+    )
+    assert update.name == told["db.query.summary"] == "UPDATE images"
+    assert (told["db.system.name"], told["db.namespace"], told["db.collection.name"]) == ("mysql", "glance", "images")
+    assert told["db.query.text"].startswith("UPDATE images SET")
+    assert told["glancetrace.link.class"] in ("exact", "certain", "inferred", "twin")
+
+
+def test_errors_are_marked() -> None:
+    spans = [(span, attributes(span)) for span in spans_of(parse(text_of("failures")))]
+    broken = {
+        a["http.response.status_code"]
+        for s, a in spans
+        if "http.route" in a and s.status.code == Status.STATUS_CODE_ERROR
+    }
+    refused = [s for s, a in spans if a.get("http.response.status_code") == 404]
+    assert all(code >= 500 for code in broken)
+    assert refused
+    assert all(span.status.code == Status.STATUS_CODE_UNSET for span in refused)
+    (duplicate,) = {a["db.response.status_code"] for s, a in spans if s.kind == Span.SPAN_KIND_CLIENT and s.status.code}
+    assert duplicate == "1062"
+
+
+def test_resources_are_services_and_say_what_is_left_out() -> None:
+    trace = trace_of("article")
+    told = {}
+    for resource in parse(text_of("article")).resource_spans:
+        found = attributes(resource.resource)
+        told[found["service.name"]] = found["glancetrace.statements_left_out"]
+    linked = {link.statement_id for link in trace.tables.links}
+    assert told == {
+        service: sum(s.service == service and s.id not in linked for s in trace.tables.statements)
+        for service in ("glance", "keystone")
+    }
+
+
+def test_the_same_capture_gives_the_same_ids() -> None:
+    first, again = text_of("article"), b"".join(render_otlp(result_of_trace(analyze(CAPTURES["article"]))))
+    assert first == again
+    saved = json.loads(json.dumps(render_document(trace_of("article"))))
+    assert b"".join(render_otlp(result_of_document(saved))) == first
+    other = {span.trace_id for span in spans_of(parse(text_of("article-old")))}
+    assert other.isdisjoint(span.trace_id for span in spans_of(parse(first)))
