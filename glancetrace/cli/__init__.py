@@ -27,6 +27,7 @@ from glancetrace.cli.lists import calls, sql
 from glancetrace.cli.search import search
 from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
+from glancetrace.cli.verify import verify
 from glancetrace.cli.watch import watch
 from glancetrace.errors import GlancetraceError
 
@@ -57,7 +58,7 @@ def cli() -> None:
 
 cli.add_section("What happened", [analyze, timeline, watch])
 cli.add_section("A closer look", [calls, sql, search, explain])
-cli.add_section("Other tools", [export])
+cli.add_section("Other tools", [export, verify])
 cli.add_section("Captures", [info, split, extract, secrets])
 
 
