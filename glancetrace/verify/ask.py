@@ -1,8 +1,9 @@
 """What tshark sees in captures: starts `glancetrace.verify.dissect` and reads its lines as they come.
 
 tshark is told which ports speak what (as the trace found it), to put segments in order, and where the secrets are. Image
-data of many MiB would take it hours to reassemble (its time grows with the square of the body): where there is such a
-body it is told to leave bodies alone, and messages are dissected in the frame where their head ends.
+data of many MiB would take it hours to reassemble (its time grows with the square of the body). Where there is such a
+body, tshark reads the capture once more for HTTP alone, without putting segments (of TLS: records) together: messages
+are dissected in the frame where their head begins then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,9 +27,9 @@ from glancetrace.trace import Trace
 from glancetrace.verify import dissect
 from glancetrace.verify.messages import COMMAND, REQUEST, RESPONSE, Message
 
-__all__ = ["Question", "as_one_file", "ask", "check_tools", "question_of"]
+__all__ = ["LARGE_BODY", "Question", "as_one_file", "ask", "check_tools", "has_large_bodies", "questions_of"]
 
-_LARGE_BODY = 4 << 20
+LARGE_BODY = 4 << 20
 """Bytes of a body from which on bodies are not reassembled."""
 _READ_BY_TSHARK = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a",
                    b"\x1f\x8b")  # fmt: skip
@@ -37,11 +38,11 @@ _READ_BY_TSHARK = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How tshark is asked: criterion -> protocol, preferences, and whether it puts bodies together."""
+    """How tshark is asked once: for which messages, criterion -> protocol, preferences."""
 
-    decode_as: Mapping[str, str] = field(default_factory=dict)
+    decode_as: Mapping[str, str]
     preferences: Sequence[tuple[str, str]] = ()
-    with_bodies: bool = True
+    filter: str = "http.request or http.response or mysql.command"
 
 
 def check_tools() -> None:
@@ -59,8 +60,10 @@ def check_tools() -> None:
         raise InputError("the Python package pyshark is not installed", action=action) from None
 
 
-def question_of(trace: Trace, ports: Mapping[int, str], keylogs: Sequence[str], rsa_keys: Sequence[str]) -> Question:
-    """What to tell tshark of the captures of a trace.
+def questions_of(
+    trace: Trace, ports: Mapping[int, str], keylogs: Sequence[str] = (), rsa_keys: Sequence[str] = ()
+) -> list[Question]:
+    """What to ask tshark about the captures of a trace; one question, unless there are large bodies.
 
     Args:
         ports: port -> service, as they were read with. keylogs, rsa_keys: file names; one key log at the most.
@@ -72,14 +75,36 @@ def question_of(trace: Trace, ports: Mapping[int, str], keylogs: Sequence[str], 
             spoken[port] = "tls"
         elif row.protocol in ("http", "mysql") and spoken.get(port) != "tls":
             spoken[port] = row.protocol
-    preferences = [("tcp.reassemble_out_of_order", "TRUE")]
-    preferences += [("tls.keylog_file", os.path.abspath(path)) for path in keylogs]
-    preferences += [("uat:rsa_keys", f'"{os.path.abspath(path)}",""') for path in rsa_keys]
-    bodies = [size or 0 for call in trace.tables.calls for size in (call.request_body_bytes, call.response_body_bytes)]
-    with_bodies = max(bodies, default=0) < _LARGE_BODY
-    if not with_bodies:
-        preferences.append(("http.desegment_body", "FALSE"))
-    return Question({f"tcp.port=={port}": name for port, name in sorted(spoken.items())}, preferences, with_bodies)
+    secrets = [("tls.keylog_file", os.path.abspath(path)) for path in keylogs]
+    secrets += [("uat:rsa_keys", f'"{os.path.abspath(path)}",""') for path in rsa_keys]
+    whole = [_IN_ORDER, *secrets]
+    if not has_large_bodies(trace):
+        return [Question(_decode_as(spoken), whole)]
+    questions = [Question(_decode_as(spoken, only="mysql"), whole, "mysql.command")]
+    heads = "http.request or http.response"
+    if "http" in spoken.values():
+        questions.append(Question(_decode_as(spoken, only="http"), [("tcp.desegment_tcp_streams", "FALSE")], heads))
+    if "tls" in spoken.values():
+        apart = ("tls.desegment_ssl_application_data", "FALSE")
+        inside = {f"tls.port=={port}": "http" for port, name in sorted(spoken.items()) if name == "tls"}
+        questions.append(Question(_decode_as(spoken, only="tls") | inside, [*whole, apart], heads))
+    return questions
+
+
+_IN_ORDER = ("tcp.reassemble_out_of_order", "TRUE")
+
+
+def has_large_bodies(trace: Trace) -> bool:
+    """tshark cannot put the bodies of the calls together in time."""
+    bodies = (size for call in trace.tables.calls for size in (call.request_body_bytes, call.response_body_bytes))
+    return any((size or 0) >= LARGE_BODY for size in bodies)
+
+
+def _decode_as(spoken: Mapping[int, str], only: str = "") -> dict[str, str]:
+    """Criterion -> protocol; ports of which nothing is wanted carry data."""
+    return {
+        f"tcp.port=={port}": name if only in ("", name) else "data" for port, name in sorted(spoken.items())
+    }
 
 
 @contextmanager
@@ -120,7 +145,12 @@ def ask(path: str, question: Question) -> Iterator[Message]:
     Raises:
         InputError: tshark could not read the capture.
     """
-    request = {"path": path, "decode_as": question.decode_as, "preferences": question.preferences}
+    request = {
+        "path": path,
+        "filter": question.filter,
+        "decode_as": question.decode_as,
+        "preferences": question.preferences,
+    }
     command = [sys.executable, dissect.__file__, json.dumps(request)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None

@@ -1,7 +1,7 @@
 """What tshark sees in a capture, as JSON lines: a program of its own, started by `glancetrace.verify.ask`.
 
 pyshark brings its own event loop, which fails inside Jupyter's, so it has a process to itself, and packets are let go as
-they come. The only argument is a JSON object: `path`, `decode_as` (criterion -> protocol) and `preferences` of tshark (pairs).
+they come. The only argument is a JSON object: `path`, display `filter`, `decode_as` (criterion -> protocol) and `preferences` (pairs).
 A line is `[kind, source, destination, frame, what, text]`: kind "request" (what: method, text: target), "response"
 (what: status code) or "command" (what: number of the MySQL command, text: SQL). Text is hex, byte by byte as it stands
 in the capture: what tshark displays has characters replaced. The last line is `["end"]`, or `["error", message]`.
@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-_FILTER = "http.request or http.response or mysql.command"
 _LAYERS = "ip ipv6 tcp http text mysql mysql.request"
 """Nodes of tshark's tree that are written; `text` is the one that start lines stand in."""
 
@@ -29,7 +28,7 @@ def main() -> None:
 
     request = json.loads(sys.argv[1])
     try:
-        for message in read_messages(request["path"], request["decode_as"], request["preferences"]):
+        for message in read_messages(**request):
             print(json.dumps(message))
     except TSharkCrashException as error:
         print(json.dumps(["error", " ".join(str(error).split())]))
@@ -38,7 +37,9 @@ def main() -> None:
     sys.stdout.flush()
 
 
-def read_messages(path: str, decode_as: dict[str, str], preferences: list[list[str]]) -> Iterator[list[Any]]:
+def read_messages(
+    path: str, filter: str, decode_as: dict[str, str], preferences: list[list[str]]
+) -> Iterator[list[Any]]:
     """Messages in the order in which tshark completes them."""
     import pyshark
 
@@ -46,7 +47,7 @@ def read_messages(path: str, decode_as: dict[str, str], preferences: list[list[s
     capture = pyshark.FileCapture(
         path,
         keep_packets=False,
-        display_filter=_FILTER,
+        display_filter=filter,
         decode_as=decode_as,
         custom_parameters=["-n", "-j", _LAYERS, *chosen],
     )

@@ -24,7 +24,7 @@ REASONS: dict[str, str] = {
     "compressed": "tshark does not join commands that span several compressed packets",
     "other-service": "no request to Keystone, Glance, Swift or the registry: glancetrace has no call for it",
     "request-not-captured": "the response to a request before the capture; glancetrace has no call for it",
-    "bodies-apart": "bodies are not put together for tshark, which takes a piece of one for a message",
+    "bodies-apart": "HTTP was not put together for tshark (a body is too large): it takes a piece of a body for a message",
 }
 """Name -> why it is no fault."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from glancetrace.trace import Trace
-from glancetrace.verify.ask import as_one_file, ask, question_of
+from glancetrace.verify.ask import as_one_file, ask, has_large_bodies, questions_of
 from glancetrace.verify.compare import Comparison, compare
 from glancetrace.verify.known import context_of
 from glancetrace.verify.messages import own_messages
@@ -30,6 +30,6 @@ def verify(
         UsageError: the captures cannot be read a second time. InputError: tshark cannot read them.
     """
     with as_one_file(paths, trace, keylogs) as (path, logs):
-        question = question_of(trace, ports, logs, rsa_keys)
-        context = context_of(trace, ports, with_bodies=question.with_bodies)
-        return compare(own_messages(trace), ask(path, question), context)
+        context = context_of(trace, ports, with_bodies=not has_large_bodies(trace))
+        theirs = (message for question in questions_of(trace, ports, logs, rsa_keys) for message in ask(path, question))
+        return compare(own_messages(trace), theirs, context)
