@@ -46,9 +46,7 @@ def verify(paths: tuple[str, ...], form: str, showing: Showing, reading: Reading
     check_tools()
     with showing.target(paths) as target:
         trace = reading.analyze(paths)
-        comparison = verify_trace(
-            trace, paths, reading.port_map(), keylogs=reading.keylogs, rsa_keys=reading.rsa_keys
-        )
+        comparison = verify_trace(trace, paths, reading.port_map(), keylogs=reading.keylogs, rsa_keys=reading.rsa_keys)
         verdict = _verdict(comparison, trace.redactor)
         if form == "json":
             from glancetrace.output.json import dump_document

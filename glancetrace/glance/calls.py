@@ -140,6 +140,7 @@ def _hop(call: ApiCall, exchange: HttpExchange) -> Hop:
         last_frame=call.last_frame,
         window=(begin, exchange.end_ts if exchange.response_ts is None else exchange.response_ts),
         messages=LegMessages(
+            call.method,
             call.target,
             exchange.request_frame,
             exchange.request_body.complete,

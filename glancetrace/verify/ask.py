@@ -1,9 +1,9 @@
 """What tshark sees in captures: starts `glancetrace.verify.dissect` and reads its lines as they come.
 
-tshark is told which ports speak what (as the trace found it), to put segments in order, and where the secrets are. Image
-data of many MiB would take it hours to reassemble (its time grows with the square of the body). Where there is such a
-body, tshark reads the capture once more for HTTP alone, without putting segments (of TLS: records) together: messages
-are dissected in the frame where their head begins then.
+tshark is told which ports speak what (as the trace found it), to put segments in order, and where the secrets are.
+Image data of many MiB would take it hours to reassemble: its time grows with the square of the body. Where there is
+such a body, tshark reads the capture once more for HTTP alone, without putting segments (of TLS: records) together:
+messages are dissected in the frame where their head begins then.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ __all__ = ["LARGE_BODY", "Question", "as_one_file", "ask", "check_tools", "has_l
 
 LARGE_BODY = 4 << 20
 """Bytes of a body from which on bodies are not reassembled."""
-_READ_BY_TSHARK = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x0a\x0d\x0d\x0a",
-                   b"\x1f\x8b")  # fmt: skip
+_READ_BY_TSHARK = tuple(map(bytes.fromhex, ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a", "1f8b")))
 """How files begin that every tshark reads: pcap, pcapng, gzip."""
 
 
@@ -102,9 +101,7 @@ def has_large_bodies(trace: Trace) -> bool:
 
 def _decode_as(spoken: Mapping[int, str], only: str = "") -> dict[str, str]:
     """Criterion -> protocol; ports of which nothing is wanted carry data."""
-    return {
-        f"tcp.port=={port}": name if only in ("", name) else "data" for port, name in sorted(spoken.items())
-    }
+    return {f"tcp.port=={port}": name if only in ("", name) else "data" for port, name in sorted(spoken.items())}
 
 
 @contextmanager

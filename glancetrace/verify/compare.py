@@ -103,9 +103,9 @@ class _Ours:
         row = self._in_order.get((theirs.kind, theirs.client, theirs.server), [])
         behind = bisect_right(row, theirs.frame, key=lambda message: message.first_frame)
         for message in reversed(row[max(0, behind - _LOOKED_BACK) : behind]):
-            if id(message) not in self._taken and theirs.frame <= message.last_frame:
-                if message.content == theirs.content:
-                    return message
+            under_way = id(message) not in self._taken and theirs.frame <= message.last_frame
+            if under_way and message.content == theirs.content:
+                return message
         return None
 
     def rest(self) -> Iterator[Message]:
@@ -140,9 +140,7 @@ def _what_differs(ours: Message, theirs: Message) -> str:
     return "text" if ours.kind == COMMAND else "target"
 
 
-def _pair_rest(
-    ours: list[Message], theirs: list[tuple[Message, str | None]], context: Context
-) -> Iterator[Difference]:
+def _pair_rest(ours: list[Message], theirs: list[tuple[Message, str | None]], context: Context) -> Iterator[Difference]:
     """What is left over: the same thing in another frame, or missing on one side."""
     left: dict[tuple[str, ...], list[Message]] = defaultdict(list)
     for message in ours:

@@ -1,8 +1,8 @@
 """What tshark sees in a capture, as JSON lines: a program of its own, started by `glancetrace.verify.ask`.
 
-pyshark brings its own event loop, which fails inside Jupyter's, so it has a process to itself, and packets are let go as
-they come. The only argument is a JSON object: `path`, display `filter`, `decode_as` (criterion -> protocol) and `preferences` (pairs).
-A line is `[kind, source, destination, frame, what, text]`: kind "request" (what: method, text: target), "response"
+pyshark brings its own event loop, which fails inside Jupyter's, so it has a process to itself, and packets are let go
+as they come. The only argument is a JSON object: `path`, display `filter`, `decode_as` (criterion -> protocol) and
+`preferences` (pairs). A line is `[kind, source, destination, frame, what, text]`: kind "request" (what: method, text: target), "response"
 (what: status code) or "command" (what: number of the MySQL command, text: SQL). Text is hex, byte by byte as it stands
 in the capture: what tshark displays has characters replaced. The last line is `["end"]`, or `["error", message]`.
 
@@ -67,7 +67,9 @@ def _of_packet(packet: Any) -> Iterator[list[Any]]:
     place = (source, destination, int(packet.number))
     for layer in packet.layers:
         if layer.layer_name == "http":
-            for method, target in zip(_all(layer, "http.request.method"), _all(layer, "http.request.uri"), strict=False):
+            for method, target in zip(
+                _all(layer, "http.request.method"), _all(layer, "http.request.uri"), strict=False
+            ):
                 yield ["request", *place, method.get_default_value(), target.raw_value or ""]
             for code in _all(layer, "http.response.code"):
                 yield ["response", *place, code.get_default_value(), ""]

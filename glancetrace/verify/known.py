@@ -24,7 +24,7 @@ REASONS: dict[str, str] = {
     "compressed": "tshark does not join commands that span several compressed packets",
     "other-service": "no request to Keystone, Glance, Swift or the registry: glancetrace has no call for it",
     "request-not-captured": "the response to a request before the capture; glancetrace has no call for it",
-    "bodies-apart": "HTTP was not put together for tshark (a body is too large): it takes a piece of a body for a message",
+    "bodies-apart": "a body is too large for tshark to put HTTP together: it takes a piece of one for a message",
 }
 """Name -> why it is no fault."""
 
@@ -105,4 +105,3 @@ def _is_other(request: Message, ports: Mapping[int, str]) -> bool:
     port = int(request.server.rpartition(":")[2])
     service = ports.get(port)
     return (service is None and port in FOREIGN_PORTS) or match_route(request.what, request.text, service) is None
-

@@ -1,7 +1,7 @@
 """HTTP messages and MySQL commands in terms that glancetrace and tshark share, and those of a trace.
 
-Every leg of a call and of a proxied statement counts: tshark knows nothing of hops. What the outermost leg says is taken
-from the call itself, which is what people are shown.
+Every leg of a call and of a proxied statement counts: tshark knows nothing of hops. What the outermost leg says is
+taken from the call itself, which is what people are shown.
 """
 
 from __future__ import annotations
@@ -63,15 +63,16 @@ def own_messages(trace: Trace) -> Iterator[Message]:
 
 def _of_leg(call: ApiCall, hop: Hop, leg: LegMessages, *, outermost: bool) -> Iterator[Message]:
     ends = render_endpoint(hop.client), render_endpoint(hop.server)
-    target, status, sent, answered = leg.target, leg.status_code, leg.request_frame, leg.response_frame
+    method, target, status = leg.method, leg.target, leg.status_code
+    sent, answered = leg.request_frame, leg.response_frame
     if outermost:
-        target, sent, answered = call.target, call.request_frame, call.response_frame
+        method, target, sent, answered = call.method, call.target, call.request_frame, call.response_frame
         status = call.status_code if leg.status_code is not None else None
     yield Message(
         REQUEST,
         *ends,
         frame=sent or hop.first_frame,
-        what=call.method,
+        what=method,
         text=target,
         first_frame=hop.first_frame,
         last_frame=sent or hop.last_frame,

@@ -118,6 +118,7 @@ def test_calls_at_once_stand_side_by_side() -> None:
     assert [event["args"]["n"] for event in events if event["ph"] == "C"][-1] == 0
 
 
+QUERY = {"service": "glance", "command": "COM_QUERY", "operation": "SELECT", "tables": []}
 CALLS = st.lists(st.tuples(st.integers(0, 50), st.none() | st.integers(0, 30)), max_size=30)
 """Times and durations."""
 
@@ -134,8 +135,8 @@ def test_slices_nest_whatever_overlaps(calls: list[tuple[int, int | None]]) -> N
         )
         for place, (offset, lasts) in enumerate(((0, 3), (2, 3), (5, 60))):
             statement = 3 * number + place
-            rows["statements"].append({**blank["statements"], "id": statement, "service": "glance", "command": "COM_QUERY",
-                "connection_id": statement, "operation": "SELECT", "tables": [], "ts": ts + offset, "dur": lasts})  # fmt: skip
+            place_of = {"id": statement, "connection_id": statement, "ts": ts + offset, "dur": lasts}
+            rows["statements"].append({**blank["statements"], **QUERY, **place_of})
             rows["links"].append(
                 {**blank["links"], "statement_id": statement, "call_id": number, "class": "certain", "score": 1.0}
             )

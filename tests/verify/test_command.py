@@ -55,8 +55,8 @@ def test_something_differs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def row(**fields: Any) -> dict[str, Any]:
     side = {"frame": 7, "what": "PUT", "text": "/v2/images/\x1b[31mx"}
-    return {"kind": "target", "reason": None, "frame": 7, "message": "request", "client": "a:1", "server": "b:2",
-            "call_id": 3, "statement_id": None, "glancetrace": side, "tshark": {**side, "text": "/y"}, **fields}  # fmt: skip
+    told = {"kind": "target", "reason": None, "frame": 7, "message": "request", "client": "a:1", "server": "b:2"}
+    return {**told, "call_id": 3, "statement_id": None, "glancetrace": side, "tshark": {**side, "text": "/y"}, **fields}
 
 
 def test_the_text_names_place_and_both_sides() -> None:
@@ -106,5 +106,5 @@ def test_secrets_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where every message differs."""
     monkeypatch.setattr(glancetrace.verify.verify, "own_messages", lambda trace: [])
     shown = run(str(capture_path("pymysql-basic")), "--format", "json").stdout
-    assert "SELECT" in shown
+    assert "COM_QUERY" in shown
     assert "labadminpass" not in shown
