@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from glancetrace import __version__
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import Reading, captures, option, say, takes_reading
 from glancetrace.errors import UsageError
@@ -55,6 +56,6 @@ def export(paths: tuple[str, ...], form: str, output: str, reading: Reading) -> 
     trace = reading.analyze(paths)
     if form == "wireshark":
         check_repeatable(paths, trace.capture)
-    export_trace(trace, form, output, paths)
+    export_trace(trace, form, output, paths, __version__)
     if form == "wireshark":
         say("passwords and tokens in the packets are kept")

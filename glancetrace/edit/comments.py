@@ -10,7 +10,7 @@ kind and stay as they are.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from glancetrace.capture.formats import read_format
 from glancetrace.capture.inputs import BLOCK_SIZE, open_captures
@@ -47,7 +47,7 @@ def commented_captures(paths: Sequence[str], comments: Comments) -> Iterator[byt
         frame = yield from pieces(path, frame, comments)
 
 
-def _converted(path: str, frame: int, comments: Comments) -> Iterator[bytes]:
+def _converted(path: str, frame: int, comments: Comments) -> Generator[bytes, None, int]:
     """A pcap whose first packet is that frame, as a section; returns the frame behind it."""
     with open_captures([path], IssueLog()) as captures:
         preamble = captures.readers[0].preamble
@@ -62,7 +62,7 @@ def _converted(path: str, frame: int, comments: Comments) -> Iterator[bytes]:
     return frame
 
 
-def _commented_blocks(path: str, frame: int, comments: Comments) -> Iterator[bytes]:
+def _commented_blocks(path: str, frame: int, comments: Comments) -> Generator[bytes, None, int]:
     """The blocks of a pcapng file whose first packet is that frame; returns the frame behind it."""
     for order, kind, block in read_blocks(path, IssueLog()):
         if kind == SECTION_HEADER:

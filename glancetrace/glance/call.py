@@ -13,7 +13,7 @@ __all__ = ["ApiCall", "Hop", "LegMessages"]
 
 @dataclass(frozen=True, slots=True)
 class LegMessages:
-    """What stood on the wire of one leg: method and target as sent there, status, frames of last bytes, and what is whole.
+    """What stood on the wire of one leg: its own method, target and status, frames of last bytes, what is whole.
 
     Frames and status are None where the message was not seen to its end, or not at all.
     """

@@ -2,7 +2,9 @@
 
 pyshark brings its own event loop, which fails inside Jupyter's, so it has a process to itself, and packets are let go
 as they come. The only argument is a JSON object: `path`, display `filter`, `decode_as` (criterion -> protocol) and
-`preferences` (pairs). A line is `[kind, source, destination, frame, what, text]`: kind "request" (what: method, text: target), "response"
+`preferences` (pairs).
+
+A line is `[kind, source, destination, frame, what, text]`: kind "request" (what: method, text: target), "response"
 (what: status code) or "command" (what: number of the MySQL command, text: SQL). Text is hex, byte by byte as it stands
 in the capture: what tshark displays has characters replaced. The last line is `["end"]`, or `["error", message]`.
 

@@ -30,19 +30,19 @@ def prepare(form: str) -> None:
         import_duckdb()
 
 
-def export(trace: Trace, form: str, output: str, inputs: Sequence[str]) -> None:
+def export(trace: Trace, form: str, output: str, inputs: Sequence[str], version: str = "") -> None:
     """Write a trace in a format.
 
     Args:
         form: one of `FORMATS`. output: file or folder; "-" is standard output, where the format is a text.
-        inputs: the captures that it was made from; none of them is overwritten.
+        inputs: the captures that it was made from; none of them is overwritten. version: of glancetrace.
 
     Raises:
         UsageError: the output cannot be made. GlancetraceError: it cannot be written.
     """
     if form in _TEXTS:
         with Target(output, inputs) as target:
-            for piece in _TEXTS[form](trace):
+            for piece in _TEXTS[form](trace, version):
                 target.write(piece)
     elif form in _FILES:
         with new_file(output, inputs) as path:
@@ -55,22 +55,22 @@ def export(trace: Trace, form: str, output: str, inputs: Sequence[str]) -> None:
             _FOLDERS[form](trace, folder, inputs)
 
 
-def _perfetto(trace: Trace) -> Iterator[bytes]:
+def _perfetto(trace: Trace, _version: str) -> Iterator[bytes]:
     from glancetrace.output.export.perfetto import render_perfetto
 
     return render_perfetto(result_of_trace(trace))
 
 
-def _otlp(trace: Trace) -> Iterator[bytes]:
+def _otlp(trace: Trace, version: str) -> Iterator[bytes]:
     from glancetrace.output.export.otlp import render_otlp
 
-    return render_otlp(result_of_trace(trace))
+    return render_otlp(result_of_trace(trace), version)
 
 
-def _har(trace: Trace) -> Iterator[bytes]:
+def _har(trace: Trace, version: str) -> Iterator[bytes]:
     from glancetrace.output.export.har import render_har
 
-    return render_har(trace)
+    return render_har(trace, version)
 
 
 def _sqlite(trace: Trace, path: str) -> None:
@@ -110,6 +110,6 @@ def _write_commented(trace: Trace, path: str, _inputs: Sequence[str]) -> None:
         file.writelines(commented_captures(names, comment_frames(result_of_trace(trace))))
 
 
-_TEXTS: dict[str, Callable[[Trace], Iterator[bytes]]] = {"perfetto": _perfetto, "otlp": _otlp, "har": _har}
+_TEXTS: dict[str, Callable[[Trace, str], Iterator[bytes]]] = {"perfetto": _perfetto, "otlp": _otlp, "har": _har}
 _FILES: dict[str, Callable[[Trace, str], None]] = {"sqlite": _sqlite, "duckdb": _duckdb}
 _FOLDERS: dict[str, Callable[[Trace, str, Sequence[str]], None]] = {"csv": _csv, "wireshark": _wireshark}

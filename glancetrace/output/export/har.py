@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from glancetrace import __version__
 from glancetrace.document import RowBuilder, rfc3339
 from glancetrace.glance.call import ApiCall
 from glancetrace.http.exchange import Body, Head
@@ -32,10 +31,10 @@ _URL_SAFE = "%/:=&?~#+!$,;'@()*[]-._"
 """What may stand in a URL as it is (RFC 3986); the marks of a replaced secret and whatever a stranger sent may not."""
 
 
-def render_har(trace: Trace) -> Iterator[bytes]:
-    """The whole archive, in pieces."""
+def render_har(trace: Trace, version: str = "") -> Iterator[bytes]:
+    """The whole archive, in pieces; `version` is glancetrace's."""
     builder = RowBuilder(trace)
-    creator = {"name": "glancetrace", "version": __version__}
+    creator = {"name": "glancetrace", "version": version}
     yield b'{"log":{"version":"1.2","creator":' + dump_document(creator).rstrip() + b',"entries":['
     separator = b""
     for call in trace.tables.calls:

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glancetrace import __version__
 from glancetrace.output.export.result import Result, Row
 from glancetrace.output.json import dump_document
 
@@ -52,8 +51,12 @@ class _Ids:
         return hashlib.blake2b(f"{kind} {number}".encode(), key=self.seed, digest_size=size).hexdigest()
 
 
-def render_otlp(result: Result) -> Iterator[bytes]:
-    """The whole document, in pieces: spans of a service are gathered and written some hundred at a time."""
+def render_otlp(result: Result, version: str = "") -> Iterator[bytes]:
+    """The whole document, in pieces: spans of a service are gathered and written some hundred at a time.
+
+    Args:
+        version: of glancetrace, for the instrumentation scope.
+    """
     unlinked = _count_unlinked(result)
     batches: dict[str, list[Row]] = defaultdict(list)
     separator = b""
@@ -62,12 +65,12 @@ def render_otlp(result: Result) -> Iterator[bytes]:
         batch = batches[service]
         batch.append(span)
         if len(batch) == _SPANS_AT_ONCE:
-            yield separator + _resource_spans(service, batch, unlinked[service])
+            yield separator + _resource_spans(service, batch, unlinked[service], version)
             separator = b","
             batch.clear()
     for service, batch in batches.items():
         if batch:
-            yield separator + _resource_spans(service, batch, unlinked[service])
+            yield separator + _resource_spans(service, batch, unlinked[service], version)
             separator = b","
     yield b"]}\n"
 
@@ -77,9 +80,9 @@ def _count_unlinked(result: Result) -> Counter[str]:
     return Counter(row["service"] for row in result.rows("statements") if row["id"] not in linked)
 
 
-def _resource_spans(service: str, spans: list[Row], left_out: int) -> bytes:
+def _resource_spans(service: str, spans: list[Row], left_out: int, version: str) -> bytes:
     resource = {"service.name": service, "service.namespace": "openstack", "glancetrace.statements_left_out": left_out}
-    scope = {"name": "glancetrace", "version": __version__}
+    scope = {"name": "glancetrace", "version": version}
     scope_spans = [{"scope": scope, "spans": spans}]
     return dump_document({"resource": {"attributes": _attributes(resource)}, "scopeSpans": scope_spans}).rstrip()
 
@@ -109,7 +112,8 @@ def _roots(result: Result) -> dict[int, int]:
     """Outermost call of each call; a parent comes before its children."""
     roots: dict[int, int] = {}
     for call in result.rows("api_calls"):
-        roots[call["id"]] = roots.get(call["parent_id"], call["id"])
+        number: int = call["id"]
+        roots[number] = roots.get(call["parent_id"], number)
     return roots
 
 
