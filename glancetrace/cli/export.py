@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from glancetrace import __version__
@@ -11,7 +13,7 @@ from glancetrace.errors import UsageError
 
 __all__ = ["export"]
 
-_FORMATS = ("perfetto", "otlp", "har", "csv", "sqlite", "duckdb", "wireshark")
+_FORMATS = ("perfetto", "otlp", "har", "parquet", "csv", "sqlite", "duckdb", "wireshark")
 """`glancetrace.output.export.formats.FORMATS`, which is imported when it is needed."""
 
 
@@ -34,18 +36,18 @@ _FORMATS = ("perfetto", "otlp", "har", "csv", "sqlite", "duckdb", "wireshark")
     required=True,
     metavar="OUT",
     section="Output",
-    help="File to write; a folder for csv, and for wireshark unless it ends in .pcapng; - where it is JSON.",
+    help="File to write; a folder for parquet, csv, and wireshark unless it ends in .pcapng; - where it is JSON.",
 )
 @takes_reading
 def export(paths: tuple[str, ...], form: str, output: str, reading: Reading) -> None:
-    """Write the result in the format of another tool.
+    """Write the result in the format of another tool. A folder that --to parquet wrote serves as CAPTURE, too.
 
-    perfetto: Chrome trace events. otlp: OpenTelemetry spans. har: the API calls as an HTTP archive. csv, sqlite,
-    duckdb: all tables. wireshark: the capture as pcapng with comments, display filters and colours; its packets are as
-    they were, with every secret in them.
+    perfetto: Chrome trace events. otlp: OpenTelemetry spans. har: the API calls as an HTTP archive. parquet, csv,
+    sqlite, duckdb: all tables. wireshark: the capture as pcapng with comments, display filters and colours; its packets
+    are as they were, with every secret in them.
     """
     from glancetrace.edit.extract import check_repeatable
-    from glancetrace.output.export.formats import export as export_trace
+    from glancetrace.output.export.formats import export as export_result
     from glancetrace.output.export.formats import prepare
 
     prepare(form)
@@ -53,9 +55,16 @@ def export(paths: tuple[str, ...], form: str, output: str, reading: Reading) -> 
         if output == "-":
             raise UsageError("packets cannot go to standard output", action="give a file name")
         check_repeatable(paths)
+    if len(paths) == 1 and os.path.isdir(paths[0]):
+        from glancetrace.saved import load
+
+        saved = load(paths[0])
+        prepare(form, saved)
+        export_result(saved, form, output, (), __version__)
+        return
     trace = reading.analyze(paths)
     if form == "wireshark":
         check_repeatable(paths, trace.capture)
-    export_trace(trace, form, output, paths, __version__)
+    export_result(trace, form, output, paths, __version__)
     if form == "wireshark":
         say("passwords and tokens in the packets are kept")

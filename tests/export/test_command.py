@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -32,6 +33,8 @@ def run(*args: str) -> Result:
 
 def text_of(form: str, output: Path) -> str:
     """All that stands in an output, as text."""
+    if form == "parquet":
+        return "".join(repr(pq.read_table(path).to_pylist()) for path in sorted(output.iterdir()))
     if output.is_dir():
         return "".join(path.read_text(encoding="utf-8") for path in sorted(output.iterdir()))
     if form in ("sqlite", "duckdb"):
@@ -69,6 +72,20 @@ def test_comments_hold_no_secret_but_packets_do_and_that_is_said(tmp_path: Path)
 @pytest.mark.parametrize("form", ["perfetto", "otlp", "har"])
 def test_json_to_standard_output(form: str) -> None:
     assert json.loads(run(str(capture_path("article")), "--to", form, "-o", "-").stdout)
+
+
+def test_parquet_serves_as_input(tmp_path: Path) -> None:
+    """For every format that needs no packets and no headers, with the same outcome."""
+    article, saved = str(capture_path("article")), str(tmp_path / "saved")
+    run(article, "--to", "parquet", "-o", saved)
+    for form in ("perfetto", "otlp", "sqlite"):
+        outputs = [tmp_path / f"{form}-{name}" for name in ("capture", "saved")]
+        for source, output in zip((article, saved), outputs, strict=True):
+            run(source, "--to", form, "-o", str(output))
+        assert outputs[0].read_bytes() == outputs[1].read_bytes(), form
+    for form, lacks in (("har", "headers"), ("wireshark", "packets")):
+        with pytest.raises(UsageError, match=f"a saved trace holds no {lacks}; name the capture"):
+            run(saved, "--to", form, "-o", str(tmp_path / "x"))
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
-from glancetrace.document import render_document
 from glancetrace.output.export.otlp import render_otlp
-from glancetrace.output.export.result import result_of_document, result_of_trace
+from glancetrace.output.export.rows import rows_of_result
 from glancetrace.pipeline import analyze
+from glancetrace.saved import load
 from glancetrace.trace import Trace
 from tests.support.samples import CAPTURES, capture_path, keylog_path
 
@@ -28,7 +29,7 @@ def trace_of(name: str) -> Trace:
 
 
 def text_of(name: str) -> bytes:
-    return b"".join(render_otlp(result_of_trace(trace_of(name))))
+    return b"".join(render_otlp(rows_of_result(trace_of(name))))
 
 
 def parse(text: bytes) -> TracesData:
@@ -138,10 +139,10 @@ def test_resources_are_services_and_say_what_is_left_out() -> None:
     }
 
 
-def test_the_same_capture_gives_the_same_ids() -> None:
-    first, again = text_of("article"), b"".join(render_otlp(result_of_trace(analyze(CAPTURES["article"]))))
+def test_the_same_capture_gives_the_same_ids(tmp_path: Path) -> None:
+    first, again = text_of("article"), b"".join(render_otlp(rows_of_result(analyze(CAPTURES["article"]))))
     assert first == again
-    saved = json.loads(json.dumps(render_document(trace_of("article"))))
-    assert b"".join(render_otlp(result_of_document(saved))) == first
+    trace_of("article").save(tmp_path)
+    assert b"".join(render_otlp(rows_of_result(load(tmp_path)))) == first
     other = {span.trace_id for span in spans_of(parse(text_of("article-old")))}
     assert other.isdisjoint(span.trace_id for span in spans_of(parse(first)))

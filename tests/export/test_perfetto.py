@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glancetrace.document import render_document
 from glancetrace.output.export.perfetto import render_perfetto
-from glancetrace.output.export.result import Result, result_of_document, result_of_trace
+from glancetrace.output.export.rows import Rows, rows_of_result
 from glancetrace.pipeline import analyze
+from glancetrace.saved import load
 from glancetrace.schema import TABLES
 from glancetrace.trace import Trace
 from tests.support.handmade import handmade_trace
@@ -31,7 +33,7 @@ def trace_of(name: str) -> Trace:
     return analyze(capture_path(name))
 
 
-def events_of(result: Result) -> list[Event]:
+def events_of(result: Rows) -> list[Event]:
     document = json.loads(b"".join(render_perfetto(result)))
     found: list[Event] = document["traceEvents"]
     return found
@@ -55,14 +57,14 @@ def assert_nesting(events: list[Event]) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_documented_schema(name: str) -> None:
-    document = json.loads(b"".join(render_perfetto(result_of_trace(trace_of(name)))))
+    document = json.loads(b"".join(render_perfetto(rows_of_result(trace_of(name)))))
     jsonschema.Draft202012Validator(TRACE_EVENTS).validate(document)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_row_is_there_once_and_slices_nest(name: str) -> None:
     trace = trace_of(name)
-    events = events_of(result_of_trace(trace))
+    events = events_of(rows_of_result(trace))
     assert_nesting(events)
     ids = {
         kind: [e["args"]["id"] for e in events if e.get("cat") == kind and "id" in e["args"]]
@@ -76,7 +78,7 @@ def test_every_row_is_there_once_and_slices_nest(name: str) -> None:
 
 def test_statements_stand_below_their_call() -> None:
     trace = trace_of("article")
-    events = events_of(result_of_trace(trace))
+    events = events_of(rows_of_result(trace))
     upload = next(event for event in events if event["name"] == "image-upload")
     below = [
         event["args"]
@@ -90,7 +92,7 @@ def test_statements_stand_below_their_call() -> None:
 
 def test_statements_after_their_call_have_a_flow_from_it() -> None:
     """An import goes on when its call was answered long ago."""
-    events = events_of(result_of_trace(trace_of("openstack-cli")))
+    events = events_of(rows_of_result(trace_of("openstack-cli")))
     flows: dict[int, list[Event]] = defaultdict(list)
     for event in events:
         if event["ph"] in "sf":
@@ -105,13 +107,13 @@ def test_statements_after_their_call_have_a_flow_from_it() -> None:
 def test_a_call_made_in_the_course_of_another_has_a_flow_from_it() -> None:
     trace = trace_of("article-allports")
     nested = [call for call in trace.tables.calls if call.parent_id is not None]
-    events = events_of(result_of_trace(trace))
+    events = events_of(rows_of_result(trace))
     assert nested
     assert sum(event["ph"] == "f" and event["name"] == "nested call" for event in events) == len(nested)
 
 
 def test_calls_at_once_stand_side_by_side() -> None:
-    events = events_of(result_of_trace(trace_of("concurrent-old-8")))
+    events = events_of(rows_of_result(trace_of("concurrent-old-8")))
     most = max(event["args"]["n"] for event in events if event["ph"] == "C")
     lanes = Counter((e["pid"], e["tid"]) for e in events if e.get("cat") == "call")
     assert 1 < most <= len(lanes)
@@ -142,13 +144,13 @@ def test_slices_nest_whatever_overlaps(calls: list[tuple[int, int | None]]) -> N
             )
     rows["statements"].sort(key=lambda row: row["ts"])
     capture = {"first_ts": 0, "last_ts": 200, "files": []}
-    events = events_of(Result(capture, {table: lambda table=table: rows[table] for table in TABLES}))
+    events = events_of(Rows(capture, {table: lambda table=table: rows[table] for table in TABLES}))
     assert_nesting(events)
     assert sum(event.get("cat") == "sql" for event in events) == 3 * len(calls)
 
 
 @pytest.mark.parametrize("make", [handmade_trace, lambda: trace_of("article")])
-def test_a_saved_document_gives_the_same(make: Any) -> None:
+def test_a_saved_trace_gives_the_same(make: Callable[[], Trace], tmp_path: Path) -> None:
     trace = make()
-    document = json.loads(json.dumps(render_document(trace)))
-    assert events_of(result_of_document(document)) == events_of(result_of_trace(trace))
+    trace.save(tmp_path)
+    assert events_of(rows_of_result(load(tmp_path))) == events_of(rows_of_result(trace))

@@ -18,7 +18,7 @@ import pytest
 from glancetrace.output.export import duckdb_file, sqlite
 from glancetrace.output.export.duckdb_file import write_duckdb
 from glancetrace.output.export.formats import export
-from glancetrace.output.export.result import result_of_trace
+from glancetrace.output.export.rows import rows_of_result
 from glancetrace.output.export.sqlite import write_sqlite
 from glancetrace.output.export.tables import VIEWS, columns_of
 from glancetrace.pipeline import analyze
@@ -50,7 +50,7 @@ def ask(form: str, path: Path, question: str) -> list[Row]:
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The article's capture as a database."""
     path = tmp_path_factory.mktemp("database") / "result.db"
-    WRITERS[request.param](result_of_trace(trace_of("article")), str(path))
+    WRITERS[request.param](rows_of_result(trace_of("article")), str(path))
     return request.param, path
 
 
@@ -78,7 +78,7 @@ def test_every_row_is_there(database: tuple[str, Path], table: str) -> None:
         for row in ask(form, path, f'SELECT {chosen} FROM "{table}"')
     ]
     names = [column.name for column in columns]
-    expected = [{name: row[name] for name in names} for row in result_of_trace(trace_of("article")).rows(table)]
+    expected = [{name: row[name] for name in names} for row in rows_of_result(trace_of("article")).rows(table)]
     assert found == json.loads(json.dumps(expected))
 
 
@@ -128,7 +128,7 @@ def test_hostile_text_and_numbers(form: str, tmp_path: Path) -> None:
     statement.command.affected_rows = (1 << 64) - 1
     trace.capture.files[0].name = "x\udc80.pcap"
     trace.tables.images[0].name = "a\x00b'; DROP TABLE images; --\ud800"
-    WRITERS[form](result_of_trace(trace), str(tmp_path / "x.db"))
+    WRITERS[form](rows_of_result(trace), str(tmp_path / "x.db"))
     assert ask(form, tmp_path / "x.db", f"SELECT affected_rows FROM statements WHERE id = {statement.id}") == [
         ((1 << 63) - 1,)
     ]
@@ -138,7 +138,7 @@ def test_hostile_text_and_numbers(form: str, tmp_path: Path) -> None:
 
 def test_sqlite_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_sqlite(result_of_trace(analyze(capture_path("article"))), str(tmp_path / name))
+        write_sqlite(rows_of_result(analyze(capture_path("article"))), str(tmp_path / name))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -150,4 +150,4 @@ def test_a_folder_of_csv(tmp_path: Path) -> None:
         with open(tmp_path / "tables" / f"{table}.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
         assert rows[0] == [column.name for column in columns]
-        assert len(rows) - 1 == sum(1 for _ in result_of_trace(trace).rows(table))
+        assert len(rows) - 1 == sum(1 for _ in rows_of_result(trace).rows(table))

@@ -14,7 +14,7 @@ from glancetrace.edit.comments import commented_captures
 from glancetrace.edit.pcapng_blocks import comment_options
 from glancetrace.errors import InputError
 from glancetrace.output.export.formats import export
-from glancetrace.output.export.result import result_of_trace
+from glancetrace.output.export.rows import rows_of_result
 from glancetrace.output.export.wireshark import comment_frames
 from glancetrace.pipeline import analyze
 from glancetrace.trace import Trace
@@ -55,13 +55,13 @@ def test_tshark_shows_the_comments(name: str, tmp_path: Path) -> None:
     export(trace, "wireshark", str(output), [str(capture_path(name))])
     shown = tshark(output, "-Y", "frame.comment", "-T", "fields", "-E", "separator=|", "-E", "aggregator=;",
                    "-e", "frame.number", "-e", "frame.comment")  # fmt: skip
-    expected = comment_frames(result_of_trace(trace))
+    expected = comment_frames(rows_of_result(trace))
     assert shown == [f"{frame}|{';'.join(texts)}" for frame, texts in sorted(expected.items())]
     assert expected
 
 
 def test_comments_say_what_happened() -> None:
-    comments = comment_frames(result_of_trace(trace_of("article")))
+    comments = comment_frames(rows_of_result(trace_of("article")))
     said = [text for texts in comments.values() for text in texts]
     assert "glancetrace: call 2, token-issue: POST /v3/auth/tokens" in said
     assert any(
@@ -136,7 +136,7 @@ def test_hostile_names_stay_one_line(tmp_path: Path) -> None:
     export(trace, "wireshark", str(tmp_path / "notes"), [str(capture_path("failures"))])
     lines = (tmp_path / "notes" / "dfilters").read_text(encoding="utf-8").splitlines()
     assert all(line.count('"') % 2 == 0 and line.startswith('"glancetrace: ') for line in lines)
-    assert all(text.isprintable() for texts in comment_frames(result_of_trace(trace)).values() for text in texts)
+    assert all(text.isprintable() for texts in comment_frames(rows_of_result(trace)).values() for text in texts)
 
 
 def test_a_comment_that_is_too_long_is_cut() -> None:

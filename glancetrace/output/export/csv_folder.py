@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 
-from glancetrace.document import BUILDERS, RowBuilder
 from glancetrace.output.csv import render_csv
+from glancetrace.result import Result
 from glancetrace.schema import TABLES
-from glancetrace.trace import Trace
 
 __all__ = ["write_csv_folder"]
 
 
-def write_csv_folder(trace: Trace, folder: str) -> None:
-    """Write `calls.csv` and the others into a folder that is there."""
-    builder = RowBuilder(trace)
+def write_csv_folder(result: Result, folder: str) -> None:
+    """Write `api_calls.csv` and the others into a folder that is there."""
     for table, columns in TABLES.items():
         with open(os.path.join(folder, f"{table}.csv"), "w", encoding="utf-8", newline="") as file:
-            file.writelines(render_csv([column.name for column in columns], BUILDERS[table](builder)))
+            file.writelines(render_csv([column.name for column in columns], result.rows(table)))

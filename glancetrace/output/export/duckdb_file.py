@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any
 
 from glancetrace.errors import UsageError
-from glancetrace.output.export.result import Result
+from glancetrace.output.export.rows import Rows
 from glancetrace.output.export.tables import INDEXES, VIEWS, cells, columns_of, create_table, quoted, rows_of
 from glancetrace.output.json import dump_document
 from glancetrace.schema import TABLES, Column
@@ -55,7 +55,7 @@ def import_duckdb() -> Any:
     return duckdb
 
 
-def write_duckdb(result: Result, path: str) -> None:
+def write_duckdb(result: Rows, path: str) -> None:
     """Write a database to a file that is not there yet.
 
     Raises:
@@ -80,7 +80,7 @@ def write_duckdb(result: Result, path: str) -> None:
             os.unlink(lines)
 
 
-def _fill(database: Any, result: Result, table: str, lines: str) -> None:
+def _fill(database: Any, result: Rows, table: str, lines: str) -> None:
     """Create and fill a table, some thousand rows at a time."""
     columns = columns_of(table)
     database.execute(create_table(table, _TYPES))

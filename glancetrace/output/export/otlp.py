@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glancetrace.output.export.result import Result, Row
+from glancetrace.output.export.rows import Row, Rows
 from glancetrace.output.json import dump_document
 
 __all__ = ["render_otlp"]
@@ -51,7 +51,7 @@ class _Ids:
         return hashlib.blake2b(f"{kind} {number}".encode(), key=self.seed, digest_size=size).hexdigest()
 
 
-def render_otlp(result: Result, version: str = "") -> Iterator[bytes]:
+def render_otlp(result: Rows, version: str = "") -> Iterator[bytes]:
     """The whole document, in pieces: spans of a service are gathered and written some hundred at a time.
 
     Args:
@@ -75,7 +75,7 @@ def render_otlp(result: Result, version: str = "") -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _count_unlinked(result: Result) -> Counter[str]:
+def _count_unlinked(result: Rows) -> Counter[str]:
     linked = {link["statement_id"] for link in result.rows("links")}
     return Counter(row["service"] for row in result.rows("statements") if row["id"] not in linked)
 
@@ -87,7 +87,7 @@ def _resource_spans(service: str, spans: list[Row], left_out: int, version: str)
     return dump_document({"resource": {"attributes": _attributes(resource)}, "scopeSpans": scope_spans}).rstrip()
 
 
-def _spans(result: Result) -> Iterator[tuple[str, Row]]:
+def _spans(result: Rows) -> Iterator[tuple[str, Row]]:
     """Service and span of every call and every statement that belongs to one."""
     ids = _Ids(_seed(result.capture), _roots(result))
     changes: dict[int, list[Row]] = defaultdict(list)
@@ -108,7 +108,7 @@ def _seed(capture: Row) -> bytes:
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
 
 
-def _roots(result: Result) -> dict[int, int]:
+def _roots(result: Rows) -> dict[int, int]:
     """Outermost call of each call; a parent comes before its children."""
     roots: dict[int, int] = {}
     for call in result.rows("api_calls"):

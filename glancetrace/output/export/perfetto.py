@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from glancetrace.output.export.result import Result, Row
+from glancetrace.output.export.rows import Row, Rows
 from glancetrace.output.json import dump_document
 
 __all__ = ["render_perfetto"]
@@ -69,7 +69,7 @@ class _Layout:
         return (ts - self.start) / 1000
 
 
-def render_perfetto(result: Result) -> Iterator[bytes]:
+def render_perfetto(result: Rows) -> Iterator[bytes]:
     """The whole file, in pieces."""
     capture = result.capture
     start = capture["first_ts"] or 0
@@ -93,7 +93,7 @@ def _about(capture: Row) -> Row:
     return {"creator": "glancetrace", "capture": ", ".join(names), "start": rfc3339(capture["first_ts"]) or ""}
 
 
-def _events(result: Result, layout: _Layout) -> Iterator[Row]:
+def _events(result: Rows, layout: _Layout) -> Iterator[Row]:
     lasted = _ends_of_statements(result)
     changes: list[tuple[int, int]] = []
     for call in result.rows("api_calls"):
@@ -105,7 +105,7 @@ def _events(result: Result, layout: _Layout) -> Iterator[Row]:
     yield from _images(result, layout)
 
 
-def _ends_of_statements(result: Result) -> dict[int, int]:
+def _ends_of_statements(result: Rows) -> dict[int, int]:
     """Call -> end (ns) of the last statement that it ran while it was open: what bounds a call without an answer."""
     unanswered = {call["id"] for call in result.rows("api_calls") if call["dur"] is None}
     if not unanswered:
@@ -220,7 +220,7 @@ def _statement(statement: Row, link: tuple[int, str, float] | None, layout: _Lay
         yield from _flow(layout, "statement", call, (pid, tid), ts)
 
 
-def _images(result: Result, layout: _Layout) -> Iterator[Row]:
+def _images(result: Rows, layout: _Layout) -> Iterator[Row]:
     for tid, image in enumerate(result.rows("images"), 1):
         if not image["intervals"]:
             continue

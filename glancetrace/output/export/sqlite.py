@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from glancetrace.output.export.result import Result
+from glancetrace.output.export.rows import Rows
 from glancetrace.output.export.tables import INDEXES, VIEWS, cells, columns_of, create_table, quoted, rows_of
 from glancetrace.schema import TABLES
 
@@ -31,7 +31,7 @@ _TYPES = {
 }
 
 
-def write_sqlite(result: Result, path: str) -> None:
+def write_sqlite(result: Rows, path: str) -> None:
     """Write a database to a file that is not there yet.
 
     Raises:
@@ -53,7 +53,7 @@ def write_sqlite(result: Result, path: str) -> None:
         raise OSError(0, str(error)) from None
 
 
-def _fill(database: sqlite3.Connection, result: Result, table: str) -> None:
+def _fill(database: sqlite3.Connection, result: Rows, table: str) -> None:
     columns = columns_of(table)
     database.execute(create_table(table, _TYPES))
     marks = ", ".join("?" * len(columns))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from glancetrace.output.export.result import Result, Row
+from glancetrace.output.export.rows import Row, Rows
 from glancetrace.schema import CAPTURE, TABLES, Column
 
 __all__ = ["INDEXES", "VIEWS", "cells", "columns_of", "create_table", "quoted", "rows_of"]
@@ -71,7 +71,7 @@ def create_table(table: str, types: Mapping[str, str]) -> str:
     return f"CREATE TABLE {quoted(table)} ({', '.join(described)})"
 
 
-def rows_of(result: Result, table: str) -> Iterator[Row]:
+def rows_of(result: Rows, table: str) -> Iterator[Row]:
     """Rows of a table of the database."""
     return iter([result.capture]) if table == "capture" else result.rows(table)
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from glancetrace.output.clean import clean
-from glancetrace.output.export.result import Result
+from glancetrace.output.export.rows import Rows
 
 __all__ = ["comment_frames", "render_color_filters", "render_display_filters"]
 
@@ -31,7 +31,7 @@ _COLORS = (
 """What a comment is about, background and foreground as Wireshark writes them."""
 
 
-def comment_frames(result: Result) -> dict[int, list[str]]:
+def comment_frames(result: Rows) -> dict[int, list[str]]:
     """Frame -> what is to be said of it."""
     comments: dict[int, list[str]] = defaultdict(list)
 
@@ -60,7 +60,7 @@ def comment_frames(result: Result) -> dict[int, list[str]]:
     return {frame: texts for frame, texts in comments.items() if texts}
 
 
-def render_display_filters(result: Result) -> Iterator[str]:
+def render_display_filters(result: Rows) -> Iterator[str]:
     """Lines of a `dfilters` file: a name in quotes, then the filter."""
     yield _filter("glancetrace: everything with a comment", f'frame.comment contains "{_MARK}"')
     for kind in ("finding", "image", "call", "statement"):
@@ -74,7 +74,7 @@ def render_display_filters(result: Result) -> Iterator[str]:
     yield from _image_filters(result)
 
 
-def _image_filters(result: Result) -> Iterator[str]:
+def _image_filters(result: Rows) -> Iterator[str]:
     """Per image its status changes, and the calls about it."""
     calls: dict[str, list[int]] = defaultdict(list)
     for call in result.rows("api_calls"):
