@@ -15,7 +15,7 @@ from glancetrace.errors import InputError, UsageError
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.glance.statement import SqlStatement
-from glancetrace.pipeline import analyze
+from glancetrace.pipeline import Options, analyze
 from glancetrace.trace import Tables, Trace
 from glancetrace.verify.ask import LARGE_BODY, Question, ask, questions_of
 from glancetrace.verify.compare import Comparison, compare
@@ -237,9 +237,11 @@ def test_what_is_no_call_is_named(tmp_path: Path) -> None:
     asked = packets[3].data.replace(b"GET / HTTP/1.1\r\nHost: 127", b"GET /x/y HTTP/1.1\r\nHost:7")
     assert len(asked) == len(packets[3].data)
     foreign.write_bytes(cf.pcap([*packets[:3], cf.Packet(packets[3].ts, asked), packets[4]]))
+    ports = {**DEFAULT_PORTS, 13000: "http"}
     found = [
-        [(one.kind, one.frame, one.reason) for one in verify(analyze(path), [str(path)], DEFAULT_PORTS).differences]
+        [(one.kind, one.frame, one.reason) for one in verify(trace, [str(path)], ports).differences]
         for path in (late, foreign)
+        for trace in [analyze(path, Options(ports=ports))]
     ]
     assert found == [
         [("only-tshark", 1, "request-not-captured")],
