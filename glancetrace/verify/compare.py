@@ -127,7 +127,7 @@ def compare(ours: Iterable[Message], theirs: Iterable[Message], context: Context
         if found is None:
             unknown.append((message, name_theirs(message, context)))
         elif kind is not None:
-            differences.append(Difference(kind, found, message, name_own(found, context)))
+            differences.append(Difference(kind, found, message, _reason_of_both(found, context)))
         note_request(message, context)
     differences += _pair_rest(list(own.rest()), unknown, context)
     differences.sort(key=lambda one: (one.frame, one.kind))
@@ -138,6 +138,12 @@ def _what_differs(ours: Message, theirs: Message) -> str:
     if ours.what != theirs.what:
         return {REQUEST: "method", RESPONSE: "status", COMMAND: "command"}[ours.kind]
     return "text" if ours.kind == COMMAND else "target"
+
+
+def _reason_of_both(ours: Message, context: Context) -> str | None:
+    """Why both may have a message and tell it differently: a loss alone is no reason, for both saw it."""
+    reason = name_own(ours, context)
+    return None if reason == "bytes-missing" else reason
 
 
 def _pair_rest(ours: list[Message], theirs: list[tuple[Message, str | None]], context: Context) -> Iterator[Difference]:

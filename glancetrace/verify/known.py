@@ -20,6 +20,7 @@ __all__ = ["REASONS", "Context", "context_of", "name_own", "name_theirs", "note_
 
 REASONS: dict[str, str] = {
     "not-to-its-end": "the message was not seen to its end; tshark shows only those that were",
+    "bytes-missing": "bytes of the connection are not in the capture; tshark waits for them for ever",
     "file-contents": "tshark takes the file that LOAD DATA LOCAL sends for commands",
     "compressed": "tshark does not join commands that span several compressed packets",
     "other-service": "no request to Keystone, Glance, Swift or the registry: glancetrace has no call for it",
@@ -36,7 +37,8 @@ class Context:
     """What the rules know.
 
     Attributes:
-        ports: port -> service. compressed: MySQL connections with compression.
+        ports: port -> service. compressed: MySQL connections with compression. lossy: connections of which bytes are
+            missing.
         files: (first frame, last frame) of LOAD DATA LOCAL, by connection.
         with_bodies: tshark put bodies together.
         asked, others: requests that tshark saw on a connection so far, and those of other services whose response is
@@ -46,6 +48,7 @@ class Context:
     ports: Mapping[int, str]
     with_bodies: bool
     compressed: set[_Ends] = field(default_factory=set)
+    lossy: set[_Ends] = field(default_factory=set)
     files: dict[_Ends, list[tuple[int, int]]] = field(default_factory=dict)
     asked: Counter[_Ends] = field(default_factory=Counter)
     others: Counter[_Ends] = field(default_factory=Counter)
@@ -54,6 +57,10 @@ class Context:
 def context_of(trace: Trace, ports: Mapping[int, str], *, with_bodies: bool) -> Context:
     """What a trace tells of its connections."""
     context = Context(ports, with_bodies)
+    connections = [row.connection for row in trace.tables.connections]
+    context.lossy = {
+        (render_endpoint(c.client), render_endpoint(c.server)) for c in connections if any(c.bytes_missing)
+    }
     for statement in trace.tables.statements:
         command = statement.command
         ends = render_endpoint(statement.connection.client), render_endpoint(statement.connection.server)
@@ -69,6 +76,8 @@ def name_own(message: Message, context: Context) -> str | None:
     """Why tshark may not show a message of the result; None where nothing says."""
     if not message.complete:
         return "not-to-its-end"
+    if (message.client, message.server) in context.lossy:
+        return "bytes-missing"
     if message.kind == COMMAND and (message.client, message.server) in context.compressed:
         return "compressed"
     return None
@@ -77,6 +86,8 @@ def name_own(message: Message, context: Context) -> str | None:
 def name_theirs(message: Message, context: Context) -> str | None:
     """Why the result may not have a message that tshark shows; None where nothing says. Called in order of frames."""
     ends = message.client, message.server
+    if ends in context.lossy:
+        return "bytes-missing"
     if message.kind == COMMAND:
         if ends in context.compressed:
             return "compressed"

@@ -228,6 +228,27 @@ def test_a_message_that_was_cut_is_a_known_difference(tmp_path: Path) -> None:
     assert reasons == {("only-glancetrace", "not-to-its-end"): 1}
 
 
+def test_after_a_loss_tshark_waits(upload: Heard, tmp_path: Path) -> None:
+    """What it does not show of such a connection is no fault; a message that both have still has to be the same."""
+    rows = cf.read([ALLPORTS]).rows[SHOWN - 1 : SENT]
+    lost = next(
+        statement.command for statement in upload.trace.tables.statements[20:] if statement.operation == "SELECT"
+    )
+    path = tmp_path / "lossy.pcap"
+    kept = [row for number, row in enumerate(rows, 1) if number != lost.request_frame]
+    path.write_bytes(cf.pcap([cf.Packet(ts, data) for _frame, ts, _link, data, _len in kept]))
+    heard = hear(path)
+    comparison = heard.compare()
+    assert comparison.contradictions == []
+    reasons = {one.reason for one in comparison.differences}
+    assert "bytes-missing" in reasons
+    assert reasons <= {"bytes-missing", "not-to-its-end"}
+    trace = copied(heard.trace)
+    first = next(s for s in trace.tables.statements if s.command.request_frame < lost.request_frame and s.command.sql)
+    first.command.sql = "SELECT 1"
+    assert told(heard.compare(trace)) == [("text", first.command.request_frame)]
+
+
 def test_what_is_no_call_is_named(tmp_path: Path) -> None:
     """A response whose request came before the capture; a request that is none of Glance's business."""
     rows = cf.read([capture_path("article")]).rows
