@@ -1,4 +1,7 @@
-"""Copies bytes into files, in a thread of its own, while the capture is still being read.
+"""Copies bytes into files, in threads of their own, while the capture is still being read.
+
+What goes into one file is done by one thread, in order; the next file gets the other thread, for a kernel that copies
+into memory is busy with one core.
 
 Ranges of a plain file are copied by the kernel (copy_file_range(2), which on some file systems copies nothing at all);
 where that is not possible, and of input that is decompressed or comes through a pipe, bytes go through memory.
@@ -15,38 +18,47 @@ from glancetrace.errors import GlancetraceError
 
 __all__ = ["Copier"]
 
-_WAITING = 8
-"""Pieces of work under way; with bytes of a block each, this bounds the memory."""
+_THREADS = 2
+_WAITING = 4
+"""Pieces of work under way in each thread; with bytes of a block each, this bounds the memory."""
 _BUFFER = 1 << 20
 
 
+_Queue = Queue[Callable[[], None] | None]
+
+
 class Copier:
-    """Does what it is told, in order. What goes wrong is raised by the next call, and at the latest by `finish`."""
+    """Does what it is told, for each file in order. What goes wrong is raised later, at the latest by `finish`."""
 
     def __init__(self) -> None:
-        self._work: Queue[Callable[[], None] | None] = Queue(_WAITING)
+        self._queues: list[_Queue] = [Queue(_WAITING) for _ in range(_THREADS)]
+        self._queue_of: dict[int, _Queue] = {}
+        self._files = 0
         self._error: GlancetraceError | None = None
         self._kernel = hasattr(os, "copy_file_range")
-        self._thread = Thread(target=self._run, name="copy", daemon=True)
-        self._thread.start()
+        self._threads = [Thread(target=_run, args=(queue,), name="copy", daemon=True) for queue in self._queues]
+        for thread in self._threads:
+            thread.start()
 
     def copy(self, target: int, path: str, source: int, offset: int, length: int) -> None:
         """Append `length` bytes of the file `source` from `offset` on to `target`, whose name is `path`."""
-        self._put(lambda: self._guard(path, lambda: self._copy(target, source, offset, length)))
+        self._put(target, lambda: self._guard(path, lambda: self._copy(target, source, offset, length)))
 
     def write(self, target: int, path: str, data: bytes | memoryview) -> None:
         """Append bytes."""
-        self._put(lambda: self._guard(path, lambda: _write(target, data)))
+        self._put(target, lambda: self._guard(path, lambda: _write(target, data)))
 
     def close(self, target: int) -> None:
         """Close a file when everything is in it."""
-        self._put(lambda: os.close(target))
+        self._put(target, lambda: os.close(target))
+        del self._queue_of[target]
 
     def drain(self) -> None:
         """Wait until everything so far is done."""
-        done = Event()
-        self._work.put(done.set)
-        done.wait()
+        for queue in self._queues:
+            done = Event()
+            queue.put(done.set)
+            done.wait()
 
     def finish(self) -> None:
         """Wait until all is done.
@@ -54,19 +66,21 @@ class Copier:
         Raises:
             GlancetraceError: something could not be written.
         """
-        self._work.put(None)
-        self._thread.join()
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join()
         if self._error is not None:
             raise self._error
 
-    def _put(self, work: Callable[[], None]) -> None:
+    def _put(self, target: int, work: Callable[[], None]) -> None:
         if self._error is not None:
             raise self._error
-        self._work.put(work)
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+        queue = self._queue_of.get(target)
+        if queue is None:
+            queue = self._queue_of[target] = self._queues[self._files % _THREADS]
+            self._files += 1
+        queue.put(work)
 
     def _guard(self, path: str, work: Callable[[], None]) -> None:
         if self._error is not None:
@@ -101,3 +115,8 @@ def _write(target: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(target, view) :]
+
+
+def _run(queue: _Queue) -> None:
+    while (work := queue.get()) is not None:
+        work()

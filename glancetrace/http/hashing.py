@@ -23,12 +23,12 @@ from glancetrace.http.exchange import BodyHasher
 
 __all__ = ["HashPool"]
 
-_PIECE = 256 * 1024
-"""Bytes that are collected and hashed at once."""
-_WAITING_PIECES = 64
-_COLLECTED = 16 * 1024 * 1024
+_PIECE = 2 * 1024 * 1024
+"""Bytes that are collected and hashed at once: a thread that has done a piece has to wait for the interpreter lock."""
+_WAITING_PIECES = 8
+_COLLECTED = 32 * 1024 * 1024
 """Bytes collected by all hashers of a pool, at most."""
-_REMEMBERED = 16 * 1024 * 1024
+_REMEMBERED = 32 * 1024 * 1024
 """Bytes of newest pieces that other bodies are compared with."""
 _SMALL_PIECES = 512
 """So many small pieces are joined before more are collected."""
@@ -159,14 +159,20 @@ class _PooledHasher:
         return {name: hashes[name].hexdigest() for name in self._state.names}
 
     def _hand_over(self) -> None:
-        """Hand over whole pieces."""
-        data = self._take()
-        whole = len(data) - len(data) % _PIECE
-        for begin in range(0, whole, _PIECE):
-            self._state = self._pool.go_on(self._state, data[begin : begin + _PIECE], threaded=True)
-        if whole < len(data):
-            self._pieces.append(data[whole:])
-            self._length = len(data) - whole
+        """Hand over whole pieces; each is copied once, however much came at once."""
+        newest = self._pieces.pop()
+        end = _PIECE - (self._length - len(newest))
+        self._pieces.append(newest[:end])
+        self._length -= len(newest) - end
+        self._pool.note_taken(self, len(newest) - end)
+        self._state = self._pool.go_on(self._state, self._take(), threaded=True)
+        begin, end = end, end + _PIECE
+        while end <= len(newest):
+            self._state = self._pool.go_on(self._state, newest[begin:end], threaded=True)
+            begin, end = end, end + _PIECE
+        if begin < len(newest):
+            self._pieces.append(newest[begin:])
+            self._length = len(newest) - begin
             self._pool.note_collected(self, self._length)
 
     def _take(self) -> bytes:

@@ -1,8 +1,8 @@
 """Connections on ports that nobody named: is this ours? Judged once, by the first bytes of each direction.
 
 Until the judge has decided, the runs of the connection are kept, so that decoding begins with the first byte seen.
-The judge is asked after every segment, so its answer does not depend on how the stream is cut into runs; it sees at
-most `PREFIX_LEN` bytes of each direction and is asked at most `MAX_SEGMENTS` times.
+The judge is asked after every segment that shows it more, so its answer does not depend on how the stream is cut into
+runs; it sees at most `PREFIX_LEN` bytes of each direction, and waits for at most `MAX_SEGMENTS` segments.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ class Probe:
         ends = [*run.offsets[1:], len(run.data)]
         for start, end in zip(run.offsets, ends, strict=True):
             room = PREFIX_LEN - len(prefixes[run.direction])
-            prefixes[run.direction] += run.data[start : min(end, start + room)]
             self._asked += 1
-            verdict = self._judge(self.connection, prefixes[0], prefixes[1])
-            if verdict is not Verdict.MORE:
-                return verdict
+            if room > 0:
+                prefixes[run.direction] += run.data[start : min(end, start + room)]
+                verdict = self._judge(self.connection, prefixes[0], prefixes[1])
+                if verdict is not Verdict.MORE:
+                    return verdict
             if self._asked >= MAX_SEGMENTS or len(prefixes[0]) + len(prefixes[1]) >= 2 * PREFIX_LEN:
                 return Verdict.SKIP
         return Verdict.MORE

@@ -26,6 +26,9 @@ _LONGEST = (1 << 14) + 2048
 _SHORTEST_REQUEST = 33
 """Length of a record that can begin a request: `GET / HTTP/1.0` and an empty line, and what a cipher adds."""
 
+_LONG = 64
+"""A record of such a length has its full payload, whatever the cipher adds, and is no alert."""
+
 _INTERIM = 80
 _ALERT = 19
 """Length of an alert in TLS 1.3: two bytes, the inner content type, the tag."""
@@ -109,8 +112,31 @@ class SealedReader:
             state.left -= taken
             position += taken
             if not state.left:
-                end_ts, end_frame = run.at(position - 1)
-                self._record(run.direction, state, end_ts, end_frame)
+                self._record(run.direction, state, *run.at(position - 1))
+                if run.direction == FROM_CLIENT and size - position > _LONGEST:
+                    position = self._go_on_asking(run, position)
+
+    def _go_on_asking(self, run: Run, position: int) -> int:
+        """Take whole records that do no more than go on with a request, as those of an upload; where they end."""
+        current = self.exchanges[-1] if self.exchanges else None
+        if current is None or current.response_bytes > _INTERIM or (self._hidden and not self._finished):
+            return position
+        data, size = run.data, len(run.data)
+        begin, count = position, 0
+        while size - position > _HEAD and data[position] == _APPLICATION_DATA and data[position + 1] == 3:
+            length = data[position + 3] << 8 | data[position + 4]
+            end = position + _HEAD + length
+            if not _LONG <= length <= _LONGEST or end > size:
+                break
+            position = end
+            count += 1
+        if count:
+            low, high = self._payload(_LONG)
+            current.request_bytes += position - begin - count * (_HEAD + _LONG - high)
+            current.request_slack += count * (high - low)
+            current.request_end_ts, frame = run.at(position - 1)
+            current.request_frame = max(current.request_frame, frame)
+        return position
 
     def _resume(self, state: _Direction, run: Run) -> int:
         """Where reading goes on in a run, after what may be missing before it."""

@@ -26,8 +26,8 @@ def _hash_threads() -> list[str]:
 @pytest.mark.parametrize("piece", [7, 1000, 100_000, 300_000, 9_000_000])
 @pytest.mark.parametrize("after", [False, True])
 def test_digests_of_any_pieces_inside_and_after_the_context(piece: int, after: bool) -> None:
-    data = bytes(range(251)) * (4000 if piece > 100 else 20)
-    data *= 20 if piece > 1_000_000 else 1
+    data = bytes(range(251)) * (20_000 if piece > 100 else 20)
+    data *= 4 if piece > 1_000_000 else 1
     with HashPool() as pool:
         hasher = pool.new(ALGORITHMS)
         for at in range(0, len(data), piece):
@@ -36,8 +36,8 @@ def test_digests_of_any_pieces_inside_and_after_the_context(piece: int, after: b
     assert (hasher.hexdigests() if after else digests) == _expected(data)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400_000)), max_size=12))
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3_000_000)), max_size=8))
 def test_bodies_that_pass_at_the_same_time(pieces: list[tuple[int, int]]) -> None:
     bodies = [b"", b"", b"", b""]
     with HashPool() as pool:
@@ -53,14 +53,14 @@ def test_bodies_that_pass_at_the_same_time(pieces: list[tuple[int, int]]) -> Non
 
 @pytest.mark.parametrize("after", [False, True])
 def test_bodies_that_go_on_alike_and_then_part(after: bool) -> None:
-    start = bytes(range(256)) * 2500
-    ends = [b"", b"x", b"y", b"y" * 700_000, b"y" * 699_999 + b"z", b"y"]
+    start = bytes(range(256)) * 20_000
+    ends = [b"", b"x", b"y", b"y" * 5_000_000, b"y" * 4_999_999 + b"z", b"y"]
     with HashPool() as pool:
         hashers = [pool.new(ALGORITHMS) for _ in ends]
         for hasher, end in zip(hashers, ends, strict=True):
             body = start + end
-            for at in range(0, len(body), 100_000):
-                hasher.update(body[at : at + 100_000])
+            for at in range(0, len(body), 700_000):
+                hasher.update(body[at : at + 700_000])
         digests = [] if after else [hasher.hexdigests() for hasher in hashers]
     digests = digests or [hasher.hexdigests() for hasher in hashers]
     assert digests == [_expected(start + end) for end in ends]
@@ -72,7 +72,7 @@ def test_small_bodies_need_no_thread_and_threads_end_with_the_context() -> None:
         small.update(b"x" * 1000)
         assert small.hexdigests() == _expected(b"x" * 1000)
         assert _hash_threads() == []
-        pool.new(["md5", "sha512"]).update(bytes(300_000))
+        pool.new(["md5", "sha512"]).update(bytes(3_000_000))
         assert _hash_threads() == ["hash-md5", "hash-sha512"]
         assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("hash-"))
     assert _hash_threads() == []
@@ -83,7 +83,7 @@ def test_many_bodies_that_nobody_asks_for_hold_little() -> None:
         hashers = [pool.new(["md5"]) for _ in range(200)]
         for hasher in hashers:
             hasher.update(bytes(200_000))
-        assert pool.collected <= 16 * 1024 * 1024
+        assert pool.collected <= 32 * 1024 * 1024
         expected = {"md5": hashlib.md5(bytes(200_000)).hexdigest()}
         assert all(hasher.hexdigests() == expected for hasher in hashers)
 
@@ -121,7 +121,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hashlib, "new", _new_broken)
     with HashPool() as pool:
         hasher = pool.new(["md5"])
-        hasher.update(bytes(300_000))
+        hasher.update(bytes(3_000_000))
         with pytest.raises(ValueError, match="broken hash"):
             hasher.hexdigests()
     assert _hash_threads() == []

@@ -106,6 +106,20 @@ def test_however_it_is_cut(size: int, newer: bool) -> None:
     assert facts(exchanges(runs(steps, size))) == facts(exchanges(runs(steps)))
 
 
+@given(st.lists(st.sampled_from([19, 30, 63, 64, 4000, 16401]), min_size=1, max_size=40), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_an_upload_in_one_large_run_or_in_segments(lengths: list[int], newer: bool) -> None:
+    """Long records of a request are counted together where a run holds many."""
+    upload = [(FROM_CLIENT, b"".join(record(23, n) for n in [300, *lengths, 16401, 16401])), CALLS[1]]
+    steps = (HANDSHAKE_13 + TICKETS if newer else HANDSHAKE_12) + upload
+    whole, cut = exchanges(runs(steps)), exchanges(runs(steps, 1448))
+    assert facts(whole) == facts(cut)
+    assert [e.request_slack for e in whole] == [e.request_slack for e in cut]
+    assert [e.request_bytes - e.request_slack for e in whole] == [
+        sum(max(0, n - (17 if newer else 48)) for n in [300, *lengths, 16401, 16401] if n != 19 or not newer)
+    ]
+
+
 @given(st.integers(0, 40), st.integers(1, 5000))
 @settings(max_examples=80, deadline=None)
 def test_lost_bytes_invent_no_exchange(lost: int, size: int) -> None:
