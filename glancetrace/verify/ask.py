@@ -1,9 +1,10 @@
 """What tshark sees in captures: starts `glancetrace.verify.dissect` and reads its lines as they come.
 
 tshark is told which ports speak what (as the trace found it), to put segments in order, and where the secrets are.
-Image data of many MiB would take it hours to reassemble: its time grows with the square of the body. Where there is
-such a body, tshark reads the capture once more for HTTP alone, without putting segments (of TLS: records) together:
-messages are dissected in the frame where their head begins then.
+Image data of many MiB would take it hours to reassemble: its time grows with the square of the body, and all of it
+would pass as hex digits. Where there is such a body, or much of them, tshark reads the capture once more for HTTP
+alone, without putting segments (of TLS: records) together: messages are dissected in the frame where their head begins
+then.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from glancetrace.verify.messages import COMMAND, REQUEST, RESPONSE, Message
 
 __all__ = ["LARGE_BODY", "Question", "as_one_file", "ask", "check_tools", "has_large_bodies", "questions_of"]
 
-LARGE_BODY = 4 << 20
-"""Bytes of a body from which on bodies are not reassembled."""
+LARGE_BODY = 2 << 20
+MUCH_DATA = 8 << 20
+"""Bytes of a body, and of all together, from which on bodies are not reassembled."""
 _READ_BY_TSHARK = tuple(map(bytes.fromhex, ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a", "1f8b")))
 """How files begin that every tshark reads: pcap, pcapng, gzip."""
 
@@ -95,8 +97,9 @@ _IN_ORDER = ("tcp.reassemble_out_of_order", "TRUE")
 
 def has_large_bodies(trace: Trace) -> bool:
     """tshark cannot put the bodies of the calls together in time."""
-    bodies = (size for call in trace.tables.calls for size in (call.request_body_bytes, call.response_body_bytes))
-    return any((size or 0) >= LARGE_BODY for size in bodies)
+    calls = trace.tables.calls
+    bodies = [size or 0 for call in calls for size in (call.request_body_bytes, call.response_body_bytes)]
+    return max(bodies, default=0) >= LARGE_BODY or sum(bodies) >= MUCH_DATA
 
 
 def _decode_as(spoken: Mapping[int, str], only: str = "") -> dict[str, str]:
