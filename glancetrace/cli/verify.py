@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, captures, format_option, say, takes_reading, takes_showing
 
 if TYPE_CHECKING:
     from glancetrace.redact import Redactor
@@ -56,6 +56,8 @@ def verify(paths: tuple[str, ...], form: str, showing: Showing, reading: Reading
             from glancetrace.output.text_verify import render_verdict
 
             target.write_lines(render_verdict(verdict, KINDS, REASONS))
+    if not any([*comparison.ours.values(), *comparison.theirs.values()]):
+        say("nothing was compared: no HTTP and no MySQL that can be read")
     return 1 if comparison.contradictions else 0
 
 

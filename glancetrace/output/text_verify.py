@@ -23,12 +23,8 @@ def render_verdict(verdict: Row, kinds: Mapping[str, str], reasons: Mapping[str,
     Args:
         verdict: see `glancetrace.cli.verify`. kinds, reasons: what kinds of differences and their reasons mean.
     """
-    counts = ", ".join(
-        f"{format_count(verdict['tshark'][kind])} {kind}s" + ("" if same else f" (glancetrace: {format_count(own)})")
-        for kind, own in verdict["glancetrace"].items()
-        for same in [own == verdict["tshark"][kind]]
-    )
-    yield f"Compared with tshark: {counts}"
+    counts = (_count(kind, seen, verdict["glancetrace"][kind]) for kind, seen in verdict["tshark"].items())
+    yield f"Compared with tshark: {', '.join(counts)}"
     if not verdict["with_bodies"]:
         yield "  bodies were not put together for tshark (too large): frames of HTTP messages are compared loosely"
     contradictions = [row for row in verdict["differences"] if row["reason"] is None]
@@ -44,6 +40,10 @@ def render_verdict(verdict: Row, kinds: Mapping[str, str], reasons: Mapping[str,
         frames = ", ".join(str(row["frame"]) for row in verdict["differences"] if row["reason"] == reason)
         shown = frames if len(frames) < _SHOWN else f"{frames[:_SHOWN].rpartition(',')[0]}, ..."
         yield f"  {reason}: {format_count(count)} (frames {shown}): {reasons[reason]}"
+
+
+def _count(kind: str, seen: int, own: int) -> str:
+    return f"{format_count(seen)} {kind}s" + (f" (glancetrace: {format_count(own)})" if own != seen else "")
 
 
 def _difference(row: Row, kinds: Mapping[str, str]) -> Iterator[str]:

@@ -151,7 +151,7 @@ def ask(path: str, question: Question) -> Iterator[Message]:
         "decode_as": question.decode_as,
         "preferences": question.preferences,
     }
-    command = [sys.executable, dissect.__file__, json.dumps(request)]
+    command = [sys.executable, "-P", dissect.__file__, json.dumps(request)]  # modules beside it are none of its own
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

@@ -53,6 +53,13 @@ def test_something_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["tshark"]["what"].startswith("COM_")
 
 
+def test_nothing_to_compare_is_said() -> None:
+    """A connection that stays closed: that nothing differs would be no news."""
+    result = run(str(capture_path("pymysql-tls13")))
+    assert result.return_value == 0
+    assert "nothing was compared" in result.stderr
+
+
 def row(**fields: Any) -> dict[str, Any]:
     side = {"frame": 7, "what": "PUT", "text": "/v2/images/\x1b[31mx"}
     told = {"kind": "target", "reason": None, "frame": 7, "message": "request", "client": "a:1", "server": "b:2"}
