@@ -9,7 +9,19 @@ import pytest
 
 from tests.support.samples import capture_path, keylog_path
 
-HEAVY = ("cryptography", "jinja2", "lz4", "pandas", "plotly", "pyarrow", "scapy", "sqlglot", "zstandard")
+HEAVY = (
+    "cryptography",
+    "duckdb",
+    "jinja2",
+    "lz4",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "pyshark",
+    "scapy",
+    "sqlglot",
+    "zstandard",
+)
 
 
 def imported_by(code: str) -> set[str]:
@@ -24,8 +36,9 @@ def imported_by(code: str) -> set[str]:
     [
         "from glancetrace.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "import glancetrace",
+        "import glancetrace as gt; gt.analyze; gt.Trace; gt.open",
     ],
-    ids=["help", "import"],
+    ids=["help", "import", "names"],
 )
 def test_a_start_imports_nothing_heavy(code: str) -> None:
     assert imported_by(code).isdisjoint(HEAVY)

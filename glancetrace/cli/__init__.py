@@ -19,6 +19,7 @@ import click
 from glancetrace import __version__
 from glancetrace.cli.analyze import analyze
 from glancetrace.cli.explain import explain
+from glancetrace.cli.export import export
 from glancetrace.cli.extract import extract
 from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
@@ -27,6 +28,7 @@ from glancetrace.cli.report import report
 from glancetrace.cli.search import search
 from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
+from glancetrace.cli.verify import verify
 from glancetrace.cli.watch import watch
 from glancetrace.errors import GlancetraceError
 
@@ -57,6 +59,7 @@ def cli() -> None:
 
 cli.add_section("What happened", [analyze, timeline, watch, report])
 cli.add_section("A closer look", [calls, sql, search, explain])
+cli.add_section("Other tools", [export, verify])
 cli.add_section("Captures", [info, split, extract, secrets])
 
 
