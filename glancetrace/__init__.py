@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glancetrace import errors
     from glancetrace.pipeline import Options, analyze
+    from glancetrace.saved import SavedTrace, load
     from glancetrace.trace import Trace
 
-__all__ = ["Options", "Trace", "__version__", "analyze", "errors"]
+__all__ = ["Options", "SavedTrace", "Trace", "__version__", "analyze", "errors", "load"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"analyze": "glancetrace.pipeline", "Options": "glancetrace.pipeline", "Trace": "glancetrace.trace"}
+_HOMES = {
+    "Options": "glancetrace.pipeline",
+    "SavedTrace": "glancetrace.saved",
+    "Trace": "glancetrace.trace",
+    "analyze": "glancetrace.pipeline",
+    "load": "glancetrace.saved",
+}
 
 
 def __getattr__(name: str) -> Any:

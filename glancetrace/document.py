@@ -20,9 +20,9 @@ from glancetrace.redact import Redactor, is_secret_name
 from glancetrace.schema import SCHEMA
 from glancetrace.sql.statement import Shape
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
-from glancetrace.trace import Trace
+from glancetrace.trace import CaptureSummary, Trace
 
-__all__ = ["BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "render_document", "rfc3339", "shown_sql"]
+__all__ = ["BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "capture_row", "render_document", "rfc3339", "shown_sql"]
 
 Row = dict[str, Any]
 Clock = Callable[[int | None], Any]
@@ -71,6 +71,44 @@ def shown_sql(statement: SqlStatement, redactor: Redactor) -> str | None:
     return text if redactor.are_harmless(parsed.literals) else redactor.text(text)
 
 
+def capture_row(capture: CaptureSummary, clock: Clock = rfc3339) -> Row:
+    """What was read, times as `clock` gives them."""
+    accounting = capture.accounting
+    return {
+        "files": [{"name": f.name, "first_frame": f.first_frame, "packets": f.packets} for f in capture.files],
+        "packets": capture.packets,
+        "bytes": capture.bytes,
+        "first_ts": clock(capture.first_ts),
+        "last_ts": clock(capture.last_ts),
+        "link_types": capture.link_types,
+        "connections": capture.connections,
+        "glance_eras": [
+            {"host": host, "era": era, "releases": ERA_RELEASES[era]} for host, era in capture.glance_eras.items()
+        ],
+        "api_logs": [
+            {
+                "name": log.name,
+                "format": log.format,
+                "calls": log.calls,
+                "used": log.used,
+                "offset": log.offset,
+                "uncertainty": log.uncertainty,
+            }
+            for log in capture.api_logs
+        ],
+        "accounting": {
+            "packets_decoded": accounting.packets_decoded,
+            "packets_ignored": accounting.packets_ignored,
+            "packets_malformed": accounting.packets_malformed,
+            "stream_bytes": accounting.stream_bytes,
+            "stream_bytes_decoded": accounting.stream_bytes_decoded,
+            "stream_bytes_skipped": accounting.stream_bytes_skipped,
+            "stream_bytes_missing": accounting.stream_bytes_missing,
+            "ignored_reasons": dict(sorted(accounting.ignored_reasons.items())),
+        },
+    }
+
+
 class RowBuilder:
     """Builds rows of one trace.
 
@@ -96,41 +134,7 @@ class RowBuilder:
 
     def capture(self) -> Row:
         """The capture itself."""
-        capture = self.trace.capture
-        accounting = capture.accounting
-        return {
-            "files": [{"name": f.name, "first_frame": f.first_frame, "packets": f.packets} for f in capture.files],
-            "packets": capture.packets,
-            "bytes": capture.bytes,
-            "first_ts": self._time(capture.first_ts),
-            "last_ts": self._time(capture.last_ts),
-            "link_types": capture.link_types,
-            "connections": capture.connections,
-            "glance_eras": [
-                {"host": host, "era": era, "releases": ERA_RELEASES[era]} for host, era in capture.glance_eras.items()
-            ],
-            "api_logs": [
-                {
-                    "name": log.name,
-                    "format": log.format,
-                    "calls": log.calls,
-                    "used": log.used,
-                    "offset": log.offset,
-                    "uncertainty": log.uncertainty,
-                }
-                for log in capture.api_logs
-            ],
-            "accounting": {
-                "packets_decoded": accounting.packets_decoded,
-                "packets_ignored": accounting.packets_ignored,
-                "packets_malformed": accounting.packets_malformed,
-                "stream_bytes": accounting.stream_bytes,
-                "stream_bytes_decoded": accounting.stream_bytes_decoded,
-                "stream_bytes_skipped": accounting.stream_bytes_skipped,
-                "stream_bytes_missing": accounting.stream_bytes_missing,
-                "ignored_reasons": dict(sorted(accounting.ignored_reasons.items())),
-            },
-        }
+        return capture_row(self.trace.capture, self._time)
 
     def connections(self) -> Iterator[Row]:
         """Connections of interest."""

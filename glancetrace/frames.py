@@ -7,17 +7,14 @@ where a table has one. An empty table has the same columns and types as a full o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from glancetrace.document import BUILDERS, RowBuilder
+from glancetrace.result import Row
 from glancetrace.schema import TABLES, Column
-
-if TYPE_CHECKING:
-    from glancetrace.trace import Trace
 
 __all__ = ["build_frame"]
 
@@ -36,19 +33,30 @@ def _durations(values: list[Any]) -> pd.Series[Any]:
     return pd.Series(pd.TimedeltaIndex(_integers(values).view("m8[ns]")))
 
 
+def _lists(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series([list(value) for value in values], dtype="object")
+
+
 def _objects(values: list[Any]) -> pd.Series[Any]:
     return pd.Series(values, dtype="object")
 
 
+def _counts(values: list[Any]) -> pd.Series[Any]:
+    try:
+        return pd.Series(values, dtype="Int64")
+    except (OverflowError, TypeError):  # MySQL counts with 64 bits, unsigned
+        return pd.Series(values, dtype="object")
+
+
 _SERIES: dict[str, Callable[[list[Any]], pd.Series[Any]]] = {
-    "int": lambda values: pd.Series(values, dtype="Int64"),
+    "int": _counts,
     "str": lambda values: pd.Series(values, dtype="string"),
     "endpoint": lambda values: pd.Series(values, dtype="string"),
     "bool": lambda values: pd.Series(values, dtype="boolean"),
     "float": lambda values: pd.Series(values, dtype="Float64"),
     "ts": _times,
     "dur": _durations,
-    "list": _objects,
+    "list": _lists,
     "object": _objects,
 }
 
@@ -61,19 +69,19 @@ def _series(column: Column, values: list[Any]) -> pd.Series[Any]:
     return _SERIES[column.type](values)
 
 
-def build_frame(trace: Trace, table: str) -> pd.DataFrame:
+def build_frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:
     """A table of `glancetrace.schema.TABLES` as a DataFrame.
 
     Args:
-        trace: the result. table: name of the table.
+        table: name of the table. rows: its rows, with times in ns (see `Result.rows`).
 
     Returns:
-        One row per row of the table, in its order; secrets are replaced as in every other output.
+        One row per row of the table, in its order.
 
     Raises:
         KeyError: there is no such table.
     """
     columns = TABLES[table]
-    rows = list(BUILDERS[table](RowBuilder(trace, raw_times=True)))
+    rows = list(rows)
     frame = pd.DataFrame({c.name: _series(c, [row[c.name] for row in rows]) for c in columns})
     return frame.set_index("id") if columns[0].name == "id" else frame

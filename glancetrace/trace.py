@@ -1,7 +1,7 @@
 """The one result object: `Trace` holds everything that was found in a capture.
 
 Its tables hold plain rows (dataclasses of the parts that made them), in the order of their ids. `glancetrace.document`
-turns them into the result document; the properties of `Trace` give the same tables as DataFrames, made when asked for.
+turns them into the result document; `Result` gives the same tables as DataFrames.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from glancetrace.issues import Issue
 from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
+from glancetrace.result import Result, Row
 from glancetrace.timeline.image import ImageStory
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from glancetrace.explain import Explanation
     from glancetrace.tls.sealed import SealedExchange
     from glancetrace.tls.summary import TlsSummary
@@ -154,7 +153,7 @@ class Tables:
     unseen: list[Unseen] = field(default_factory=list)
 
 
-class Trace:
+class Trace(Result):
     """Everything that was found in a capture.
 
     Attributes:
@@ -165,6 +164,18 @@ class Trace:
         self.capture = capture
         self.tables = tables
         self.redactor = redactor
+
+    def capture_row(self, *, raw_times: bool = False) -> Row:
+        """See `Result`."""
+        from glancetrace.document import RowBuilder
+
+        return RowBuilder(self, raw_times=raw_times).capture()
+
+    def rows(self, table: str, *, raw_times: bool = False) -> Iterator[Row]:
+        """See `Result`."""
+        from glancetrace.document import BUILDERS, RowBuilder
+
+        return BUILDERS[table](RowBuilder(self, raw_times=raw_times))
 
     def statements_of(self, call_id: int) -> Iterator[SqlStatement]:
         """Statements attributed to a call, in order."""
@@ -186,71 +197,7 @@ class Trace:
     def explain(
         self, *, statement: int | None = None, call: int | None = None, frame: int | None = None
     ) -> Explanation:
-        """Why statements were linked as they were: those of one unit of work, of a call, or in a frame.
-
-        Raises:
-            UsageError: not exactly one of the three is given, or there is no such row.
-        """
+        """See `Result`."""
         from glancetrace.explain import explain
 
         return explain(self, statement=statement, call=call, frame=frame)
-
-    def frame(self, table: str) -> pd.DataFrame:
-        """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).
-
-        Raises:
-            KeyError: there is no such table.
-        """
-        from glancetrace.frames import build_frame
-
-        return build_frame(self, table)
-
-    @cached_property
-    def calls(self) -> pd.DataFrame:
-        """API calls."""
-        return self.frame("api_calls")
-
-    @cached_property
-    def statements(self) -> pd.DataFrame:
-        """SQL statements."""
-        return self.frame("statements")
-
-    @cached_property
-    def links(self) -> pd.DataFrame:
-        """Statement -> call."""
-        return self.frame("links")
-
-    @cached_property
-    def images(self) -> pd.DataFrame:
-        """Images."""
-        return self.frame("images")
-
-    @cached_property
-    def transitions(self) -> pd.DataFrame:
-        """Status changes of all images."""
-        return self.frame("transitions")
-
-    @cached_property
-    def intervals(self) -> pd.DataFrame:
-        """Time of each image in each status."""
-        return self.frame("intervals")
-
-    @cached_property
-    def events(self) -> pd.DataFrame:
-        """What else happened to images."""
-        return self.frame("events")
-
-    @cached_property
-    def connections(self) -> pd.DataFrame:
-        """Connections of interest."""
-        return self.frame("connections")
-
-    @cached_property
-    def findings(self) -> pd.DataFrame:
-        """Findings."""
-        return self.frame("findings")
-
-    @cached_property
-    def issues(self) -> pd.DataFrame:
-        """What is wrong with the capture."""
-        return self.frame("issues")

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from glancetrace.document import BUILDERS, RowBuilder
-from glancetrace.frames import build_frame
 from glancetrace.redact import Redactor
 from glancetrace.schema import TABLES
 from glancetrace.trace import Finding, Tables, Trace
@@ -40,7 +39,7 @@ def empty(rows: Rows) -> Trace:
 @pytest.mark.parametrize("table", TABLES)
 def test_columns_are_the_schemas(trace: Trace, table: str) -> None:
     names = [column.name for column in TABLES[table]]
-    frame = build_frame(trace, table)
+    frame = trace.frame(table)
     if names[0] == "id":
         assert frame.index.name == "id"
         names = names[1:]
@@ -50,7 +49,7 @@ def test_columns_are_the_schemas(trace: Trace, table: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_an_empty_table_has_the_same_types(trace: Trace, empty: Trace, table: str) -> None:
-    full, none = build_frame(trace, table), build_frame(empty, table)
+    full, none = trace.frame(table), empty.frame(table)
     assert len(none) == 0
     assert none.dtypes.astype(str).to_dict() == full.dtypes.astype(str).to_dict()
     assert none.index.dtype == full.index.dtype or full.index.name is None
@@ -60,7 +59,7 @@ def test_an_empty_table_has_the_same_types(trace: Trace, empty: Trace, table: st
 def test_types_follow_the_schema(trace: Trace, table: str) -> None:
     wanted = {"ts": "datetime64[ns, UTC]", "dur": "timedelta64[ns]", "int": "Int64", "bool": "boolean"}
     wanted |= {"str": "string", "endpoint": "string", "float": "Float64", "list": "object", "object": "object"}
-    frame = build_frame(trace, table).reset_index()
+    frame = trace.frame(table).reset_index()
     for column in TABLES[table]:
         expected = "category" if column.values else wanted[column.type]
         assert str(frame[column.name].dtype) == expected, column.name

@@ -1,0 +1,136 @@
+"""What a result offers to Python, whether it was just analysed or is read from disk: `Trace` and `SavedTrace` are both.
+
+Everything here is made of the rows of the result document, so that it holds no secret and is the same for both. Tables
+are DataFrames, made when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from glancetrace.schema import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from glancetrace.explain import Explanation
+
+__all__ = ["Result", "Row"]
+
+Row = dict[str, Any]
+
+
+class Result(ABC):
+    """A result with its tables; see `glancetrace.schema` for their columns."""
+
+    @abstractmethod
+    def capture_row(self, *, raw_times: bool = False) -> Row:
+        """What was read, with the fields of `glancetrace.schema.CAPTURE`."""
+
+    @abstractmethod
+    def rows(self, table: str, *, raw_times: bool = False) -> Iterator[Row]:
+        """Rows of a table of `glancetrace.schema.TABLES`; times are RFC 3339, or integer ns if `raw_times`.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+
+    @abstractmethod
+    def explain(
+        self, *, statement: int | None = None, call: int | None = None, frame: int | None = None
+    ) -> Explanation:
+        """Why statements were linked as they were: those of one unit of work, of a call, or in a frame.
+
+        Raises:
+            UsageError: not exactly one of the three is given, there is no such row, or the trace is a saved one.
+        """
+
+    def document(self) -> Row:
+        """The whole result as plain data: the document of `glancetrace analyze --format json`."""
+        from glancetrace.document import DOCUMENT_TABLES
+        from glancetrace.schema import SCHEMA
+
+        document: Row = {"schema": SCHEMA, "capture": self.capture_row()}
+        for table in DOCUMENT_TABLES:
+            lists = [column.name for column in TABLES[table] if column.type == "list"]
+            rows = document[table] = list(self.rows(table))
+            for row in rows:
+                for name in lists:  # tuples are lists in JSON
+                    row[name] = list(row[name])
+        return document
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write the result to a directory, a Parquet file per table, for `glancetrace.load` and other tools.
+
+        Nothing secret is written. An earlier result there is replaced.
+
+        Raises:
+            GlancetraceError: it cannot be written.
+        """
+        from glancetrace.saved import save
+
+        save(self, directory)
+
+    def frame(self, table: str) -> pd.DataFrame:
+        """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        from glancetrace.frames import build_frame
+
+        return build_frame(table, self.rows(table, raw_times=True))
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """API calls."""
+        return self.frame("api_calls")
+
+    @cached_property
+    def statements(self) -> pd.DataFrame:
+        """SQL statements."""
+        return self.frame("statements")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Statement -> call."""
+        return self.frame("links")
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """Images."""
+        return self.frame("images")
+
+    @cached_property
+    def transitions(self) -> pd.DataFrame:
+        """Status changes of all images."""
+        return self.frame("transitions")
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """Time of each image in each status."""
+        return self.frame("intervals")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """What else happened to images."""
+        return self.frame("events")
+
+    @cached_property
+    def connections(self) -> pd.DataFrame:
+        """Connections of interest."""
+        return self.frame("connections")
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """Findings."""
+        return self.frame("findings")
+
+    @cached_property
+    def issues(self) -> pd.DataFrame:
+        """What is wrong with the capture."""
+        return self.frame("issues")
