@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glancetrace import errors
+    from glancetrace.live.following import open
+    from glancetrace.live.watcher import WatchOptions
     from glancetrace.pipeline import Options, analyze
     from glancetrace.saved import SavedTrace, load
     from glancetrace.trace import Trace
 
-__all__ = ["Options", "SavedTrace", "Trace", "__version__", "analyze", "errors", "load"]
+__all__ = ["Options", "SavedTrace", "Trace", "WatchOptions", "__version__", "analyze", "errors", "load", "open"]
 
 __version__ = "0.1.0"
 
@@ -25,8 +27,10 @@ _HOMES = {
     "Options": "glancetrace.pipeline",
     "SavedTrace": "glancetrace.saved",
     "Trace": "glancetrace.trace",
+    "WatchOptions": "glancetrace.live.watcher",
     "analyze": "glancetrace.pipeline",
     "load": "glancetrace.saved",
+    "open": "glancetrace.live.following",
 }
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from glancetrace.result import Row
 from glancetrace.schema import TABLES, Column
 
-__all__ = ["build_frame"]
+__all__ = ["build_frame", "typed"]
 
 _NOT_A_TIME = np.iinfo(np.int64).min
 
@@ -61,12 +61,17 @@ _SERIES: dict[str, Callable[[list[Any]], pd.Series[Any]]] = {
 }
 
 
+def typed(kind: str, values: list[Any]) -> pd.Series[Any]:
+    """Values of one of the types of `glancetrace.schema` (times and durations in ns) as a series of its pandas type."""
+    return _SERIES[kind](values)
+
+
 def _series(column: Column, values: list[Any]) -> pd.Series[Any]:
     if column.values:
         # A value that the schema does not list is kept, as a further category.
         others = sorted({value for value in values if value is not None}.difference(column.values))
         return pd.Series(pd.Categorical(values, categories=[*column.values, *others]))
-    return _SERIES[column.type](values)
+    return typed(column.type, values)
 
 
 def build_frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:

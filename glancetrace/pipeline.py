@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -61,13 +62,14 @@ def analyze(
     keylog: Paths | None = None,
     rsa_key: Paths | None = None,
     api_log: Paths | None = None,
+    progress: bool | None = None,
 ) -> Trace:
     """Read captures and say what happened in them.
 
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
         options: see `Options`. keylog, rsa_key, api_log: short for its `keylogs`, `rsa_keys` and `api_logs`, which they
-            are added to.
+            are added to. progress: show a progress bar when it takes longer than a second; None: in a notebook.
 
     Raises:
         InputError: a capture, a key log, a key or a log cannot be read. UsageError: the call itself is wrong.
@@ -79,6 +81,24 @@ def analyze(
         rsa_keys=(*options.rsa_keys, *as_list(rsa_key or ())),
         api_logs=(*options.api_logs, *as_list(api_log or ())),
     )
+    with _progress(options, progress) as options:
+        return _analyze(paths, options)
+
+
+@contextmanager
+def _progress(options: Options, wanted: bool | None) -> Iterator[Options]:
+    """The options with the progress bar that fits where this runs, if one is wanted and none is given."""
+    from glancetrace.output.notebook_bar import NotebookBar, in_notebook
+    from glancetrace.output.progress import ProgressBar
+
+    if options.progress is not None or wanted is False or not (wanted or in_notebook()):
+        yield options
+        return
+    with NotebookBar() if in_notebook() else ProgressBar() as bar:
+        yield replace(options, progress=bar)
+
+
+def _analyze(paths: Paths, options: Options) -> Trace:
     logs = _read_logs(options)
     collecting = gc.isenabled()
     with HashPool() as pool:

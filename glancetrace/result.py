@@ -16,8 +16,11 @@ from glancetrace.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
+    from scapy.plist import PacketList
 
     from glancetrace.explain import Explanation
+    from glancetrace.views import CallView, ImageView, StatementView
 
 __all__ = ["Result", "Row"]
 
@@ -49,6 +52,16 @@ class Result(ABC):
             UsageError: not exactly one of the three is given, there is no such row, or the trace is a saved one.
         """
 
+    def __repr__(self) -> str:
+        from glancetrace.jupyter.cards import trace_line
+
+        return trace_line(self)
+
+    def _repr_html_(self) -> str:
+        from glancetrace.jupyter.cards import trace_card
+
+        return trace_card(self)
+
     def document(self) -> Row:
         """The whole result as plain data: the document of `glancetrace analyze --format json`."""
         from glancetrace.document import DOCUMENT_TABLES
@@ -74,6 +87,85 @@ class Result(ABC):
         from glancetrace.saved import save
 
         save(self, directory)
+
+    def image(self, name_or_id: str) -> ImageView:
+        """One image, by its id, its name, or the first digits of its id.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        from glancetrace.views import find_image
+
+        return find_image(self, name_or_id)
+
+    def call(self, number: int) -> CallView:
+        """One API call, by its id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        from glancetrace.views import find_call
+
+        return find_call(self, number)
+
+    def statement(self, number: int) -> StatementView:
+        """One SQL statement, by its id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        from glancetrace.views import find_statement
+
+        return find_statement(self, number)
+
+    def packets(self, what: CallView | ImageView | StatementView) -> PacketList:
+        """The packets of a call (with its statements and nested calls), a statement or an image, for scapy.
+
+        They are read again from the capture, and keep their bytes: passwords and tokens in them are not redacted.
+
+        Raises:
+            UsageError: scapy is not installed (extra `notebook`), the capture is gone, was read from a pipe or merged,
+                or there are too many packets. InputError: it cannot be read.
+        """
+        from glancetrace.packets import read_packets
+
+        return read_packets(what)
+
+    def plot(self) -> go.Figure:
+        """State timeline of all images: a lane each, coloured by status, calls and SQL on hover.
+
+        Raises:
+            UsageError: plotly is not installed (extra `notebook`), as for all plots.
+        """
+        from glancetrace.jupyter.states import plot_states
+
+        return plot_states(self)
+
+    def plot_latency(self) -> go.Figure:
+        """Time per call by operation, and its share of SQL."""
+        from glancetrace.jupyter.operations import plot_latency
+
+        return plot_latency(self)
+
+    def plot_statements(self) -> go.Figure:
+        """SQL statements per call by operation."""
+        from glancetrace.jupyter.operations import plot_statements
+
+        return plot_statements(self)
+
+    def plot_concurrency(self) -> go.Figure:
+        """Calls and statements that are under way at the same time."""
+        from glancetrace.jupyter.load import plot_concurrency
+
+        return plot_concurrency(self)
+
+    def count(self, table: str) -> int:
+        """Rows of a table.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        return sum(1 for _ in self.rows(table, raw_times=True))
 
     def frame(self, table: str) -> pd.DataFrame:
         """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).

@@ -239,6 +239,12 @@ class SavedTrace(Result):
         times = [column.name for column in TABLES[table] if column.type == "ts"]
         return rows if raw_times else (_rendered(row, times) for row in rows)
 
+    def count(self, table: str) -> int:
+        """See `Result`."""
+        if table not in TABLES:
+            raise KeyError(table)
+        return len(self._tables[table])
+
     def _with_stories(self, images: Iterator[Row]) -> Iterator[Row]:
         stories: dict[str, dict[str, list[Row]]] = {name: {} for name in _OF_IMAGES}
         for name, found in stories.items():

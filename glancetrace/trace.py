@@ -177,6 +177,11 @@ class Trace(Result):
 
         return BUILDERS[table](RowBuilder(self, raw_times=raw_times))
 
+    def count(self, table: str) -> int:
+        """See `Result`."""
+        rows = getattr(self.tables, "calls" if table == "api_calls" else table, None)
+        return super().count(table) if rows is None else len(rows)
+
     def statements_of(self, call_id: int) -> Iterator[SqlStatement]:
         """Statements attributed to a call, in order."""
         for position in self._statements_by_call.get(call_id, ()):

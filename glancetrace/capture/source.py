@@ -131,9 +131,10 @@ class RawSource:
         return self._position - self.start
 
     def close(self) -> None:
-        """See `ByteSource`."""
-        if self.name != "-":
+        """See `ByteSource`; a second time does nothing."""
+        if self.name != "-" and self.descriptor >= 0:
             os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def open_source(path: str) -> RawSource:
