@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,18 @@ class Result(ABC):
         """
 
     @abstractmethod
+    def row(self, table: str, number: int) -> Row | None:
+        """The row of `api_calls` or `statements` with that id, with times in ns; None if there is none."""
+
+    @abstractmethod
+    def count(self, table: str) -> int:
+        """Rows of a table.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+
+    @abstractmethod
     def explain(
         self, *, statement: int | None = None, call: int | None = None, frame: int | None = None
     ) -> Explanation:
@@ -61,6 +73,10 @@ class Result(ABC):
         from glancetrace.jupyter.cards import trace_card
 
         return trace_card(self)
+
+    def rows_of(self, table: str, numbers: Iterable[int]) -> Iterator[Row]:
+        """Rows of `api_calls` or `statements` by their ids, with times in ns; ids that there are not are left out."""
+        return (row for number in numbers if (row := self.row(table, int(number))) is not None)
 
     def document(self) -> Row:
         """The whole result as plain data: the document of `glancetrace analyze --format json`."""
@@ -158,14 +174,6 @@ class Result(ABC):
         from glancetrace.jupyter.load import plot_concurrency
 
         return plot_concurrency(self)
-
-    def count(self, table: str) -> int:
-        """Rows of a table.
-
-        Raises:
-            KeyError: there is no such table.
-        """
-        return sum(1 for _ in self.rows(table, raw_times=True))
 
     def frame(self, table: str) -> pd.DataFrame:
         """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).

@@ -245,6 +245,12 @@ class SavedTrace(Result):
             raise KeyError(table)
         return len(self._tables[table])
 
+    def row(self, table: str, number: int) -> Row | None:
+        """See `Result`."""
+        if not 0 < number <= self.count(table):
+            return None
+        return next(_rows_of(table, self._tables[table].slice(number - 1, 1)))
+
     def _with_stories(self, images: Iterator[Row]) -> Iterator[Row]:
         stories: dict[str, dict[str, list[Row]]] = {name: {} for name in _OF_IMAGES}
         for name, found in stories.items():

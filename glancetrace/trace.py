@@ -19,6 +19,7 @@ from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
 from glancetrace.result import Result, Row
+from glancetrace.schema import TABLES
 from glancetrace.timeline.image import ImageStory
 
 if TYPE_CHECKING:
@@ -179,8 +180,22 @@ class Trace(Result):
 
     def count(self, table: str) -> int:
         """See `Result`."""
-        rows = getattr(self.tables, "calls" if table == "api_calls" else table, None)
-        return super().count(table) if rows is None else len(rows)
+        if table in ("transitions", "intervals", "events"):
+            return sum(len(getattr(image, table)) for image in self.tables.images)
+        if table not in TABLES:
+            raise KeyError(table)
+        return len(getattr(self.tables, "calls" if table == "api_calls" else table))
+
+    def row(self, table: str, number: int) -> Row | None:
+        """See `Result`."""
+        from glancetrace.document import RowBuilder
+
+        if not 0 < number <= self.count(table):
+            return None
+        builder = RowBuilder(self, raw_times=True)
+        if table == "api_calls":
+            return builder.call(self.tables.calls[number - 1])
+        return builder.statement(self.tables.statements[number - 1])
 
     def statements_of(self, call_id: int) -> Iterator[SqlStatement]:
         """Statements attributed to a call, in order."""

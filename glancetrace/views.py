@@ -111,11 +111,10 @@ class ImageView:
             (e["ts"], e["kind"], e["summary"], e["dur"], e["call_id"], e["statement_id"], e["frame"])
             for e in self.row["events"]
         ]
-        calls = set(self.calls.index)
         rows += [
             (c["ts"], c["operation"], f"{c['method']} {c['status_code'] or 'no response'}", c["dur"], c["id"], None,
              c["first_frame"])
-            for c in self.result.rows("api_calls", raw_times=True) if c["id"] in calls
+            for c in self.result.rows_of("api_calls", self.calls.index)
         ]  # fmt: skip
         rows.sort(key=lambda row: (row[0], row[6] or 0))
         columns = zip(*rows, strict=True) if rows else [()] * len(_TIMELINE)
@@ -278,9 +277,8 @@ def find_statement(result: Result, number: int) -> StatementView:
 
 
 def _row(result: Result, table: str, what: str, number: int) -> Row:
-    last = 0
-    for row in result.rows(table, raw_times=True):
-        if row["id"] == number:
-            return row
-        last = row["id"]
-    raise UsageError(f"there is no {what} {number!r}", action=f"there are 1 to {last}" if last else "there are none")
+    row = result.row(table, number)
+    if row is None:
+        last = result.count(table)
+        raise UsageError(f"there is no {what} {number}", action=f"there are 1 to {last}" if last else "there are none")
+    return row

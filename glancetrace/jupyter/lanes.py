@@ -36,14 +36,10 @@ def plot_lanes(result: Result, what: ImageView | CallView) -> go.Figure:
     plotly()
     image = what.row if isinstance(what, ImageView) else None
     chosen = {what.id} if isinstance(what, CallView) else set(what.calls.index)
-    calls, nested = [], []
-    for row in result.rows("api_calls", raw_times=True):
-        if row["parent_id"] in chosen:
-            nested.append(row)
-        elif row["id"] in chosen:
-            calls.append(row)
-    own = set(what.statements.index)
-    statements = [row for row in result.rows("statements", raw_times=True) if row["id"] in own]
+    calls = list(result.rows_of("api_calls", sorted(chosen)))
+    within = result.calls.index[result.calls["parent_id"].isin(chosen)]
+    nested = list(result.rows_of("api_calls", [number for number in within if number not in chosen]))
+    statements = list(result.rows_of("statements", what.statements.index))
     rows = [*calls, *nested, *statements, *(image["intervals"] if image else [])]
     axis = TimeAxis(result, min((row["ts"] for row in rows), default=None))
     axis.last = max([row["ts"] + (row["dur"] or 0) for row in rows], default=axis.last)
@@ -125,7 +121,7 @@ def _statements(result: Result, statements: list[Row], axis: TimeAxis) -> tuple[
         notes.append(f"{len(statements):,} statements, those close to each other drawn as one")
         spans = _merged(rows, axis)
     else:
-        classes = {row["statement_id"]: row["class"] for row in result.rows("links", raw_times=True)}
+        classes = dict(zip(result.links["statement_id"], result.links["class"], strict=True))
         spans = [(lane, *_one(row, classes, axis)) for lane, row in rows]
     return ([bar("SQL", SQL, spans)] if spans else []), "; ".join(notes)
 
