@@ -156,3 +156,17 @@ def test_a_pipe_that_winds_up_gives_what_is_there() -> None:
     assert b"".join(drain(source, 3)) == DATA  # though its other end stays open
     source.close()
     os.close(writing)
+
+
+def test_a_source_is_closed_once(tmp_path: Path) -> None:
+    """A second time must not close what somebody else has opened since."""
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    source = LivePipe(str(path), os.open(path, os.O_RDONLY), Interrupt())
+    descriptor = source.descriptor
+    source.close()
+    another = os.open(path, os.O_RDONLY)
+    source.close()
+    assert another == descriptor
+    assert os.read(another, 3) == DATA[:3]
+    os.close(another)

@@ -1,4 +1,4 @@
-"""The summary and the timeline that a notebook shows."""
+"""What a trace, an image and a call show of themselves, and the drawing in it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from xml.etree import ElementTree
 
 import pytest
 
-from glancetrace.jupyter import draw_timeline, summarise
+from glancetrace.jupyter.drawing import MOST_LANES, draw_timeline
 from glancetrace.redact import Redactor
-from glancetrace.trace import Tables, Trace
-from tests.support.rows import Rows, story
+from glancetrace.trace import Finding, Tables, Trace
+from tests.support.rows import IMAGE_ID, START, Rows, story
 
-HOSTILE = "<script>alert('x')</script>&\"'"
+HOSTILE = "<script>alert('x')</script>&\"'\x1b[31m"
+TOKEN = "gAAAAABeS2" + "q" * 90
 
 
 @pytest.fixture
 def trace() -> Trace:
     rows = Rows()
-    call = rows.call("image-upload", 409, 1, 2)
-    image = story((None, "queued", 0.0), ("queued", "saving", 1.0), ("saving", "active", 2.0), name=HOSTILE)
-    image.call_ids = [call.id]
-    rows.tables.images.append(image)
+    call = rows.call("image-upload", 409, 1, 2, target=f"/v2/images/<b>?token={TOKEN}")
+    rows.statement("UPDATE images SET name='<img src=x onerror=alert(1)>'", 1.5, call=call)
+    rows.tables.images.append(
+        story((None, "queued", 0.0), ("queued", "saving", 1.0), ("saving", "active", 2.0), name=HOSTILE)
+    )
+    rows.tables.findings.append(Finding("client-error", "warning", f"refused: {HOSTILE}", START, image_id=IMAGE_ID))
     return Trace(rows.capture(), rows.tables, Redactor(b"key"))
 
 
@@ -32,34 +35,44 @@ def svg(html: str) -> ElementTree.Element:
 
 
 def test_bars_follow_the_intervals(trace: Trace) -> None:
-    titles = [
-        title.text or "" for title in svg(draw_timeline(trace)._repr_html_()).iter("{http://www.w3.org/2000/svg}title")
-    ]
+    bars = svg(draw_timeline(trace)).iter("{http://www.w3.org/2000/svg}rect")
+    titles = [bar[0].text or "" for bar in bars]
     assert [title.split(":")[0] for title in titles] == ["queued", "saving", "active", "image-upload"]
-    assert "1,000.000 ms, frames 100 and 101" in titles[0]
+    assert "1.000 s, frames 100 and 101" in titles[0]
     assert "to the end" in titles[2]
     assert "409" in titles[3]
 
 
-def test_text_of_the_capture_is_escaped(trace: Trace) -> None:
-    html = draw_timeline(trace)._repr_html_() + summarise(trace)._repr_html_()
-    assert "<script" not in html
-    assert "&lt;script&gt;" in html
+def test_text_of_the_capture_is_escaped_and_holds_no_secret(trace: Trace) -> None:
+    for html in (trace._repr_html_(), trace.image(IMAGE_ID)._repr_html_(), trace.call(1)._repr_html_()):
+        for hostile in ("<script", "<img", "<b>", "\x1b", TOKEN):
+            assert hostile not in html
+    assert "&lt;script&gt;" in trace._repr_html_()
+    assert "&lt;img" in trace.call(1)._repr_html_()
 
 
-def test_images_are_chosen_by_name_or_id(trace: Trace) -> None:
-    image_id = trace.tables.images[0].id
-    assert draw_timeline(trace, [image_id]) == draw_timeline(trace, [HOSTILE]) == draw_timeline(trace)
-    assert "no image" in draw_timeline(trace, ["another"]).html
+def test_cards_tell_what_is_there(trace: Trace) -> None:
+    assert "1 active" in trace._repr_html_()
+    assert "10 from" in trace._repr_html_()
+    assert "1 warning" in trace._repr_html_()
+    image = trace.image(IMAGE_ID)._repr_html_()
+    assert "queued → saving" in image
+    assert "refused" in image
+    call = trace.call(1)._repr_html_()
+    assert "image-upload" in call
+    assert "certain" in call
+
+
+def test_many_lanes_are_cut_and_that_is_said() -> None:
+    rows = Rows()
+    for number in range(MOST_LANES + 3):
+        rows.tables.images.append(story((None, "queued", float(number)), id=f"{number:08d}-0000"))
+    html = draw_timeline(Trace(rows.capture(), rows.tables, Redactor(b"key")))
+    assert "3 more images are not drawn" in html
+    assert html.count("<rect") == MOST_LANES
 
 
 def test_nothing_to_draw() -> None:
     trace = Trace(Rows().capture(), Tables(), Redactor(b"key"))
-    assert "no image" in draw_timeline(trace).html
-    assert "<td>none</td>" in summarise(trace).html
-
-
-def test_summary_counts(trace: Trace) -> None:
-    html = summarise(trace).html
-    assert "1 active" in html
-    assert "10 in 1 file(s)" in html
+    assert "no image" in draw_timeline(trace)
+    assert ">none</td>" in trace._repr_html_()
