@@ -68,9 +68,11 @@ def plot_latency(result: Result) -> go.Figure:
         values = [round(float(np.percentile([dur for dur, _ in times[name]], share)) / 1e6, 3) for name in names]
         marker = {"symbol": symbol, "size": 11, "color": "#333333"}
         traces.append(graph.Scatter(name=title, y=names, x=values, mode="markers", marker=marker))
+    open_ = sum(1 for row in result.rows("statements", raw_times=True) if row["kind"] == "unattributed")
     return figure(
         traces,
         "Time per call, and its share of SQL",
+        note=f"{open_:,} statements have no call that is known: their time is missing from SQL" if open_ else "",
         height=160 + 26 * max(len(names), 3),
         barmode="stack",
         xaxis={"title": {"text": "ms"}},
