@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,14 @@ def test_the_output_shown_is_the_output() -> None:
     assert blocks("text")[0] == first_output(), "python -m tests.support.readme brings it up to date"
 
 
-def test_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As printed, one block after the other, in a directory that holds nothing but the samples."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    names: dict[str, object] = {}
     for block in blocks("python"):
-        exec(compile(block, str(README), "exec"), {})
+        exec(compile(block, str(README), "exec"), names)
+    assert names["changes"] == ["queued", "saving", "active"] * 3
 
 
 def test_every_command_is_named_and_every_named_command_exists() -> None:

@@ -24,8 +24,9 @@ def imported_by(code: str) -> set[str]:
     [
         "from glancetrace.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "import glancetrace",
+        "import glancetrace as gt; gt.analyze; gt.Trace; gt.open",
     ],
-    ids=["help", "import"],
+    ids=["help", "import", "names"],
 )
 def test_a_start_imports_nothing_heavy(code: str) -> None:
     assert imported_by(code).isdisjoint(HEAVY)

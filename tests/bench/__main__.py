@@ -1,7 +1,8 @@
 """`python -m tests.bench`: speed and memory, all figures in one go (some minutes)."""
 
-from tests.bench import files, memory, report, speed, tls_speed
+from tests.bench import files, memory, report, speed, startup, tls_speed
 
+startup.report()
 speed.report()
 files.report()
 memory.report()

@@ -4,14 +4,18 @@ writes it anew."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import getdoc, isfunction, signature
 from pathlib import Path
 
 import click
 
+import glancetrace
 from glancetrace.check.rules import RULES
 from glancetrace.cli import cli
 from glancetrace.issues import KINDS
+from glancetrace.result import Result
 from glancetrace.schema import CAPTURE, TABLES, Column
+from glancetrace.views import CallView, ImageView, StatementView
 
 __all__ = ["REFERENCE", "render_reference"]
 
@@ -69,12 +73,46 @@ def _columns(columns: tuple[Column, ...]) -> Iterator[str]:
     yield from _rows(("column", "type", "meaning"), map(row, columns))
 
 
+_CLASSES = {
+    "Trace": Result,
+    "Image: trace.image(name)": ImageView,
+    "Call: trace.call(id)": CallView,
+    "Statement: trace.statement(id)": StatementView,
+}
+"""Heading -> class. What is saved and loaded again has the same names as what was analysed."""
+
+
+def _first_line(thing: object) -> str:
+    return (getdoc(thing) or "").split("\n\n")[0]
+
+
+def _functions() -> Iterator[str]:
+    names = [name for name in glancetrace.__all__ if isfunction(getattr(glancetrace, name))]
+
+    def row(name: str) -> tuple[str, str]:
+        function = getattr(glancetrace, name)
+        return f"`gt.{name}({', '.join(signature(function).parameters)})`", _first_line(function)
+
+    yield from _rows(("function", "what it does"), map(row, names))
+
+
+def _members(kind: type) -> Iterator[tuple[str, str]]:
+    for name, member in vars(kind).items():
+        if name.startswith("_"):
+            continue
+        if isfunction(member):
+            arguments = [argument for argument in signature(member).parameters if argument != "self"]
+            yield f"`{name}({', '.join(arguments)})`", _first_line(member)
+        elif getdoc(member):
+            yield f"`{name}`", _first_line(member)
+
+
 def _lines() -> Iterator[str]:
     yield "# Reference"
     yield ""
     yield "Made from the code by `python -m tests.support.reference`; a test keeps it so."
     yield ""
-    yield "- [Commands](#commands), [Tables](#tables), [Findings](#findings), [Issues](#issues)"
+    yield "- [Commands](#commands), [Tables](#tables), [Python](#python), [Findings](#findings), [Issues](#issues)"
     yield ""
     yield "## Commands"
     yield ""
@@ -95,6 +133,15 @@ def _lines() -> Iterator[str]:
         yield f"### {name}"
         yield ""
         yield from _columns(columns)
+    yield "## Python"
+    yield ""
+    yield "`import glancetrace as gt`. The docstrings say more: arguments, units, errors."
+    yield ""
+    yield from _functions()
+    for title, kind in _CLASSES.items():
+        yield f"### {title}"
+        yield ""
+        yield from _rows(("name", "what it is"), _members(kind))
     yield "## Findings"
     yield ""
     yield "What happened to the images and calls that a person should know."
