@@ -33,6 +33,10 @@ def _durations(values: list[Any]) -> pd.Series[Any]:
     return pd.Series(pd.TimedeltaIndex(_integers(values).view("m8[ns]")))
 
 
+def _texts(values: list[Any]) -> pd.Series[Any]:
+    return pd.Series(values, dtype=pd.StringDtype("python"))  # Arrow's cannot hold a file name that is no UTF-8
+
+
 def _lists(values: list[Any]) -> pd.Series[Any]:
     return pd.Series([list(value) for value in values], dtype="object")
 
@@ -50,8 +54,8 @@ def _counts(values: list[Any]) -> pd.Series[Any]:
 
 _SERIES: dict[str, Callable[[list[Any]], pd.Series[Any]]] = {
     "int": _counts,
-    "str": lambda values: pd.Series(values, dtype="string"),
-    "endpoint": lambda values: pd.Series(values, dtype="string"),
+    "str": _texts,
+    "endpoint": _texts,
     "bool": lambda values: pd.Series(values, dtype="boolean"),
     "float": lambda values: pd.Series(values, dtype="Float64"),
     "ts": _times,

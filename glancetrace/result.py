@@ -137,7 +137,8 @@ class Result(ABC):
     def packets(self, what: CallView | ImageView | StatementView) -> PacketList:
         """The packets of a call (with its statements and nested calls), a statement or an image, for scapy.
 
-        They are read again from the capture, and keep their bytes: passwords and tokens in them are not redacted.
+        They are read again from the capture, and keep their bytes: passwords and tokens in them are not redacted, and
+        what was encrypted stays so (`glancetrace extract` brings the handshakes along, for Wireshark to decrypt it).
 
         Raises:
             UsageError: scapy is not installed (extra `notebook`), the capture is gone, was read from a pipe or merged,

@@ -94,14 +94,20 @@ def _is_json(column: Column) -> bool:
 
 def _pack(column: Column, values: list[Any]) -> pa.Array:
     """Values as an Arrow array; what no common type can hold gets one that can."""
-    if _is_json(column):
-        return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
-    try:
-        return pa.array(values, _type(column))
-    except OverflowError:  # MySQL counts with 64 bits, unsigned
-        return pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(38, 0))
-    except UnicodeEncodeError:  # a file name that is no UTF-8
-        return pa.array([None if v is None else v.encode("utf-8", "surrogatepass") for v in values], pa.binary())
+    if not _is_json(column):
+        try:
+            return pa.array(values, _type(column))
+        except OverflowError:  # MySQL counts with 64 bits, unsigned
+            if column.type == "int":
+                return pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(38, 0))
+        except UnicodeEncodeError:  # a file name that is no UTF-8
+            if column.type in ("str", "endpoint"):
+                return _pack_bytes(values)
+    return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
+
+
+def _pack_bytes(values: list[str | None]) -> pa.Array:
+    return pa.array([None if v is None else v.encode("utf-8", "surrogatepass") for v in values], pa.binary())
 
 
 def _numbers(type_: pa.DataType) -> pa.DataType:
@@ -119,7 +125,7 @@ def _unpack(column: Column, array: pa.ChunkedArray) -> list[Any]:
         return [None if v is None else int(v) for v in array.to_pylist()]
     if pa.types.is_binary(array.type):
         return [None if v is None else v.decode("utf-8", "surrogatepass") for v in array.to_pylist()]
-    if _is_json(column):
+    if column.type in ("list", "object") and pa.types.is_string(array.type):
         return [None if v is None else json.loads(v) for v in array.to_pylist()]
     values: list[Any] = array.cast(_numbers(_type(column))).to_pylist()
     return values

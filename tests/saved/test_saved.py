@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import glancetrace as gt
 from glancetrace.document import render_document
 from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.redact import Redactor
+from glancetrace.saved import _columns, _pack, _unpack
 from glancetrace.schema import TABLES
 from glancetrace.trace import CapturedFile, Tables, Trace
 from tests.support.rows import Rows, story
@@ -37,6 +41,43 @@ def rows() -> Rows:
 
 def made(rows: Rows) -> Trace:
     return Trace(rows.capture(), rows.tables, Redactor(b"key"))
+
+
+_INTEGERS = st.integers(-(2**63), 2**63 - 1)
+_TEXTS = st.text(st.characters(exclude_categories=[]))
+_HOPS = st.fixed_dictionaries(
+    {
+        "client": st.none() | _TEXTS,
+        "server": st.none() | _TEXTS,
+        "ts": st.none() | _INTEGERS,
+        "dur": st.none() | _INTEGERS,
+        "first_frame": st.none() | _INTEGERS,
+        "last_frame": st.none() | _INTEGERS,
+    }
+)
+_VALUES = {
+    "int": st.integers(-(2**64), 2**64),
+    "str": _TEXTS,
+    "endpoint": _TEXTS,
+    "bool": st.booleans(),
+    "float": st.floats(allow_nan=False),
+    "ts": _INTEGERS,
+    "dur": _INTEGERS,
+}
+
+
+@given(st.data())
+def test_whatever_a_row_holds_comes_back(data: st.DataObject) -> None:
+    column = data.draw(st.sampled_from([c for table in TABLES for c in _columns(table) if c.type in _VALUES]))
+    values = data.draw(st.lists(st.none() | _VALUES[column.type], max_size=6))
+    assert _unpack(column, pa.chunked_array([_pack(column, values)])) == values
+
+
+@example([[{"client": "\udc80", "server": None, "ts": 1, "dur": None, "first_frame": 1, "last_frame": 2}]])
+@given(st.lists(st.lists(_HOPS, max_size=3), max_size=4))
+def test_hops_come_back(values: list[list[dict[str, object]]]) -> None:
+    (column,) = [column for column in TABLES["api_calls"] if column.name == "hops"]
+    assert _unpack(column, pa.chunked_array([_pack(column, values)])) == values
 
 
 @pytest.mark.parametrize("name", ["article", "article-tls13", "failures", "cli-tls13-logs", "openstack-cli"])
@@ -92,6 +133,7 @@ def test_what_arrow_has_no_common_type_for(rows: Rows, tmp_path: Path) -> None:
     loaded = gt.load(tmp_path)
     assert loaded.document() == trace.document()
     assert loaded.statements["affected_rows"].tolist() == [2**64 - 1]
+    assert loaded.images["name"].tolist() == trace.images["name"].tolist() == ["\udcff.qcow2"]
 
 
 def test_what_needs_the_decoded_capture(rows: Rows, tmp_path: Path) -> None:
