@@ -78,7 +78,7 @@ def _of_calls(result: Result, calls: set[int], statements: set[int]) -> list[Spa
         if row["id"] in calls or row["parent_id"] in calls:
             calls.add(row["id"])
             hop = row["hops"][0] if row["hops"] else row
-            if hop["first_frame"] is not None and hop["server"] is not None:
+            if None not in (hop["first_frame"], hop["client"], hop["server"]):
                 spans.append(Span(hop["client"], hop["server"], hop["first_frame"], hop["last_frame"]))
     ran = {row["statement_id"] for row in result.rows("links", raw_times=True) if row["call_id"] in calls}
     wanted = statements | ran

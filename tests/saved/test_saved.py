@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import glancetrace as gt
 from glancetrace.document import render_document
 from glancetrace.errors import GlancetraceError, InputError, UsageError
+from glancetrace.parquet import columns_of, pack, unpack
 from glancetrace.redact import Redactor
-from glancetrace.saved import _columns, _pack, _unpack
 from glancetrace.schema import TABLES
 from glancetrace.trace import CapturedFile, Tables, Trace
 from tests.support.rows import Rows, story
@@ -68,16 +68,16 @@ _VALUES = {
 
 @given(st.data())
 def test_whatever_a_row_holds_comes_back(data: st.DataObject) -> None:
-    column = data.draw(st.sampled_from([c for table in TABLES for c in _columns(table) if c.type in _VALUES]))
+    column = data.draw(st.sampled_from([c for table in TABLES for c in columns_of(table) if c.type in _VALUES]))
     values = data.draw(st.lists(st.none() | _VALUES[column.type], max_size=6))
-    assert _unpack(column, pa.chunked_array([_pack(column, values)])) == values
+    assert unpack(column, pa.chunked_array([pack(column, values)])) == values
 
 
 @example([[{"client": "\udc80", "server": None, "ts": 1, "dur": None, "first_frame": 1, "last_frame": 2}]])
 @given(st.lists(st.lists(_HOPS, max_size=3), max_size=4))
 def test_hops_come_back(values: list[list[dict[str, object]]]) -> None:
     (column,) = [column for column in TABLES["api_calls"] if column.name == "hops"]
-    assert _unpack(column, pa.chunked_array([_pack(column, values)])) == values
+    assert unpack(column, pa.chunked_array([pack(column, values)])) == values
 
 
 @pytest.mark.parametrize("name", ["article", "article-tls13", "failures", "cli-tls13-logs", "openstack-cli"])
