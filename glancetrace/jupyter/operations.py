@@ -32,6 +32,12 @@ def _in_request(result: Result) -> tuple[dict[int, int], dict[int, int]]:
     return spent, count
 
 
+def _unattributed(result: Result) -> str:
+    """What is said of statements that some call must have run, nobody knows which."""
+    count = sum(1 for row in result.rows("statements", raw_times=True) if row["kind"] == "unattributed")
+    return f"{count:,} statements have no call that is known: they are missing here" if count else ""
+
+
 def plot_latency(result: Result) -> go.Figure:
     """Mean time per call of each operation, its SQL apart, with median and 95th percentile.
 
@@ -68,11 +74,10 @@ def plot_latency(result: Result) -> go.Figure:
         values = [round(float(np.percentile([dur for dur, _ in times[name]], share)) / 1e6, 3) for name in names]
         marker = {"symbol": symbol, "size": 11, "color": "#333333"}
         traces.append(graph.Scatter(name=title, y=names, x=values, mode="markers", marker=marker))
-    open_ = sum(1 for row in result.rows("statements", raw_times=True) if row["kind"] == "unattributed")
     return figure(
         traces,
         "Time per call, and its share of SQL",
-        note=f"{open_:,} statements have no call that is known: their time is missing from SQL" if open_ else "",
+        note=_unattributed(result),
         height=160 + 26 * max(len(names), 3),
         barmode="stack",
         xaxis={"title": {"text": "ms"}},
@@ -96,6 +101,7 @@ def plot_statements(result: Result) -> go.Figure:
     return figure(
         [box],
         "SQL statements per call",
+        note=_unattributed(result),
         height=140 + 26 * max(len(names), 3),
         xaxis={"title": {"text": "statements, pings and transactions included"}},
         yaxis={"automargin": True},

@@ -80,7 +80,7 @@ def test_hops_come_back(values: list[list[dict[str, object]]]) -> None:
     assert unpack(column, pa.chunked_array([pack(column, values)])) == values
 
 
-@pytest.mark.parametrize("name", ["article", "article-tls13", "failures", "cli-tls13-logs", "openstack-cli"])
+@pytest.mark.parametrize("name", ["article-tls13", "failures", "cli-tls13-logs"])
 def test_a_loaded_trace_is_the_saved_one(name: str, tmp_path: Path) -> None:
     trace = analysed(name)
     trace.save(tmp_path)
