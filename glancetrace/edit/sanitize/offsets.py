@@ -1,0 +1,165 @@
+"""Where in its stream the payload of each packet stands: TCP sequence numbers become offsets of a plan.
+
+A plan counts from the first byte decoded, whose sequence number is its anchor. Between the same endpoints there may be
+one connection after the other; a packet belongs to the one that was opened last, as the first reading saw it. Sequence
+numbers are 32 bits wide and are unwrapped from packet to packet (RFC 9293, 3.4).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from glancetrace.capture.blocks import Int64Array
+from glancetrace.capture.segments import SegmentBlock
+from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
+from glancetrace.net.flow import Flow, endpoint_of
+from glancetrace.net.grouping import FlowKey, group_flows
+from glancetrace.net.reassemble import TcpReassembler
+
+__all__ = ["Offsets", "OpeningReassembler", "Sequences", "StreamRows"]
+
+_MASK = 0xFFFFFFFF
+_HALF = 0x80000000
+_SYN = 2
+
+
+class OpeningReassembler(TcpReassembler):
+    """Remembers when connections were opened, also those that nobody wants.
+
+    Attributes:
+        opened: first frames of the connections between two endpoints, ascending.
+    """
+
+    opened: dict[FlowKey, list[int]]
+
+    def _open(self, block: SegmentBlock, row: int, key: FlowKey, side: int) -> Flow:
+        flow = super()._open(block, row, key, side)
+        self.opened.setdefault(key, []).append(flow.connection.first_frame)
+        return flow
+
+
+class Sequences:
+    """Sequence number and length of every packet's payload, by frame: six or eight bytes per packet."""
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[int, Int64Array, Int64Array, Int64Array]] = []
+        self._firsts: list[int] = []
+
+    def add(self, segments: SegmentBlock) -> None:
+        """The segments of the next block."""
+        if len(segments):
+            seq = (segments.seq + (segments.flags & _SYN != 0)) & _MASK
+            self._firsts.append(int(segments.frame[0]))
+            self._blocks.append((0, segments.frame, seq, segments.payload_len))
+
+    def of(self, frame: int) -> tuple[int, int]:
+        """Sequence number of the first payload byte, and payload bytes, of a frame that has a segment."""
+        _, frames, seq, length = self._blocks[bisect_right(self._firsts, frame) - 1]
+        row = int(np.searchsorted(frames, frame))
+        return int(seq[row]), int(length[row])
+
+    def anchor(self, stream: StreamPlan) -> bool:
+        """Find the anchor of a stream; False when the packets contradict its counting."""
+        agreed: int | None = None
+        fallback: int | None = None
+        for frame, offset, length in stream.checks:
+            seq, payload_len = self.of(frame)
+            if length == payload_len:
+                anchor = (seq - offset) & _MASK
+                if agreed is None:
+                    agreed = anchor
+                elif agreed != anchor:
+                    return False
+            elif fallback is None:
+                # What was seen before was cut off the front.
+                fallback = (seq + payload_len - length - offset) & _MASK
+        stream.anchor = fallback if agreed is None else agreed
+        stream.checks.clear()
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class StreamRows:
+    """Packets of one stream in a block: rows of the segments in capture order, and where their payloads begin."""
+
+    plan: ConnectionPlan
+    stream: StreamPlan
+    rows: Int64Array
+    begin: Int64Array
+
+
+@dataclass(slots=True)
+class _Opening:
+    """A connection between two endpoints from `first_frame` on; without a plan nobody wants it."""
+
+    first_frame: int
+    plan: ConnectionPlan | None
+    client_side: int = 0
+
+
+class Offsets:
+    """Offsets of the packets of one reading; blocks must come in order."""
+
+    def __init__(self, plans: list[ConnectionPlan], opened: dict[FlowKey, list[int]]) -> None:
+        self._opened = opened
+        self._plans = {plan.connection.first_frame: plan for plan in plans}
+        self._openings: dict[FlowKey, list[_Opening]] = {}
+        self._last: dict[int, int] = {}
+
+    def of(self, segments: SegmentBlock) -> Iterator[StreamRows]:
+        """The packets with a plan, stream by stream."""
+        if not len(segments):
+            return
+        groups = group_flows(segments)
+        bounds = [*groups.starts.tolist(), len(groups.rows)]
+        for number, key in enumerate(groups.keys):
+            rows = groups.rows[bounds[number] : bounds[number + 1]]
+            openings = self._of_key(key)
+            for index, opening in enumerate(openings):
+                plan = opening.plan
+                if plan is None:
+                    continue
+                mine = rows
+                if len(openings) > 1:
+                    frames = segments.frame[rows]
+                    mine = rows[frames >= opening.first_frame]
+                    if index + 1 < len(openings):
+                        mine = mine[segments.frame[mine] < openings[index + 1].first_frame]
+                if len(mine):
+                    yield from self._streams(segments, plan, mine, groups.side[mine] ^ opening.client_side)
+
+    def _of_key(self, key: FlowKey) -> list[_Opening]:
+        openings = self._openings.get(key)
+        if openings is None:
+            openings = []
+            for first_frame in self._opened.get(key, ()):
+                plan = self._plans.get(first_frame)
+                client_side = 0
+                if plan is not None:
+                    client_side = 0 if endpoint_of(key, 0) == plan.connection.client else 1
+                openings.append(_Opening(first_frame, plan, client_side))
+            self._openings[key] = openings
+        return openings
+
+    def _streams(
+        self, segments: SegmentBlock, plan: ConnectionPlan, rows: Int64Array, direction: Int64Array
+    ) -> Iterator[StreamRows]:
+        for side in (0, 1):
+            mine = rows[direction == side]
+            stream = plan.streams[side]
+            if not len(mine):
+                continue
+            if stream.anchor is None:
+                # Nothing was decoded, so nothing may stay: any offset will do.
+                yield StreamRows(plan, stream, mine, np.full(len(mine), -_HALF, np.int64))
+                continue
+            relative = (segments.seq[mine] + (segments.flags[mine] & _SYN != 0) - stream.anchor) & _MASK
+            last = self._last.get(id(stream), 0)
+            steps = ((np.diff(relative, prepend=last & _MASK) + _HALF) & _MASK) - _HALF
+            begin = last + np.cumsum(steps)
+            self._last[id(stream)] = int(begin[-1])
+            yield StreamRows(plan, stream, mine, begin)

@@ -1,0 +1,164 @@
+"""The second reading: every secret that was learned is looked for in every stream, whole and encoded.
+
+A secret may stand where no rule expects one, before it was learned, or across packets. Searching is done on the runs of
+the reassembled streams, with the end of the run before. Ciphertext is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from glancetrace.capture.segments import SegmentBlock
+from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.learn import StreamPlacer
+from glancetrace.edit.sanitize.offsets import Offsets
+from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
+from glancetrace.net.run import Connection, Run
+
+__all__ = ["CopyFinder", "Sweeper", "TextFinder"]
+
+_PREFIX_LEN = 6
+_MOST_PREFIXES = 64
+
+
+class TextFinder:
+    """Finds any of many texts.
+
+    Attributes:
+        longest: bytes of the longest.
+    """
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self.longest = max(map(len, texts), default=0)
+        self._by_prefix: dict[bytes, list[bytes]] = defaultdict(list)
+        for text in sorted(texts, key=len, reverse=True):
+            self._by_prefix[text[:_PREFIX_LEN]].append(text)
+        self._pattern = None
+        if len(self._by_prefix) > _MOST_PREFIXES:
+            self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
+
+    def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where which text stands; of several that begin at the same place the longest."""
+        if self._pattern is not None:
+            at = 0
+            while (match := self._pattern.search(data, at)) is not None:
+                at = match.start()
+                yield from self._at(data, at, self._by_prefix[match[0]])
+                at += 1
+            return
+        for prefix, texts in self._by_prefix.items():
+            at = data.find(prefix)
+            while at >= 0:
+                yield from self._at(data, at, texts)
+                at = data.find(prefix, at + 1)
+
+    def _at(self, data: bytes, at: int, texts: list[bytes]) -> Iterator[tuple[int, bytes]]:
+        for text in texts:
+            if data.startswith(text, at):
+                yield at, text
+                return
+
+
+class _Sweep:
+    """Searches the runs of one connection."""
+
+    def __init__(self, plan: ConnectionPlan, finder: TextFinder, known: KnownSecrets, found: dict[bytes, tuple[bytes, str]]) -> None:
+        self._plan = plan
+        self._finder = finder
+        self._known = known
+        self._found = found
+        self._tails = [b"", b""]
+        for stream in plan.streams:
+            stream.end = 0
+        self._placer = StreamPlacer(plan.streams)
+
+    def feed(self, run: Run) -> None:
+        """The next run."""
+        placed = self._placer.place(run)
+        stream = self._plan.streams[run.direction]
+        tail = b"" if run.gap else self._tails[run.direction]
+        data = tail + run.data
+        begin = placed.start - len(tail)
+        for at, text in self._finder.find(data):
+            replacement, kind = self._found[text]
+            if _is_replaced(stream, begin + at, len(text)):
+                continue
+            stream.replace(begin + at, replacement)
+            stream.settle()
+            self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+        self._tails[run.direction] = data[-(self._finder.longest - 1) :] if self._finder.longest > 1 else b""
+
+    def close(self, ts: int, frame: int, how: str) -> None:
+        """Nothing is held."""
+
+
+def _is_replaced(stream: StreamPlan, begin: int, length: int) -> bool:
+    """An edit, or several that touch, replace all of the range already, or it is not kept at all."""
+    at = begin
+    for first, data in stream.edits_in(begin, begin + length):
+        if first > at:
+            return False
+        at = max(at, first + len(data))
+    return at >= begin + length or stream.blanks_in(begin, begin + length) == [(begin, begin + length)]
+
+
+class Sweeper:
+    """Makes the consumers of the second reading, for the connections that have a plan."""
+
+    def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
+        self._plans = {plan.connection.first_frame: plan for plan in plans}
+        self._known = known
+        self._found = known.patterns()
+        self._finder = TextFinder(list(self._found))
+
+    def consumer(self, connection: Connection) -> _Sweep | None:
+        """What searches a connection."""
+        plan = self._plans.get(connection.first_frame)
+        if plan is None or not plan.decoded or plan.protocol == "tls":
+            return None
+        return _Sweep(plan, self._finder, self._known, self._found)
+
+
+class CopyFinder:
+    """Finds ranges that more than one packet carries; blocks must come in order."""
+
+    def __init__(self, offsets: Offsets) -> None:
+        self._offsets = offsets
+        self._high: dict[int, int] = {}
+
+    def take(self, segments: SegmentBlock) -> None:
+        """The segments of the next block."""
+        for found in self._offsets.of(segments):
+            stream = found.stream
+            length = segments.payload_len[found.rows]
+            carries = length > 0
+            if not carries.any() or stream.anchor is None:
+                continue
+            begin = found.begin[carries]
+            end = begin + length[carries]
+            high = np.maximum.accumulate(np.append(self._high.get(id(stream), -(1 << 62)), end))
+            self._high[id(stream)] = int(high[-1])
+            again = begin < high[:-1]
+            if again.any():
+                stream.copied += zip(begin[again].tolist(), end[again].tolist(), strict=True)
+
+    def finish(self, plans: list[ConnectionPlan]) -> None:
+        """All packets are known."""
+        for plan in plans:
+            for stream in plan.streams:
+                stream.copied = _overlapping(stream.copied)
+
+
+def _overlapping(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges in order, those that overlap joined, those that only touch not."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((begin, end))
+    return joined
