@@ -89,35 +89,43 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
 
 
+_NAMED = re.compile(
+    r"(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|blob|hash|_sig)(?:[\"'`\\]|\s*[:=])", re.IGNORECASE
+)
+"""Stands in every text that a pattern with a secret name in it matches."""
+
 _Span = Callable[[re.Match[str]], tuple[int, int]]
 
-_PLACES: tuple[tuple[str, str, re.Pattern[str], _Span], ...] = (
-    ("header", "plain", _HEADER, lambda m: m.span(2)),
-    ("token", "plain", _FERNET, lambda m: m.span()),
-    ("token", "plain", _JWS, lambda m: m.span()),
-    ("password-hash", "plain", _CRYPT, lambda m: m.span()),
-    ("json", "json", _JSON_PAIR, lambda m: (m.end(2), m.start(3))),
-    ("json", "plain", _JSON_NUMBER, lambda m: (m.end(1), m.end())),
-    ("json", "json", _JSON_PATCH, lambda m: (m.end(1), m.end() - 1) if m[1] else (m.end(2), m.start(3))),
-    ("sql", "sql", _SQL_PAIR, lambda m: (m.end(1) + 1, m.end() - 1)),
-    ("sql", "sql", _SQL_NAMED, lambda m: (m.end(1) + 1, m.end() - 1)),
-    ("query", "url", _QUERY_PAIR, lambda m: m.span(2)),
-    ("url-user", "url", _URL_USER, lambda m: m.span(2)),
-    ("sql", "sql", _IDENTIFIED, lambda m: (m.end(1) + 1, m.end() - 1)),
-    ("sql", "sql", _SET_PASSWORD, lambda m: (m.end(1) + 1, m.end() - 1)),
+_PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
+    ("header", "plain", ":", _HEADER, lambda m: m.span(2)),
+    ("token", "plain", "gAAAA", _FERNET, lambda m: m.span()),
+    ("token", "plain", "eyJ", _JWS, lambda m: m.span()),
+    ("password-hash", "plain", "$", _CRYPT, lambda m: m.span()),
+    ("url-user", "url", "://", _URL_USER, lambda m: m.span(2)),
+    ("sql", "sql", "", _IDENTIFIED, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("sql", "sql", "", _SET_PASSWORD, lambda m: (m.end(1) + 1, m.end() - 1)),
 )
-"""Kind, spelling (plain, json, sql, url), pattern, and where the secret itself stands in a match."""
+_NAMED_PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
+    ("json", "json", ":", _JSON_PAIR, lambda m: (m.end(2), m.start(3))),
+    ("json", "plain", ":", _JSON_NUMBER, lambda m: (m.end(1), m.end())),
+    ("json", "json", "/", _JSON_PATCH, lambda m: (m.end(1), m.end() - 1) if m[1] else (m.end(2), m.start(3))),
+    ("sql", "sql", "=", _SQL_PAIR, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("sql", "sql", "'", _SQL_NAMED, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("query", "url", "=", _QUERY_PAIR, lambda m: m.span(2)),
+)
+"""Kind, spelling (plain, json, sql, url), what a text has that matches, pattern, where the secret stands in a match."""
 
 
 def find_secrets(text: str) -> Iterator[tuple[int, int, str, str]]:
     """Where secrets stand in `text` by the patterns above: begin, end, kind and spelling; spans may overlap."""
     if not may_hold_secret(text):
         return
-    for kind, spelling, pattern, span in _PLACES:
-        for match in pattern.finditer(text):
-            begin, end = span(match)
-            if begin < end:
-                yield begin, end, kind, spelling
+    for kind, spelling, needed, pattern, span in _PLACES + (_NAMED_PLACES if _NAMED.search(text) else ()):
+        if needed in text:
+            for match in pattern.finditer(text):
+                begin, end = span(match)
+                if begin < end:
+                    yield begin, end, kind, spelling
 
 
 class Redactor:

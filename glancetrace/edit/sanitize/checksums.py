@@ -21,28 +21,30 @@ _PROTOCOL_TCP = 6
 
 
 def words_sum(buffer: _Bytes, begin: Int64Array, end: Int64Array) -> Int64Array:
-    """Sum of the 16-bit big-endian words of ranges of at least two bytes each; an odd last byte is padded with zero."""
+    """Sum of the 16-bit big-endian words of ranges of at least four bytes each; an odd last byte is padded with zero.
+
+    It is taken over 32-bit words, since 2^16 is 1 modulo 2^16 - 1.
+    """
     total = np.zeros(len(begin), np.int64)
-    odd = (end - begin) & 1 == 1
-    whole_end = end - odd
-    for parity in (0, 1):
-        rows = np.flatnonzero(begin & 1 == parity)
+    whole_end = end - ((end - begin) & 3)
+    for phase in range(4):
+        rows = np.flatnonzero(begin & 3 == phase)
         if not len(rows):
             continue
-        count = (len(buffer) - parity) // 2
-        words = np.frombuffer(buffer, np.uint16, count, parity)
+        count = (len(buffer) - phase) // 4
+        words = np.frombuffer(buffer, np.uint32, count, phase)
         bounds = np.empty(2 * len(rows), np.int64)
-        bounds[0::2] = (begin[rows] - parity) // 2
-        bounds[1::2] = (whole_end[rows] - parity) // 2
-        beyond = bounds[-1] >= count
-        if beyond:
+        bounds[0::2] = (begin[rows] - phase) // 4
+        bounds[1::2] = (whole_end[rows] - phase) // 4
+        if bounds[-1] >= count:
             bounds = bounds[:-1]
-        sums = np.add.reduceat(words, bounds, dtype=np.int64)[0::2]
-        total[rows] = sums
+        total[rows] = np.add.reduceat(words, bounds, dtype=np.uint64)[0::2].astype(np.int64)
     total = _fold(total)
     if _SWAPPED:
         total = (total >> 8) | ((total & 0xFF) << 8)
-    total[odd] += buffer[whole_end[odd]].astype(np.int64) << 8
+    for left, shift in ((1, 8), (2, 0), (3, 8)):
+        rows = np.flatnonzero(end - whole_end >= left)
+        total[rows] += buffer[whole_end[rows] + left - 1].astype(np.int64) << shift
     return total
 
 

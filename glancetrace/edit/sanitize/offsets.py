@@ -7,11 +7,11 @@ numbers are 32 bits wide and are unwrapped from packet to packet (RFC 9293, 3.4)
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import SegmentBlock
@@ -43,43 +43,43 @@ class OpeningReassembler(TcpReassembler):
 
 
 class Sequences:
-    """Sequence number and length of every packet's payload, by frame: six or eight bytes per packet."""
+    """Sequence number and length of every packet's payload, by frame: some bytes per packet."""
 
     def __init__(self) -> None:
-        self._blocks: list[tuple[int, Int64Array, Int64Array, Int64Array]] = []
-        self._firsts: list[int] = []
+        self._blocks: list[tuple[Int64Array, npt.NDArray[np.uint32], npt.NDArray[np.int32]]] = []
+        self._frames = np.empty(0, np.int64)
+        self._seq = np.empty(0, np.uint32)
+        self._length = np.empty(0, np.int32)
 
     def add(self, segments: SegmentBlock) -> None:
         """The segments of the next block."""
-        if len(segments):
-            seq = (segments.seq + (segments.flags & _SYN != 0)) & _MASK
-            self._firsts.append(int(segments.frame[0]))
-            self._blocks.append((0, segments.frame, seq, segments.payload_len))
+        seq = (segments.seq + (segments.flags & _SYN != 0)) & _MASK
+        self._blocks.append((segments.frame, seq.astype(np.uint32), segments.payload_len.astype(np.int32)))
 
-    def of(self, frame: int) -> tuple[int, int]:
-        """Sequence number of the first payload byte, and payload bytes, of a frame that has a segment."""
-        _, frames, seq, length = self._blocks[bisect_right(self._firsts, frame) - 1]
-        row = int(np.searchsorted(frames, frame))
-        return int(seq[row]), int(length[row])
+    def finish(self) -> None:
+        """All packets are known."""
+        if self._blocks:
+            self._frames = np.concatenate([block[0] for block in self._blocks])
+            self._seq = np.concatenate([block[1] for block in self._blocks])
+            self._length = np.concatenate([block[2] for block in self._blocks])
+            self._blocks.clear()
 
     def anchor(self, stream: StreamPlan) -> bool:
         """Find the anchor of a stream; False when the packets contradict its counting."""
-        agreed: int | None = None
-        fallback: int | None = None
-        for frame, offset, length in stream.checks:
-            seq, payload_len = self.of(frame)
-            if length == payload_len:
-                anchor = (seq - offset) & _MASK
-                if agreed is None:
-                    agreed = anchor
-                elif agreed != anchor:
-                    return False
-            elif fallback is None:
-                # What was seen before was cut off the front.
-                fallback = (seq + payload_len - length - offset) & _MASK
-        stream.anchor = fallback if agreed is None else agreed
+        if not stream.checks:
+            return True
+        frame, offset, length = np.array(stream.checks, np.int64).T
         stream.checks.clear()
-        return True
+        row = np.searchsorted(self._frames, frame)
+        seq, payload_len = self._seq[row].astype(np.int64), self._length[row]
+        whole = length == payload_len
+        if not whole.any():
+            # What was seen before was cut off the front.
+            stream.anchor = int((seq[0] + payload_len[0] - length[0] - offset[0]) & _MASK)
+            return True
+        anchors = (seq - offset)[whole] & _MASK
+        stream.anchor = int(anchors[0])
+        return bool((anchors == anchors[0]).all())
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,7 @@ from glancetrace.decode import Options
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.container import CaptureWriter
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.learn import Learner
+from glancetrace.edit.sanitize.learn import KeptRuns, Learner
 from glancetrace.edit.sanitize.offsets import Offsets, OpeningReassembler, Sequences
 from glancetrace.edit.sanitize.plan import ConnectionPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
@@ -34,6 +34,8 @@ from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 
 __all__ = ["Sanitised", "sanitize"]
+
+KEPT_BYTES = 192 << 20
 
 _NANOSECOND_MAGICS = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
@@ -88,6 +90,7 @@ def sanitize(
     issues: IssueLog | None = None,
     *,
     keep_other: bool = False,
+    kept_bytes: int = KEPT_BYTES,
 ) -> Sanitised:
     """Write captures without their secrets to one file.
 
@@ -98,6 +101,7 @@ def sanitize(
         options: ports, block size and progress.
         issues: where damage of the input is counted.
         keep_other: leave packets as they are that nobody decodes.
+        kept_bytes: memory for streams, so that those of a small capture need not be read a second time.
 
     Raises:
         UsageError: standard input, or the output is an input. InputError: an input cannot be read.
@@ -110,9 +114,11 @@ def sanitize(
     known = KnownSecrets(Pseudonyms(key), tally)
     with _stage(options) as stage:
         reading = _Reading(paths, issues, options, stage, 0)
-        plans, opened = _learn(reading, stage, known)
+        kept = KeptRuns(kept_bytes)
+        plans, opened = _learn(reading, stage, known, kept)
         second = _Reading(paths, IssueLog(), options, stage, 1)
-        _sweep(second, plans, opened, known)
+        _sweep(second, plans, opened, known, kept)
+        del kept
         third = _Reading(paths, IssueLog(), options, stage, 2)
         _write(third, reading.reader, output, plans, opened, tally, keep_other=keep_other)
     counts: dict[str, int] = {}
@@ -131,16 +137,18 @@ def _stage(options: Options) -> Iterator[Stage]:
 
 
 def _learn(
-    reading: _Reading, stage: Stage, known: KnownSecrets
+    reading: _Reading, stage: Stage, known: KnownSecrets, kept: KeptRuns
 ) -> tuple[list[ConnectionPlan], dict[FlowKey, list[int]]]:
-    learner = Learner(stage, known)
+    learner = Learner(stage, known, kept)
     opened: dict[FlowKey, list[int]] = {}
     sequences = Sequences()
     reassembler = reading.reassembler(learner.consumer, opened)
     for _, segments in reading.blocks():
         sequences.add(segments)
+        kept.add_segments(segments)
         reassembler.push(segments)
     reassembler.finish()
+    sequences.finish()
     for plan in learner.plans:
         plan.trusted = all([sequences.anchor(stream) for stream in plan.streams])
         for stream in plan.streams:
@@ -149,15 +157,24 @@ def _learn(
 
 
 def _sweep(
-    reading: _Reading, plans: list[ConnectionPlan], opened: dict[FlowKey, list[int]], known: KnownSecrets
+    reading: _Reading,
+    plans: list[ConnectionPlan],
+    opened: dict[FlowKey, list[int]],
+    known: KnownSecrets,
+    kept: KeptRuns,
 ) -> None:
     sweeper = Sweeper(plans, known)
-    reassembler = reading.reassembler(sweeper.consumer, {})
     copies = CopyFinder(Offsets(plans, opened))
-    for _, segments in reading.blocks():
-        copies.take(segments)
-        reassembler.push(segments)
-    reassembler.finish()
+    if not kept.overflown:
+        sweeper.search(kept)
+        for segments in kept.segments:
+            copies.take(segments)
+    else:
+        reassembler = reading.reassembler(sweeper.consumer, {})
+        for _, segments in reading.blocks():
+            copies.take(segments)
+            reassembler.push(segments)
+        reassembler.finish()
     copies.finish(plans)
     for plan in plans:
         for stream in plan.streams:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from os.path import commonprefix
 
 import numpy as np
 
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.learn import StreamPlacer
+from glancetrace.edit.sanitize.learn import KeptRuns
 from glancetrace.edit.sanitize.offsets import Offsets
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
 from glancetrace.net.run import Connection, Run
@@ -23,6 +24,7 @@ __all__ = ["CopyFinder", "Sweeper", "TextFinder"]
 
 _PREFIX_LEN = 6
 _MOST_PREFIXES = 64
+_SEARCHED_LEN = 1 << 20
 
 
 class TextFinder:
@@ -34,9 +36,11 @@ class TextFinder:
 
     def __init__(self, texts: list[bytes]) -> None:
         self.longest = max(map(len, texts), default=0)
-        self._by_prefix: dict[bytes, list[bytes]] = defaultdict(list)
+        groups: dict[bytes, list[bytes]] = defaultdict(list)
         for text in sorted(texts, key=len, reverse=True):
-            self._by_prefix[text[:_PREFIX_LEN]].append(text)
+            groups[text[:_PREFIX_LEN]].append(text)
+        # The more of them a group has in common, the faster it is looked for.
+        self._by_prefix = {commonprefix(group): group for group in groups.values()}
         self._pattern = None
         if len(self._by_prefix) > _MOST_PREFIXES:
             self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
@@ -63,34 +67,31 @@ class TextFinder:
                 return
 
 
-class _Sweep:
+class StreamSearch:
     """Searches the runs of one connection."""
 
-    def __init__(self, plan: ConnectionPlan, finder: TextFinder, known: KnownSecrets, found: dict[bytes, tuple[bytes, str]]) -> None:
+    def __init__(self, plan: ConnectionPlan, sweeper: Sweeper) -> None:
         self._plan = plan
-        self._finder = finder
-        self._known = known
-        self._found = found
+        self._sweeper = sweeper
+        self._ends = [0, 0]
         self._tails = [b"", b""]
-        for stream in plan.streams:
-            stream.end = 0
-        self._placer = StreamPlacer(plan.streams)
 
     def feed(self, run: Run) -> None:
         """The next run."""
-        placed = self._placer.place(run)
-        stream = self._plan.streams[run.direction]
-        tail = b"" if run.gap else self._tails[run.direction]
-        data = tail + run.data
-        begin = placed.start - len(tail)
-        for at, text in self._finder.find(data):
-            replacement, kind = self._found[text]
-            if _is_replaced(stream, begin + at, len(text)):
-                continue
-            stream.replace(begin + at, replacement)
-            stream.settle()
-            self._known.tally.replaced[f"elsewhere-{kind}"] += 1
-        self._tails[run.direction] = data[-(self._finder.longest - 1) :] if self._finder.longest > 1 else b""
+        self.search(run.direction, self._ends[run.direction] + run.gap, run.data)
+
+    def search(self, direction: int, start: int, data: bytes) -> None:
+        """Bytes that stand at `start` of a stream."""
+        stream = self._plan.streams[direction]
+        finder = self._sweeper.finder
+        if start == self._ends[direction]:
+            tail = self._tails[direction]
+            start -= len(tail)
+            data = tail + data
+        for at, text in finder.find(data):
+            self._sweeper.replace(stream, start + at, text)
+        self._ends[direction] = start + len(data)
+        self._tails[direction] = data[1 - finder.longest :] if finder.longest > 1 else b""
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """Nothing is held."""
@@ -107,20 +108,59 @@ def _is_replaced(stream: StreamPlan, begin: int, length: int) -> bool:
 
 
 class Sweeper:
-    """Makes the consumers of the second reading, for the connections that have a plan."""
+    """Looks for the secrets in the connections that have a plan; makes the consumers of a second reading.
+
+    Attributes:
+        finder: finds the secrets and their encodings.
+    """
 
     def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
-        self._plans = {plan.connection.first_frame: plan for plan in plans}
+        self._plans = {plan.connection.first_frame: plan for plan in plans if plan.decoded and plan.protocol != "tls"}
         self._known = known
         self._found = known.patterns()
-        self._finder = TextFinder(list(self._found))
+        self.finder = TextFinder(list(self._found))
 
-    def consumer(self, connection: Connection) -> _Sweep | None:
+    def consumer(self, connection: Connection) -> StreamSearch | None:
         """What searches a connection."""
         plan = self._plans.get(connection.first_frame)
-        if plan is None or not plan.decoded or plan.protocol == "tls":
-            return None
-        return _Sweep(plan, self._finder, self._known, self._found)
+        return None if plan is None else StreamSearch(plan, self)
+
+    def search(self, kept: KeptRuns) -> None:
+        """Search what the first reading has kept: runs of a stream that follow on each other are searched as one."""
+        pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = defaultdict(list)
+        for plan, direction, start, data in kept.runs:
+            pieces[plan.connection.first_frame, direction].append((start, data))
+        for (first_frame, direction), runs in pieces.items():
+            plan_or_none = self._plans.get(first_frame)
+            if plan_or_none is None:
+                continue
+            search = StreamSearch(plan_or_none, self)
+            for start, data in _joined(runs):
+                search.search(direction, start, data)
+
+    def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
+        """A secret stands at `begin`."""
+        if _is_replaced(stream, begin, len(text)):
+            return
+        replacement, kind = self._found[text]
+        stream.replace(begin, replacement)
+        stream.settle()
+        self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+
+
+def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Runs that follow on each other as one, up to a size."""
+    at, size, pieces = 0, 0, list[bytes]()
+    for start, data in runs:
+        if pieces and (start != at + size or size > _SEARCHED_LEN):
+            yield at, b"".join(pieces)
+            pieces, size = [], 0
+        if not pieces:
+            at = start
+        pieces.append(data)
+        size += len(data)
+    if pieces:
+        yield at, b"".join(pieces)
 
 
 class CopyFinder:
