@@ -49,7 +49,7 @@ class CaptureWriter:
         self._unit = 1 if nanoseconds else 1000
         self._interfaces = {link_type: number for number, link_type in enumerate(link_types)}
         try:
-            self._file = open(path, "wb")
+            self._file = open(path, "wb")  # noqa: SIM115 - it is closed with the writer
         except OSError as error:
             raise self._failed(error) from None
         if pcapng:
@@ -66,7 +66,7 @@ class CaptureWriter:
         else:
             self._write(self._records(block, buffer, cap_len))
 
-    def _records(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> memoryview | bytes:
+    def _records(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> bytes:
         head = np.empty((len(block), 4), "<u4")
         seconds, nanoseconds = np.divmod(block.ts, 1_000_000_000)
         head[:, 0], head[:, 1] = seconds, nanoseconds // self._unit
@@ -82,12 +82,12 @@ class CaptureWriter:
         start, stop = int(begin[0]), int(end[-1])
         cut = np.flatnonzero(cap_len < block.cap_len)
         if not len(cut):
-            return memoryview(buffer[start:stop])
+            return buffer[start:stop].tobytes()
         marks = np.zeros(stop - start + 1, np.int8)
         marks[block.offset[cut] + cap_len[cut] - start] += 1
         np.subtract.at(marks, end[cut] - start, 1)
         kept = np.cumsum(marks[:-1], dtype=np.int8) == 0
-        return buffer[start:stop][kept].tobytes()
+        return bytes(buffer[start:stop][kept].tobytes())
 
     def _blocks(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> bytes:
         data = buffer.tobytes()
@@ -104,7 +104,7 @@ class CaptureWriter:
             pieces.append(tail.pack(total))
         return b"".join(pieces)
 
-    def _write(self, data: bytes | memoryview) -> None:
+    def _write(self, data: bytes) -> None:
         try:
             self._file.write(data)
         except OSError as error:

@@ -270,4 +270,3 @@ def _chunks(raw: bytes) -> Iterator[tuple[int, int]]:
         pos = raw.find(b"\n", begin + size) + 1
         if not pos or begin + size >= len(raw):
             return
-

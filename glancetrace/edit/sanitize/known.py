@@ -95,13 +95,21 @@ class KnownSecrets:
         self.binary.add(raw)
         stream.replace(start, self.pseudonyms.opaque(raw))
 
+    def conceal_ranges(self, stream: StreamPlan, at: int, payload: bytes, ranges: list[tuple[int, int]]) -> None:
+        """Replace the authentication data in ranges of a MySQL packet whose payload stands at `at`."""
+        for begin, end in ranges:
+            self.conceal(stream, at + begin, payload[begin:end], "mysql-authentication")
+
     def patterns(self) -> dict[bytes, tuple[bytes, str]]:
         """What to look for everywhere, and what it becomes: secrets as they are, and encoded."""
         found: dict[bytes, tuple[bytes, str]] = {}
         for value, kind in self.seen.items():
             if len(value) < SHORTEST or value.lower() in _WORDS:
                 continue
-            secret, pseudonym = value.encode("latin-1", "replace"), self.pseudonyms.of(value).encode("latin-1", "replace")
+            secret, pseudonym = (
+                value.encode("latin-1", "replace"),
+                self.pseudonyms.of(value).encode("latin-1", "replace"),
+            )
             if secret == pseudonym:
                 continue
             for one, other in zip(_encodings(secret), _encodings(pseudonym), strict=True):

@@ -13,7 +13,8 @@ from dataclasses import replace
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.edit.sanitize.http_spans import HttpSpans
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_spans import DefinitionBlocks, MysqlSpans
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
+from glancetrace.edit.sanitize.mysql_spans import MysqlSpans
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan, place
 from glancetrace.net.run import Connection, Run
 from glancetrace.streams import ConnectionDecoder, Stage

@@ -33,9 +33,9 @@ _MARK = re.compile(r"'(?:[^'\\]|\\[\s\S])*'|\"(?:[^\"\\]|\\[\s\S])*\"|`[^`]*`|(\
 
 
 class Place(NamedTuple):
-    """A value that is text or bytes: its column or parameter, and where it stands in the packet."""
+    """A value that is text or bytes: number of its column or parameter, and where it stands in the packet."""
 
-    index: int
+    number: int
     begin: int
     end: int
 
@@ -186,11 +186,11 @@ def find_in_row(text: str, places: Sequence[Place], columns: Columns) -> Iterato
     """Secrets among the values of a row; `text` is the packet that the places point into."""
     name = ""
     for place in places:
-        if place.index == columns.name_index:
+        if place.number == columns.name_index:
             name = text[place.begin : place.end]
     for place in places:
         value = text[place.begin : place.end]
-        if place.index in columns.secret or (place.index == columns.value_index and is_secret_name(name)):
+        if place.number in columns.secret or (place.number == columns.value_index and is_secret_name(name)):
             yield Span(place.begin, place.end, "column", "plain")
             continue
         finder = find_in_json(value, whole=True) if value[:1] in ("{", "[") else find_in_text(value)

@@ -8,7 +8,7 @@ same in each. Memory follows connections and secrets, and a few bytes per packet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -150,8 +150,8 @@ def _learn(
     reassembler.finish()
     sequences.finish()
     for plan in learner.plans:
-        plan.trusted = all([sequences.anchor(stream) for stream in plan.streams])
         for stream in plan.streams:
+            plan.trusted &= sequences.anchor(stream)
             stream.settle()
     return learner.plans, opened
 

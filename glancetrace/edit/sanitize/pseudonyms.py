@@ -136,7 +136,8 @@ class Pseudonyms:
     def _stream(self, value: bytes, length: int) -> bytes:
         """As many bytes that look random."""
         blocks = [
-            blake2b(value, key=self._key, salt=number.to_bytes(16, "big")).digest() for number in range(length // 64 + 1)
+            blake2b(value, key=self._key, salt=number.to_bytes(16, "big")).digest()
+            for number in range(length // 64 + 1)
         ]
         return b"".join(blocks)[:length]
 

@@ -139,7 +139,8 @@ class Rewriter:
         if is_v6.any():
             ip = network[is_v6]
             stay[is_v6] = ip + 40 + np.where(np.isin(columns.u8(ip + 6), _UDP_OR_ICMP), _TRANSPORT_LEN, 0)
-        return np.minimum(stay, end)
+        result: Int64Array = np.minimum(stay, end)
+        return result
 
     def _write_stream(
         self, buffer: _Bytes, segments: SegmentBlock, found: StreamRows, in_place: npt.NDArray[np.bool_]
@@ -197,7 +198,9 @@ class Rewriter:
         v4 = np.flatnonzero(ethertype == IPV4)
         ip = network[v4]
         header_len = (columns.u8(ip) & 15) * 4
-        sound = (columns.u8(ip) >> 4 == 4) & (header_len >= 20) & (ip + header_len <= (block.offset + block.cap_len)[v4])
+        sound = (
+            (columns.u8(ip) >> 4 == 4) & (header_len >= 20) & (ip + header_len <= (block.offset + block.cap_len)[v4])
+        )
         fill_ipv4_checksums(buffer, ip[sound], header_len[sound])
         whole = in_place & (segments.payload_len == segments.wire_len)
         rows = (segments.frame - block.first_frame)[whole]

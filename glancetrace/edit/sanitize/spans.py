@@ -94,7 +94,7 @@ def _walk_json(text: str) -> Iterator[Span]:
             names = (key, *path[::-1][:1]) if path and path[-1] == "[]" else (key,)
             if spelling == "plain" and text[begin:end] in ("true", "false", "null"):
                 continue
-            if any(map(is_secret_name, names)) or tuple(path[-1:] + [key]) == _TOKEN_ID:
+            if any(map(is_secret_name, names)) or (*path[-1:], key) == _TOKEN_ID:
                 yield Span(begin, end, "json", spelling)
             pairs[-1][key] = (begin, end, spelling)
         elif mark in "{[":

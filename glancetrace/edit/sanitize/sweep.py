@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from os.path import commonprefix
 
 import numpy as np
 
@@ -40,8 +39,8 @@ class TextFinder:
         for text in sorted(texts, key=len, reverse=True):
             groups[text[:_PREFIX_LEN]].append(text)
         # The more of them a group has in common, the faster it is looked for.
-        self._by_prefix = {commonprefix(group): group for group in groups.values()}
-        self._pattern = None
+        self._by_prefix = {_common_prefix(group): group for group in groups.values()}
+        self._pattern: re.Pattern[bytes] | None = None
         if len(self._by_prefix) > _MOST_PREFIXES:
             self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
 
@@ -65,6 +64,12 @@ class TextFinder:
             if data.startswith(text, at):
                 yield at, text
                 return
+
+
+def _common_prefix(texts: list[bytes]) -> bytes:
+    first, last = min(texts), max(texts)
+    same = [one == other for one, other in zip(first, last, strict=False)]
+    return first[: same.index(False) if False in same else len(same)]
 
 
 class StreamSearch:

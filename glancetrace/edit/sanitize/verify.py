@@ -26,7 +26,7 @@ _SHORTEST_BINARY = 16
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """A secret of this kind is still there: in a frame, or in the stream of a connection that is there in this frame."""
+    """A secret of this kind is still in a frame, as part of a packet or of the stream between two endpoints."""
 
     kind: str
     frame: int
@@ -36,7 +36,9 @@ class Remainder:
 class _Search:
     """Searches both directions of a connection."""
 
-    def __init__(self, connection: Connection, finder: TextFinder, kinds: dict[bytes, str], found: list[Remainder]) -> None:
+    def __init__(
+        self, connection: Connection, finder: TextFinder, kinds: dict[bytes, str], found: list[Remainder]
+    ) -> None:
         self._where = f"{render_endpoint(connection.client)} and {render_endpoint(connection.server)}"
         self._finder = finder
         self._kinds = kinds

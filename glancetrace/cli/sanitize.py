@@ -1,0 +1,80 @@
+"""`glancetrace sanitize`: a capture without its secrets, to be shared or committed."""
+
+from __future__ import annotations
+
+import click
+
+from glancetrace.cli.layout import SectionedCommand
+from glancetrace.cli.options import Reading, captures, option, say, warn_of_damage
+from glancetrace.errors import GlancetraceError, UsageError
+
+__all__ = ["sanitize"]
+
+
+@click.command(
+    cls=SectionedCommand,
+    short_help="A copy without secrets, to be shared.",
+    examples=[
+        ("glancetrace sanitize capture.pcap -o clean.pcap --verify", "replace secrets, then look for them"),
+        ("glancetrace sanitize 'ring*.pcap' -o clean.pcap --key team.key", "the same pseudonyms every time"),
+        ("glancetrace sanitize capture.pcap -o clean.pcap --report done.json", "what was replaced, as JSON"),
+    ],
+)
+@captures
+@option("-o", "--output", required=True, metavar="FILE", help="The capture to write; pcapng if its name ends so.")
+@option("--key", metavar="FILE|TEXT", help="Key of the pseudonyms; without it they differ from run to run.")
+@option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
+@option("--keep-other", is_flag=True, help="Leave packets as they are that are neither HTTP nor MySQL.")
+@option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
+@option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
+@option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
+def sanitize(
+    paths: tuple[str, ...],
+    output: str,
+    key: str | None,
+    check: bool,
+    keep_other: bool,
+    report: str | None,
+    ports: tuple[str, ...],
+    no_progress: bool,
+) -> int:
+    """Write a copy of a capture in which every token, password, password hash and cookie is a pseudonym.
+
+    Lengths, times, statuses, ids and frame numbers stay, checksums fit, and analyze tells the same story. Equal secrets
+    become equal pseudonyms. What nobody decodes is blanked, or cut behind its headers. Names, addresses and image data
+    stay.
+    """
+    from glancetrace.decode import Options
+    from glancetrace.edit.sanitize.passes import sanitize as sanitize_captures
+    from glancetrace.edit.sanitize.pseudonyms import read_key
+    from glancetrace.edit.sanitize.report import render_report, render_text
+    from glancetrace.edit.sanitize.verify import verify
+    from glancetrace.issues import IssueLog
+    from glancetrace.output.progress import ProgressBar
+
+    if output == "-":
+        raise UsageError("packets cannot go to standard output", action="give a file name")
+    issues = IssueLog()
+    with ProgressBar(enabled=not no_progress) as bar:
+        options = Options(ports=Reading(ports).port_map(), progress=bar if bar.enabled else None)
+        done = sanitize_captures(list(paths), output, read_key(key), options, issues, keep_other=keep_other)
+    warn_of_damage(issue.kind for issue in issues.rows())
+    remainders = verify([output], done.known) if check else None
+    document = render_report(done, remainders)
+    if report is None:
+        for line in render_text(document):
+            say(line)
+    else:
+        _write_report(report, document)
+    return 1 if remainders else 0
+
+
+def _write_report(path: str, document: dict[str, object]) -> None:
+    import orjson
+
+    try:
+        with open(path, "wb") as file:
+            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise GlancetraceError(what, where=path, action="check the directory") from None
