@@ -13,7 +13,7 @@ from glancetrace.edit.sanitize.mysql_blocks import is_hinted
 from glancetrace.edit.sanitize.mysql_login import change_user_secrets
 from glancetrace.edit.sanitize.mysql_values import Statement, execute_values, secret_parameters
 from glancetrace.edit.sanitize.plan import StreamPlan
-from glancetrace.edit.sanitize.spans import Span, find_in_sql, find_in_text
+from glancetrace.edit.sanitize.spans import Span, find_at_end, find_in_sql, find_in_text
 from glancetrace.mysql.constants import Command
 
 __all__ = ["RequestSpans"]
@@ -45,11 +45,13 @@ class RequestSpans:
         self.preparing: deque[Statement] = deque()
         self.executing: deque[Statement | None] = deque()
 
-    def read(self, code: int, payload: bytes, at: int, stream: StreamPlan) -> bool:
+    def read(self, code: int, payload: bytes, at: int, stream: StreamPlan, *, cut: bool = False) -> bool:
         """Plan the payload of a request with the command `code`; True when it was understood."""
         if code in _SQL_TEXT:
-            self.read_sql(code, payload, at, stream)
+            self.read_sql(code, payload, at, stream, cut=cut)
             return True
+        if cut:
+            return False
         if code in _PLAIN:
             if code == Command.COM_STMT_CLOSE:
                 self.statements.pop(int.from_bytes(payload[1:5], "little"), None)
@@ -65,12 +67,13 @@ class RequestSpans:
         stream.keep(at, at + 1)
         return False
 
-    def read_sql(self, code: int, payload: bytes, at: int, stream: StreamPlan) -> None:
+    def read_sql(self, code: int, payload: bytes, at: int, stream: StreamPlan, *, cut: bool = False) -> None:
         """Plan a request with a statement."""
         hinted = is_hinted(payload)
         text = payload.decode("latin-1") if hinted or code == Command.COM_STMT_PREPARE else ""
         if hinted:
-            spans = [Span(span.begin + 1, span.end + 1, span.kind, span.spelling) for span in find_in_sql(text[1:])]
+            found = [*find_in_sql(text[1:]), *(find_at_end(text[1:]) if cut else ())]
+            spans = [Span(span.begin + 1, span.end + 1, span.kind, span.spelling) for span in found]
             self._known.replace(stream, at, text, spans)
         if code == Command.COM_STMT_PREPARE:
             self.preparing.append(Statement(*secret_parameters(text[1:])))

@@ -56,6 +56,15 @@ class ResponseSpans:
         self._columns = Columns()
         self._left = 0
 
+    def forget(self) -> None:
+        """What was awaited will not come."""
+        self.waiting.clear()
+        self.state = IDLE
+
+    def skip_row(self) -> bool:
+        """A packet is not whole: in the midst of rows it is one, and the next packet is known to follow it."""
+        return self.state == _ROWS
+
     def next(self) -> None:
         """The response to the next request that waits begins with the next packet of the server."""
         if not self.waiting:

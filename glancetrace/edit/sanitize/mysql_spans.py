@@ -54,6 +54,7 @@ class MysqlSpans:
         self._held = (bytearray(), bytearray())
         self._starts = [0, 0]
         self._need = [0, 0]
+        self._skip = [0, 0]
         self._synced = [not plan.connection.started_before_capture] * 2
         self._may_sync = True
         self._greeted = False
@@ -114,13 +115,15 @@ class MysqlSpans:
             self._frames.feed(run, turn)
             return
         if run.gap:
-            self._pass_gap(run.direction)
+            self._pass_gap(run.direction, run.gap)
         if run.data and self.phase != OFF:
             self.take(run.direction, run.data, run.start, turn or bool(run.gap), run)
 
     def close(self) -> None:
         """The connection is over: packets that have not ended are not kept."""
         for direction in (0, 1):
+            if self.phase == COMMANDS and self._synced[direction]:
+                self._cut(direction)
             self._blank(len(self._held[direction]))
             self._held[direction].clear()
         if self._frames is not None:
@@ -133,6 +136,13 @@ class MysqlSpans:
     def take(self, direction: int, data: bytes, start: int, turn: bool, run: PlacedRun | None = None) -> None:
         """Bytes of a direction that stand at `start` of its stream."""
         held = self._held[direction]
+        if self._skip[direction]:
+            skipped = min(self._skip[direction], len(data))
+            self._skip[direction] -= skipped
+            self._blank(skipped)
+            data, start = data[skipped:], start + skipped
+            if not data:
+                return
         if direction == FROM_CLIENT and self.phase == COMMANDS and not self._synced[0]:
             if turn:
                 self._blank(len(held))
@@ -265,17 +275,44 @@ class MysqlSpans:
             return is_request(data[pos : pos + 3] + b"\0" + data[pos + 4 : pos + 7], 0)
         return is_request(data, pos) or len(data) - pos < 7
 
-    def _pass_gap(self, direction: int) -> None:
-        self._blank(len(self._held[direction]))
-        self._held[direction].clear()
+    def _pass_gap(self, direction: int, gap: int) -> None:
+        """Bytes are missing: inside a packet whose end is known, or framing is lost."""
+        held = self._held[direction]
+        if self._skip[direction] >= gap:
+            self._skip[direction] -= gap
+            return
+        left = self._need[direction] - len(held) if len(held) >= 4 else 0
+        inside = self.phase == COMMANDS and self._synced[direction] and not self._skip[direction] and left >= gap
+        if inside and self._cut(direction):
+            self._skip[direction] = left - gap
+            return
+        self._blank(len(held))
+        held.clear()
+        self._skip[direction] = 0
         self._responses.in_file = self._long_request = False
         self._synced[direction] = False
-        if direction == FROM_SERVER:
-            self._responses.state = IDLE
-            self._responses.waiting.clear()
+        if direction == FROM_SERVER and self._responses.state != IDLE:
+            self._responses.state = FIRST
         if self.phase == LOGIN:
             self.phase = COMMANDS
             self._synced = [False, False]
+
+    def _cut(self, direction: int) -> bool:
+        """What is held of a packet is all that there is: keep its header and the beginning of a statement."""
+        held = bytes(self._held[direction])
+        if len(held) < 5:
+            return False
+        start, stream = self._starts[direction], self.streams[direction]
+        if direction == FROM_CLIENT:
+            if held[3] or self._long_request or not is_request(held[:7], 0):
+                return False
+            if self._request(held[4:], start + 4, stream, 0, cut=True):
+                stream.keep(start + 4, start + len(held))
+        elif not self._responses.skip_row():
+            return False
+        stream.keep(start, start + 4)
+        self._held[direction].clear()
+        return True
 
     def _blank(self, length: int) -> None:
         if length:
@@ -322,7 +359,7 @@ class MysqlSpans:
 
     # Requests.
 
-    def _request(self, payload: bytes, at: int, stream: StreamPlan, sequence: int) -> bool:
+    def _request(self, payload: bytes, at: int, stream: StreamPlan, sequence: int, *, cut: bool = False) -> bool:
         if self._long_request:
             self._long_request = len(payload) == MAX_PACKET_LEN
             return False
@@ -337,7 +374,9 @@ class MysqlSpans:
         self._long_request = len(payload) == MAX_PACKET_LEN
         form = response_form(code)
         if form is not ResponseForm.NONE:
+            if not self._synced[1]:
+                self._responses.forget()
             self._responses.waiting.append(code)
             if self._responses.state == IDLE:
                 self._responses.next()
-        return self._requests.read(code, payload, at, stream)
+        return self._requests.read(code, payload, at, stream, cut=cut)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from glancetrace.redact import find_secrets, is_secret_name, may_hold_secret
 
-__all__ = ["Span", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column"]
+__all__ = ["Span", "find_at_end", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column"]
 
 
 class Span(NamedTuple):
