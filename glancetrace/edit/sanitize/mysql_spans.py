@@ -154,6 +154,11 @@ class MysqlSpans:
         elif self.phase == COMMANDS and not self._synced[direction] and not self._sync_server(data, turn):
             self._blank(len(data))
             return
+        if direction == FROM_SERVER and self._responses.state == IDLE and self._held[0] and self.phase == COMMANDS:
+            # It answers a request whose end is missing, which only the client's next bytes will show.
+            left = self._need[0] - len(self._held[0])
+            if self._synced[0] and not self.lenient and self._cut(FROM_CLIENT):
+                self._skip[0] = left
         awaits = direction == FROM_SERVER and self._responses.state == FIRST and not held and not self.lenient
         if awaits and self._responses.take_whole(data, start, self.streams[FROM_SERVER]):
             return

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 
 from glancetrace.net.run import Connection, Run
 
-__all__ = ["ConnectionPlan", "PlacedRun", "StreamPlan", "Tally", "place"]
+__all__ = ["BLANK", "ConnectionPlan", "PlacedRun", "StreamPlan", "Tally", "place"]
+
+
+BLANK = b"\xff"
+"""What takes the place of bytes that may not stay: no HTTP begins so, and no MySQL packet that could be expected."""
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ class StreamPlan:
             low, high = max(begin, start), min(begin + len(new), start + len(data))
             out[low - start : high - start] = new[low - begin : high - begin]
         for begin, end in blanks:
-            out[begin - start : end - start] = bytes(end - begin)
+            out[begin - start : end - start] = BLANK * (end - begin)
         return bytes(out)
 
 

@@ -18,7 +18,7 @@ from glancetrace.capture.link import ARP, IPV4, IPV6, find_network_layer
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.edit.sanitize.checksums import fill_ipv4_checksums, fill_tcp_checksums
 from glancetrace.edit.sanitize.offsets import Offsets, StreamRows
-from glancetrace.edit.sanitize.plan import StreamPlan, Tally
+from glancetrace.edit.sanitize.plan import BLANK, StreamPlan, Tally
 
 __all__ = ["Rewriter"]
 
@@ -55,7 +55,7 @@ class _Copies:
     def _take(self, index: int, at: int, own: bytearray) -> bytearray:
         first, last = self._ranges[index]
         if index <= self._forgotten and index not in self._written:
-            return bytearray(len(own))
+            return bytearray(BLANK * len(own))
         data, filled = self._written.setdefault(index, (bytearray(last - first), bytearray(last - first)))
         for place, byte in enumerate(own, at):
             if not filled[place]:
@@ -162,7 +162,7 @@ class Rewriter:
                 start, stop = max(first, at), min(last, int(end[row]))
                 place = int(payload[row]) - at
                 if data is None:
-                    buffer[place + start : place + stop] = 0
+                    buffer[place + start : place + stop] = BLANK[0]
                 else:
                     buffer[place + start : place + stop] = np.frombuffer(data[start - first : stop - first], np.uint8)
         if stream.copied:
