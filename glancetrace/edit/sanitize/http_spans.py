@@ -203,31 +203,23 @@ class HttpSpans(HttpDecoder):
         content = b"".join([raw[begin:end] for begin, end in pieces])
         if text.codings:
             new = self._decoded(text, content, complete=complete)
+            edits = [] if new is None else [(0, new)]
         else:
-            new = self._clean(content, text, complete=complete)
-        if new is None:
-            return
-        at = 0
-        for begin, end in pieces:
-            piece = new[at : at + end - begin]
-            if piece != raw[begin:end]:
-                stream.replace(text.start + begin, piece)
-            at += end - begin
+            edits = self._edits(content, text, complete=complete)
+        for at, data in edits:
+            _replace_in_pieces(stream, text.start, pieces, at, data)
 
-    def _clean(self, content: bytes, text: _Text, *, complete: bool) -> bytes | None:
-        """A body with its secrets replaced; None when there are none."""
+    def _edits(self, content: bytes, text: _Text, *, complete: bool) -> list[tuple[int, bytes]]:
+        """Replacements in a body."""
         if not any(hint in content for hint in _HINTS):
-            return None
+            return []
         plain = content.decode("latin-1")
         spans = list(find_in_json(plain, whole=complete))
         if not complete:
             spans += find_at_end(plain)
         if text.is_form:
             spans += [Span(*m.span(2), "form", "url") for m in _FORM_PAIR.finditer(plain) if is_secret_name(m[1])]
-        out = bytearray(content)
-        for begin, data in self._known.edits(plain, spans):
-            out[begin : begin + len(data)] = data
-        return bytes(out)
+        return list(self._known.edits(plain, spans))
 
     def _decoded(self, text: _Text, content: bytes, *, complete: bool) -> bytes | None:
         """The same of a compressed body, compressed again to the same length."""
@@ -244,14 +236,29 @@ class HttpSpans(HttpDecoder):
         if plain is None:
             tally.blanked["http-content-coding"] += len(content)
             return bytes(len(content))
-        new = self._clean(plain, text, complete=complete)
-        if new is None or new == plain:
+        new = bytearray(plain)
+        for at, data in self._edits(plain, text, complete=complete):
+            new[at : at + len(data)] = data
+        if new == plain:
             return None
-        squeezed = resqueeze(plain, new, len(content), gzip=text.codings[0] != "deflate") if complete else None
+        squeezed = resqueeze(plain, bytes(new), len(content), gzip=text.codings[0] != "deflate") if complete else None
         if squeezed is None:
             tally.blanked["http-content-coding"] += len(content)
             return bytes(len(content))
         return squeezed
+
+
+def _replace_in_pieces(stream: StreamPlan, start: int, pieces: list[tuple[int, int]], at: int, data: bytes) -> None:
+    """Replace what stands at `at` of a body whose pieces are these ranges behind `start`."""
+    for begin, end in pieces:
+        size = end - begin
+        if at < size and data:
+            part = data[: size - at]
+            stream.replace(start + begin + at, part)
+            data = data[len(part) :]
+            at = 0
+        else:
+            at -= size
 
 
 def _chunks(raw: bytes) -> Iterator[tuple[int, int]]:

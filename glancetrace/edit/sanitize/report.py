@@ -58,7 +58,7 @@ def render_text(report: Mapping[str, Any]) -> list[str]:
     if report["tls_secrets_dropped"]:
         lines.append(f"{report['tls_secrets_dropped']} blocks of TLS secrets dropped")
     if report["connections"].get("tls"):
-        lines.append("TLS stays encrypted: whoever has the key log can read it, so keep that back, or use --decrypt")
+        lines.append("TLS stays encrypted: whoever has its key log can read it, so keep that back")
     remaining = report["remaining"]
     if remaining is not None:
         lines += [f"still there: {one['kind']} in frame {one['frame']}, {one['where']}" for one in remaining[:20]]
