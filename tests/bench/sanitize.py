@@ -41,7 +41,7 @@ def report(captures: Sequence[Path] = (), runs: int = 3) -> None:
         if not chosen:
             chosen = [unpacked_sample("concurrent-16", Path(folder)), Path(folder) / "upload.pcap"]
             with chosen[1].open("wb") as file:
-                write_upload(_UPLOAD, file)
+                write_upload(file, _UPLOAD)
         for capture in chosen:
             analyze, sanitize = measure(capture, Path(folder) / "clean.pcap", runs)
             print(f"{capture.name}: analyze {analyze:.2f} s, sanitize {sanitize:.2f} s, ratio {sanitize / analyze:.2f}")
