@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from glancetrace.capture.blocks import PacketBlock
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import CaptureReader, open_captures
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.decode import Options
+from glancetrace.decode import Options, read_secrets
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.container import CaptureWriter
+from glancetrace.edit.sanitize.decrypt import Decrypter, PlainWriter
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns, Learner
 from glancetrace.edit.sanitize.offsets import Offsets, OpeningReassembler, Sequences
@@ -33,7 +36,7 @@ from glancetrace.net.verdict import ConsumerFactory
 from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 
-__all__ = ["Sanitised", "sanitize"]
+__all__ = ["Sanitised", "decrypt", "sanitize"]
 
 KEPT_BYTES = 192 << 20
 
@@ -128,6 +131,43 @@ def sanitize(
     return Sanitised(
         output, reading.reader.packets, dict(sorted(counts.items())), tally, known, len(reading.reader.secrets)
     )
+
+
+def decrypt(paths: list[str], output: str, options: Options) -> int:
+    """Write captures with the TLS connections in plain that the secrets of the options decrypt; their number.
+
+    Everything is in the output, passwords and tokens too: it is what `sanitize` reads.
+
+    Raises:
+        UsageError: standard input. InputError: an input or a key log cannot be read.
+        GlancetraceError: the output cannot be written.
+    """
+    check_repeatable(paths)
+    with HashPool() as pool:
+        reader = open_captures(paths, IssueLog(), block_size=options.block_size)
+        stage = Stage(options.ports, (), IssueLog(), pool, read_secrets(reader, options, IssueLog()))
+        decrypter = Decrypter(stage)
+        opened: dict[FlowKey, list[int]] = {}
+        sequences = Sequences()
+        reading = _Reading(paths, IssueLog(), options, stage, 0)
+        reassembler = reading.reassembler(decrypter.consumer, opened)
+        for _, segments in reading.blocks():
+            sequences.add(segments)
+            reassembler.push(segments)
+        reassembler.finish()
+        sequences.finish()
+        for collector in decrypter.collectors:
+            for stream in collector.plan.streams:
+                collector.sound &= sequences.anchor(stream)
+        plans = [collector.plan for collector in decrypter.collectors]
+        plain = PlainWriter(decrypter.collectors, Offsets(plans, opened))
+        second = _Reading(paths, IssueLog(), options, stage, 1)
+        inputs = [file.name for file in reader.files]
+        with CaptureWriter(output, inputs, reading.reader.link_types, pcapng=True, nanoseconds=True) as writer:
+            for block, segments in second.blocks():
+                written = plain.write(block, segments)
+                writer.write(written, np.frombuffer(written.data, np.uint8), written.cap_len)
+    return plain.connections
 
 
 @contextmanager
