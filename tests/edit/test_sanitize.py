@@ -26,12 +26,13 @@ from glancetrace.decode import Options
 from glancetrace.document import render_document
 from glancetrace.edit.sanitize.passes import sanitize
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
+from glancetrace.errors import UsageError
 from glancetrace.pipeline import analyze
 from tests.support import mysql_wire as wire
 from tests.support.capture_files import Packet as Captured
 from tests.support.capture_files import block, enhanced, interface, options, pcap, read, secrets, section
 from tests.support.conversation import Conversation, Http, Mysql
-from tests.support.samples import CAPTURES
+from tests.support.samples import CAPTURES, keylog_path
 from tests.support.tcp_streams import http_streams
 
 KEY = bytes(32)
@@ -83,9 +84,9 @@ def calls_of(path: Path) -> list[dict[str, Any]]:
     return calls
 
 
-def tshark(path: Path, condition: str) -> list[str]:
+def tshark(path: Path, condition: str, *more: str) -> list[str]:
     checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-    command = ["tshark", "-n", "-r", str(path), *checks, "-Y", condition, "-T", "fields", "-e", "frame.number"]
+    command = ["tshark", "-n", "-r", str(path), *checks, *more, "-Y", condition, "-T", "fields", "-e", "frame.number"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -305,6 +306,40 @@ def test_sanitising_again_changes_secrets_only(tmp_path: Path) -> None:
     assert second.tally.blanked == first.tally.blanked
     assert first.tally.replaced.keys() >= second.tally.replaced.keys()
     assert story(twice)["capture"] == story(once)["capture"]
+
+
+@pytest.mark.parametrize("name", ["article-tls12", "article-tls13", "cli-tls13-logs"])
+def test_tls_is_written_as_plain_with_the_same_frames(name: str, tmp_path: Path) -> None:
+    source, clean, keylog = CAPTURES[name], tmp_path / "clean.pcap", keylog_path(name)
+    result = run(source, "--decrypt", "--keylog", keylog, "-o", clean, "--verify")
+    assert result.return_value == 0, result.output
+    assert "TLS connections written as plain ones" in result.output
+    trace = analyze(source, keylog=keylog)
+    before, after = render_document(trace), story(clean)
+    for document in (before, after):
+        for call in document["api_calls"]:
+            assert call.pop("tls") == (document is before and call["server"].endswith(("13000", "13292")))
+    for table in ("api_calls", "statements", "links", "images", "findings", "issues"):
+        assert after[table] == before[table], table
+    assert [frame for frame, *_ in read([clean]).rows] == [frame for frame, *_ in read([source]).rows]
+    speaking = ["-d", "tcp.port==13000,http", "-d", "tcp.port==13292,http"]
+    odd = "_ws.malformed or tcp.checksum.status==0 or tcp.analysis.lost_segment or tcp.analysis.ack_lost_segment"
+    assert tshark(clean, odd, *speaking) == []
+    assert tshark(clean, "http.request and tcp.port==13292", *speaking)
+    data = clean.read_bytes()
+    assert known_secrets(data)
+    assert not known_secrets(data) & known_secrets(b"".join(plain_text(source, keylog)))
+
+
+def plain_text(source: Path, keylog: Path | None) -> list[bytes]:
+    """Header fields and bodies as analyze decrypts them, secrets shown."""
+    shown = render_document(analyze(source, keylog=keylog, reveal=True))
+    return [json.dumps(shown).encode(), unpacked(source)]
+
+
+def test_keys_need_decrypt(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="keys are of use with --decrypt only"):
+        run(CAPTURES["article-tls13"], "--keylog", keylog_path("article-tls13"), "-o", tmp_path / "x.pcap")
 
 
 Disturbance = tuple[str, int, int]

@@ -80,7 +80,13 @@ class _Collector(ConnectionDecoder):
     def decrypted(self) -> bool:
         """All of it can be written as plain."""
         tls = self.row.tls
-        return bool(self.sound and tls is not None and tls.decrypted and not tls.reason and any(side.pieces for side in self.sides))
+        return bool(
+            self.sound
+            and tls is not None
+            and tls.decrypted
+            and not tls.reason
+            and any(side.pieces for side in self.sides)
+        )
 
 
 class _Consumer:

@@ -12,35 +12,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from glancetrace.capture.blocks import PacketBlock
-from glancetrace.capture.index import PacketIndex
-from glancetrace.capture.inputs import CaptureReader, open_captures
-from glancetrace.capture.segments import SegmentBlock
-from glancetrace.decode import Options, read_secrets
+from glancetrace.capture.inputs import CaptureReader
+from glancetrace.decode import Options
 from glancetrace.edit.extract import check_repeatable
-from glancetrace.edit.sanitize.container import CaptureWriter
-from glancetrace.edit.sanitize.decrypt import Decrypter, PlainWriter
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns, Learner
-from glancetrace.edit.sanitize.offsets import Offsets, OpeningReassembler, Sequences
+from glancetrace.edit.sanitize.offsets import Offsets, Sequences
 from glancetrace.edit.sanitize.plan import ConnectionPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
+from glancetrace.edit.sanitize.reading import Reading, open_writer
 from glancetrace.edit.sanitize.rewrite import Rewriter
 from glancetrace.edit.sanitize.sweep import CopyFinder, Sweeper
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
-from glancetrace.net.verdict import ConsumerFactory
 from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 
-__all__ = ["Sanitised", "decrypt", "sanitize"]
+__all__ = ["Sanitised", "sanitize"]
 
 KEPT_BYTES = 192 << 20
-
-_NANOSECOND_MAGICS = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
 
 @dataclass(slots=True)
@@ -53,36 +44,7 @@ class Sanitised:
     tally: Tally
     known: KnownSecrets = field(repr=False)
     tls_secrets: int = 0
-
-
-class _Reading:
-    """One reading of the captures."""
-
-    def __init__(self, paths: list[str], issues: IssueLog, options: Options, stage: Stage, part: int) -> None:
-        self.reader: CaptureReader = open_captures(paths, issues, block_size=options.block_size)
-        self._issues = issues
-        self._options = options
-        self._stage = stage
-        if options.progress is not None:
-            progress = options.progress
-            self.reader.progress = lambda done, total: progress(
-                done + part * (total or 0), None if total is None else 3 * total
-            )
-
-    def blocks(self) -> Iterator[tuple[PacketBlock, SegmentBlock]]:
-        """Blocks of packets with their segments."""
-        index = PacketIndex(self._issues)
-        for block in self.reader:
-            yield block, index.index(block)
-        index.finish()
-
-    def reassembler(self, consumer: ConsumerFactory, opened: dict[FlowKey, list[int]]) -> OpeningReassembler:
-        """What puts the segments together."""
-        reassembler = OpeningReassembler(
-            consumer, IssueLog(), server_ports=frozenset(self._options.ports), judge=self._stage.judge
-        )
-        reassembler.opened = opened
-        return reassembler
+    decrypted: int = 0
 
 
 def sanitize(
@@ -116,13 +78,13 @@ def sanitize(
     tally = Tally()
     known = KnownSecrets(Pseudonyms(key), tally)
     with _stage(options) as stage:
-        reading = _Reading(paths, issues, options, stage, 0)
+        reading = Reading(paths, issues, options, stage, 0)
         kept = KeptRuns(kept_bytes)
         plans, opened = _learn(reading, stage, known, kept)
-        second = _Reading(paths, IssueLog(), options, stage, 1)
+        second = Reading(paths, IssueLog(), options, stage, 1)
         _sweep(second, plans, opened, known, kept)
         del kept
-        third = _Reading(paths, IssueLog(), options, stage, 2)
+        third = Reading(paths, IssueLog(), options, stage, 2)
         _write(third, reading.reader, output, plans, opened, tally, keep_other=keep_other)
     counts: dict[str, int] = {}
     for plan in plans:
@@ -133,43 +95,6 @@ def sanitize(
     )
 
 
-def decrypt(paths: list[str], output: str, options: Options) -> int:
-    """Write captures with the TLS connections in plain that the secrets of the options decrypt; their number.
-
-    Everything is in the output, passwords and tokens too: it is what `sanitize` reads.
-
-    Raises:
-        UsageError: standard input. InputError: an input or a key log cannot be read.
-        GlancetraceError: the output cannot be written.
-    """
-    check_repeatable(paths)
-    with HashPool() as pool:
-        reader = open_captures(paths, IssueLog(), block_size=options.block_size)
-        stage = Stage(options.ports, (), IssueLog(), pool, read_secrets(reader, options, IssueLog()))
-        decrypter = Decrypter(stage)
-        opened: dict[FlowKey, list[int]] = {}
-        sequences = Sequences()
-        reading = _Reading(paths, IssueLog(), options, stage, 0)
-        reassembler = reading.reassembler(decrypter.consumer, opened)
-        for _, segments in reading.blocks():
-            sequences.add(segments)
-            reassembler.push(segments)
-        reassembler.finish()
-        sequences.finish()
-        for collector in decrypter.collectors:
-            for stream in collector.plan.streams:
-                collector.sound &= sequences.anchor(stream)
-        plans = [collector.plan for collector in decrypter.collectors]
-        plain = PlainWriter(decrypter.collectors, Offsets(plans, opened))
-        second = _Reading(paths, IssueLog(), options, stage, 1)
-        inputs = [file.name for file in reader.files]
-        with CaptureWriter(output, inputs, reading.reader.link_types, pcapng=True, nanoseconds=True) as writer:
-            for block, segments in second.blocks():
-                written = plain.write(block, segments)
-                writer.write(written, np.frombuffer(written.data, np.uint8), written.cap_len)
-    return plain.connections
-
-
 @contextmanager
 def _stage(options: Options) -> Iterator[Stage]:
     with HashPool() as pool:
@@ -177,7 +102,7 @@ def _stage(options: Options) -> Iterator[Stage]:
 
 
 def _learn(
-    reading: _Reading, stage: Stage, known: KnownSecrets, kept: KeptRuns
+    reading: Reading, stage: Stage, known: KnownSecrets, kept: KeptRuns
 ) -> tuple[list[ConnectionPlan], dict[FlowKey, list[int]]]:
     learner = Learner(stage, known, kept)
     opened: dict[FlowKey, list[int]] = {}
@@ -197,7 +122,7 @@ def _learn(
 
 
 def _sweep(
-    reading: _Reading,
+    reading: Reading,
     plans: list[ConnectionPlan],
     opened: dict[FlowKey, list[int]],
     known: KnownSecrets,
@@ -222,7 +147,7 @@ def _sweep(
 
 
 def _write(
-    reading: _Reading,
+    reading: Reading,
     first: CaptureReader,
     output: str,
     plans: list[ConnectionPlan],
@@ -232,11 +157,7 @@ def _write(
     keep_other: bool,
 ) -> None:
     rewriter = Rewriter(Offsets(plans, opened), tally, keep_other=keep_other)
-    formats = {file.format for file in first.files}
-    pcapng = output.endswith(".pcapng") or formats != {"pcap"} or len(first.link_types) > 1
-    nanoseconds = any(one.preamble[:4] in _NANOSECOND_MAGICS for one in first.readers)
-    inputs = [file.name for file in first.files]
-    with CaptureWriter(output, inputs, first.link_types, pcapng=pcapng, nanoseconds=nanoseconds) as writer:
+    with open_writer(output, first) as writer:
         for block, segments in reading.blocks():
             buffer, cap_len = rewriter.rewrite(block, segments)
             writer.write(block, buffer, cap_len)

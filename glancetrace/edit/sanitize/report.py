@@ -30,6 +30,7 @@ def render_report(done: Sanitised, remainders: Sequence[Remainder] | None) -> di
         "output": done.path,
         "packets": done.packets,
         "connections": done.connections,
+        "decrypted": done.decrypted,
         "secrets": len(done.known.seen),
         "secrets_replaced_in_place_only": done.known.unsearched,
         "tls_secrets_dropped": done.tls_secrets,
@@ -57,8 +58,10 @@ def render_text(report: Mapping[str, Any]) -> list[str]:
         )
     if report["tls_secrets_dropped"]:
         lines.append(f"{report['tls_secrets_dropped']} blocks of TLS secrets dropped")
+    if report["decrypted"]:
+        lines.append(f"{report['decrypted']} TLS connections written as plain ones")
     if report["connections"].get("tls"):
-        lines.append("TLS stays encrypted: whoever has its key log can read it, so keep that back")
+        lines.append("TLS stays encrypted: whoever has its key log can read it, so keep that back, or use --decrypt")
     remaining = report["remaining"]
     if remaining is not None:
         lines += [f"still there: {one['kind']} in frame {one['frame']}, {one['where']}" for one in remaining[:20]]
