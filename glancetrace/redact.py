@@ -34,7 +34,7 @@ SECRET_HEADERS = frozenset(
     }
 )
 
-_PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin_?pass|password|passwd|passphrase|passcode|secret|secret_?key|api_?key|access_?key|private_?key|token)"  # noqa: E501
+_PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin[_-]?pass|password|passwd|passphrase|passcode|secret|secret[_-]?key|api[_-]?key|access[_-]?key|private[_-]?key|token)"  # noqa: E501
 """`password`, and whatever ends so: `os_password`, `x-db-secret`."""
 _SECRET_KEY = rf"(?:{_PREFIXED}|(?:new|user|original|master|db|root)password|signature|credential_blob|blob|key_hash|hash_key|password_hash)"  # noqa: E501
 HINTS = (

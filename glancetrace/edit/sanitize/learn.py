@@ -40,7 +40,7 @@ class StreamPlacer:
         start = stream.end + run.gap
         if run.data:
             offsets = run.offsets
-            stream.checks.append((run.frames[0], start, offsets[1] if len(offsets) > 1 else len(run.data)))
+            stream.checks.extend((run.frames[0], start, offsets[1] if len(offsets) > 1 else len(run.data)))
         stream.end = start + len(run.data)
         return start
 

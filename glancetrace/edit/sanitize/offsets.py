@@ -68,8 +68,8 @@ class Sequences:
         """Find the anchor of a stream; False when the packets contradict its counting."""
         if not stream.checks:
             return True
-        frame, offset, length = np.array(stream.checks, np.int64).T
-        stream.checks.clear()
+        frame, offset, length = np.array(stream.checks, np.int64).reshape(-1, 3).T
+        del stream.checks[:]
         row = np.searchsorted(self._frames, frame)
         seq, payload_len = self._seq[row].astype(np.int64), self._length[row]
         whole = length == payload_len

@@ -7,6 +7,7 @@ the first byte of a direction that was decoded; they go on over missing bytes.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class StreamPlan:
         edits: (begin, bytes) that replace what is kept there, ascending once `settle` was called.
         anchor: 32-bit sequence number of offset 0; None while nothing was decoded.
         end: offset behind the last byte decoded.
-        checks: (frame, offset of its payload), to hold the counting against the packets.
+        checks: frame, offset and length of what a run has of its payload, three by three: to hold the counting against
+            the packets.
         copied: ranges that more than one packet carries, ascending.
     """
 
@@ -57,7 +59,7 @@ class StreamPlan:
     edits: list[tuple[int, bytes]] = field(default_factory=list)
     anchor: int | None = None
     end: int = 0
-    checks: list[tuple[int, int, int]] = field(default_factory=list)
+    checks: array[int] = field(default_factory=lambda: array("q"))
     copied: list[tuple[int, int]] = field(default_factory=list)
     longest: int = 0
 
