@@ -212,6 +212,7 @@ ZOO_SECRETS = (
     "0f" * 20,
     "ab" * 20,
     "pAr4meterSecret",
+    "k3yOfTheApi99",
     basic(),
     PLAIN_PASSWORD.encode().hex(),
 )
