@@ -343,6 +343,7 @@ def test_keys_need_decrypt(tmp_path: Path) -> None:
         run(CAPTURES["article-tls13"], "--keylog", keylog_path("article-tls13"), "-o", tmp_path / "x.pcap")
 
 
+ZOO = zoo()
 Disturbance = tuple[str, int, int]
 
 
@@ -520,4 +521,24 @@ def test_the_kind_of_a_secret_still_shows(secret: str, shape: str) -> None:
     assert Pseudonyms(bytes(31)).of(secret) != made
 
 
-ZOO = zoo()
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1 << 30), st.sampled_from([0, 1, 2, 3, 92, 117, 251, 252, 254, 255])), max_size=60
+    )
+)
+def test_any_bytes_are_sanitised_without_an_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("hostile")
+    carrying = [(ts, bytes(packet)) for ts, packet in ZOO.packets]
+    places = [(number, at) for number, (_, data) in enumerate(carrying) for at in range(54, len(data))]
+    changed = [bytearray(data) for _, data in carrying]
+    for place, byte in changes:
+        number, at = places[place % len(places)]
+        changed[number][at] = byte
+    rows = [Captured(ts, bytes(data)) for (ts, _), data in zip(carrying, changed, strict=True)]
+    source, clean = folder / "a.pcap", folder / "b.pcap"
+    source.write_bytes(pcap(rows, nanoseconds=True))
+    sanitize([str(source)], str(clean), KEY)
+    assert [row[4] for row in read([clean]).rows] == [len(row.data) for row in rows]

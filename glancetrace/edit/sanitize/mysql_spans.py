@@ -17,7 +17,7 @@ from glancetrace.edit.sanitize.mysql_login import answer_secrets, greeting_secre
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
 from glancetrace.edit.sanitize.mysql_responses import AUTH, FIRST, IDLE, MORE_RESULTS, PREPARED, ResponseSpans
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
-from glancetrace.mysql.commands import ResponseForm, is_request, response_form
+from glancetrace.mysql.commands import PLAUSIBLE_LEN, ResponseForm, is_request, response_form
 from glancetrace.mysql.compressed import is_compressed_request
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Capability, Command
 from glancetrace.mysql.handshake import is_ssl_request, proxy_header_len
@@ -170,7 +170,7 @@ class MysqlSpans:
             held.clear()
         if direction == FROM_CLIENT and self.phase == COMMANDS and not self._synced[0] and not self._sync(data):
             if self._may_sync:
-                self._hold(direction, data, 0, start, 7)
+                self._hold(direction, data, 0, start, len(data) + 1)
             else:
                 self._blank(len(data))
             return
@@ -179,7 +179,7 @@ class MysqlSpans:
     def _sync(self, data: bytes) -> bool:
         """Whether a request begins here; `_may_sync` says whether more bytes may tell."""
         length = int.from_bytes(data[:3], "little")
-        if len(data) < min(7, 4 + max(1, length)) and self._may_sync:
+        if len(data) < min(PLAUSIBLE_LEN, 4 + max(1, length)):
             return False
         self._may_sync = False
         if is_request(data, 0):
@@ -236,6 +236,10 @@ class MysqlSpans:
                 return
             length = data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16
             end = pos + 4 + length
+            plausible = min(4 + length, PLAUSIBLE_LEN)
+            if direction == FROM_CLIENT and size - pos < plausible:
+                self._hold(direction, data, pos, start, plausible)
+                return
             if not self._fits(direction, data, pos):
                 self._synced[direction] = False
                 self._blank(size - pos)
@@ -278,7 +282,7 @@ class MysqlSpans:
             return True
         if self.lenient:
             return is_request(data[pos : pos + 3] + b"\0" + data[pos + 4 : pos + 7], 0)
-        return is_request(data, pos) or len(data) - pos < 7
+        return is_request(data, pos)
 
     def _pass_gap(self, direction: int, gap: int) -> None:
         """Bytes are missing: inside a packet whose end is known, or framing is lost."""
@@ -309,7 +313,7 @@ class MysqlSpans:
             return False
         start, stream = self._starts[direction], self.streams[direction]
         if direction == FROM_CLIENT:
-            if held[3] or self._long_request or not is_request(held[:7], 0):
+            if len(held) < PLAUSIBLE_LEN or held[3] or self._long_request or not is_request(held, 0):
                 return False
             if self._request(held[4:], start + 4, stream, 0, cut=True):
                 stream.keep(start + 4, start + len(held))
@@ -375,6 +379,8 @@ class MysqlSpans:
             return True
         if self._responses.state == PREPARED and not self._responses.definitions_left:
             self._responses.end(0)
+        if not payload:
+            return True
         code = payload[0]
         self._long_request = len(payload) == MAX_PACKET_LEN
         form = response_form(code)

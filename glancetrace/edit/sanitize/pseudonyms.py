@@ -61,7 +61,7 @@ def unescape(raw: str, spelling: str) -> str:
 
 
 def _plain_json(unit: str) -> str:
-    if unit.startswith("\\u"):
+    if unit.startswith("\\u") and len(unit) == 6:
         return chr(int(unit[2:], 16))
     return unit[-1]
 
