@@ -25,6 +25,7 @@ from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
 from glancetrace.cli.lists import calls, sql
 from glancetrace.cli.report import report
+from glancetrace.cli.sanitize import sanitize
 from glancetrace.cli.search import search
 from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
@@ -60,7 +61,7 @@ def cli() -> None:
 cli.add_section("What happened", [analyze, timeline, watch, report])
 cli.add_section("A closer look", [calls, sql, search, explain])
 cli.add_section("Other tools", [export, verify])
-cli.add_section("Captures", [info, split, extract, secrets])
+cli.add_section("Captures", [info, split, extract, secrets, sanitize])
 
 
 def main(args: Sequence[str] | None = None) -> None:
