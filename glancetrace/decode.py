@@ -34,7 +34,7 @@ from glancetrace.workers import Worker, join_rows, start_worker
 if TYPE_CHECKING:
     from glancetrace.tls.rsa import Passphrase
 
-__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode"]
+__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode", "read_secrets"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -130,7 +130,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
 def _decode_alone(names: list[str], options: Options, pool: HashPool | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
-    secrets = _read_secrets(reader, options, issues)
+    secrets = read_secrets(reader, options, issues)
     accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool)
     return _decoded(reader, issues, accounting, rows, secrets, [])
 
@@ -219,7 +219,7 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
     def decode_share(share: Share) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
-        secrets = _read_secrets(reader, options, ignored)
+        secrets = read_secrets(reader, options, ignored)
         return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), secrets, share=share)[1]
 
     workers: list[Worker] = []
@@ -231,7 +231,7 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
             return None
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
-        secrets = _read_secrets(reader, options, issues)
+        secrets = read_secrets(reader, options, issues)
         accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0])
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
@@ -245,7 +245,7 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) 
             worker.close()
 
 
-def _read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> SecretStore:
+def read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> SecretStore:
     """The secrets that were given, and those that the capture brings."""
     keys = None
     if options.rsa_keys:

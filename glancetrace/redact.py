@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["REDACTED", "SECRET_HEADERS", "Redactor", "is_secret_name", "may_hold_secret"]
+__all__ = ["HINTS", "REDACTED", "SECRET_HEADERS", "Redactor", "find_secrets", "is_secret_name", "may_hold_secret"]
 
 REDACTED = "<redacted>"
 
@@ -34,10 +34,10 @@ SECRET_HEADERS = frozenset(
     }
 )
 
-_PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin_?pass|password|passwd|passphrase|passcode|secret|secret_?key|api_?key|access_?key|private_?key|token)"  # noqa: E501
+_PREFIXED = r"(?:[\w.\-]{0,40}[_.\-])?(?:admin[_-]?pass|password|passwd|passphrase|passcode|secret|secret[_-]?key|api[_-]?key|access[_-]?key|private[_-]?key|token)"  # noqa: E501
 """`password`, and whatever ends so: `os_password`, `x-db-secret`."""
 _SECRET_KEY = rf"(?:{_PREFIXED}|(?:new|user|original|master|db|root)password|signature|credential_blob|blob|key_hash|hash_key|password_hash)"  # noqa: E501
-_HINTS = (
+HINTS = (
     "gAAAA", "eyJ", "pass", "Pass", "PASS", "secret", "Secret", "SECRET", "token", "Token", "TOKEN", "_key", "-key",
     "ikey", "skey", "ekey", "key_", "Key", "KEY", "uthorization", "ookie", "_sig=", "signature", "Signature", "blob",
     "@", "$2", "$pbkdf2", "$scrypt", "$5$", "$6$", "IDENTIFIED", "identified",
@@ -78,7 +78,7 @@ _REMEMBERED = 65_536
 
 def may_hold_secret(text: str) -> bool:
     """False when nothing in `text` can be a secret; far cheaper than replacing."""
-    for hint in _HINTS:  # noqa: SIM110 - a generator costs more than the search
+    for hint in HINTS:  # noqa: SIM110 - a generator costs more than the search
         if hint in text:
             return True
     return False
@@ -87,6 +87,45 @@ def may_hold_secret(text: str) -> bool:
 def is_secret_name(name: str) -> bool:
     """A column, property, field or header of this name holds a secret."""
     return _SECRET_NAME.fullmatch(name) is not None
+
+
+_NAMED = re.compile(
+    r"(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|blob|hash|_sig)(?:[\"'`\\]|\s*[:=])", re.IGNORECASE
+)
+"""Stands in every text that a pattern with a secret name in it matches."""
+
+_Span = Callable[[re.Match[str]], tuple[int, int]]
+
+_PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
+    ("header", "plain", ":", _HEADER, lambda m: m.span(2)),
+    ("token", "plain", "gAAAA", _FERNET, lambda m: m.span()),
+    ("token", "plain", "eyJ", _JWS, lambda m: m.span()),
+    ("password-hash", "plain", "$", _CRYPT, lambda m: m.span()),
+    ("url-user", "url", "://", _URL_USER, lambda m: m.span(2)),
+    ("sql", "sql", "", _IDENTIFIED, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("sql", "sql", "", _SET_PASSWORD, lambda m: (m.end(1) + 1, m.end() - 1)),
+)
+_NAMED_PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
+    ("json", "json", ":", _JSON_PAIR, lambda m: (m.end(2), m.start(3))),
+    ("json", "plain", ":", _JSON_NUMBER, lambda m: (m.end(1), m.end())),
+    ("json", "json", "/", _JSON_PATCH, lambda m: (m.end(1), m.end() - 1) if m[1] else (m.end(2), m.start(3))),
+    ("sql", "sql", "=", _SQL_PAIR, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("sql", "sql", "'", _SQL_NAMED, lambda m: (m.end(1) + 1, m.end() - 1)),
+    ("query", "url", "=", _QUERY_PAIR, lambda m: m.span(2)),
+)
+"""Kind, spelling (plain, json, sql, url), what a text has that matches, pattern, where the secret stands in a match."""
+
+
+def find_secrets(text: str) -> Iterator[tuple[int, int, str, str]]:
+    """Where secrets stand in `text` by the patterns above: begin, end, kind and spelling; spans may overlap."""
+    if not may_hold_secret(text):
+        return
+    for kind, spelling, needed, pattern, span in _PLACES + (_NAMED_PLACES if _NAMED.search(text) else ()):
+        if needed in text:
+            for match in pattern.finditer(text):
+                begin, end = span(match)
+                if begin < end:
+                    yield begin, end, kind, spelling
 
 
 class Redactor:

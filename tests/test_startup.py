@@ -9,7 +9,19 @@ import pytest
 
 from tests.support.samples import capture_path, keylog_path
 
-HEAVY = ("cryptography", "jinja2", "lz4", "pandas", "plotly", "pyarrow", "scapy", "sqlglot", "zstandard")
+HEAVY = (
+    "cryptography",
+    "duckdb",
+    "jinja2",
+    "lz4",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "pyshark",
+    "scapy",
+    "sqlglot",
+    "zstandard",
+)
 
 
 def imported_by(code: str) -> set[str]:

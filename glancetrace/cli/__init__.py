@@ -21,14 +21,17 @@ from glancetrace.cli.analyze import analyze
 from glancetrace.cli.check import check, rules
 from glancetrace.cli.diff import diff
 from glancetrace.cli.explain import explain
+from glancetrace.cli.export import export
 from glancetrace.cli.extract import extract
 from glancetrace.cli.files import info, split
 from glancetrace.cli.layout import SectionedGroup
 from glancetrace.cli.lists import calls, sql
 from glancetrace.cli.report import report
+from glancetrace.cli.sanitize import sanitize
 from glancetrace.cli.search import search
 from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
+from glancetrace.cli.verify import verify
 from glancetrace.cli.watch import watch
 from glancetrace.errors import GlancetraceError
 
@@ -60,7 +63,8 @@ def cli() -> None:
 cli.add_section("What happened", [analyze, timeline, watch, report])
 cli.add_section("A closer look", [calls, sql, search, explain])
 cli.add_section("A gate for CI", [check, diff, rules])
-cli.add_section("Captures", [info, split, extract, secrets])
+cli.add_section("Other tools", [export, verify])
+cli.add_section("Captures", [info, split, extract, secrets, sanitize])
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -122,4 +122,5 @@ def _hop(statement: SqlStatement) -> StatementHop:
         dur=None if command.response_end_ts is None else command.response_end_ts - command.ts,
         first_frame=command.first_frame,
         last_frame=command.response_frame or command.request_frame,
+        request_frame=command.request_frame,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from glancetrace.capture.blocks import PacketBlock
 from glancetrace.capture.pcapng_blocks import (
@@ -13,11 +13,13 @@ from glancetrace.capture.pcapng_blocks import (
     SECTION_HEADER,
 )
 
-__all__ = ["enhanced_packets", "interface_block", "secrets_block", "section_header"]
+__all__ = ["comment_options", "enhanced_packets", "interface_block", "secrets_block", "section_header"]
 
 _BYTE_ORDER_MAGIC = 0x1A2B3C4D
 _UNKNOWN_LEN = -1
 _TSRESOL = 9
+_COMMENT = 1
+_LONGEST_OPTION = 0xFFFF
 
 
 def _block(order: str, kind: int, body: bytes) -> bytes:
@@ -42,15 +44,31 @@ def secrets_block(order: str, kind: int, data: bytes) -> bytes:
     return _block(order, DECRYPTION_SECRETS, struct.pack(order + "II", kind, len(data)) + data)
 
 
-def enhanced_packets(block: PacketBlock, ns_per_tick: int, order: str = "<") -> Iterator[bytes]:
-    """The packets of a block, all of interface 0 (4.3)."""
+def comment_options(comments: Iterable[str], order: str = "<") -> bytes:
+    """opt_comment, once per comment (3.5.1), without the option that ends a list; what is too long is cut."""
+    options = b""
+    for comment in comments:
+        data = comment.encode("utf-8", "replace")
+        if len(data) > _LONGEST_OPTION:
+            data = data[:_LONGEST_OPTION].decode("utf-8", "ignore").encode()
+        options += struct.pack(order + "HH", _COMMENT, len(data)) + data + bytes(-len(data) % 4)
+    return options
+
+
+def enhanced_packets(
+    block: PacketBlock, ns_per_tick: int, order: str = "<", comments: Mapping[int, Sequence[str]] | None = None
+) -> Iterator[bytes]:
+    """The packets of a block, all of interface 0 (4.3); `comments` by row of the block."""
     head = struct.Struct(order + "IIIIIII")
     tail = struct.Struct(order + "I")
     columns = (block.offset, block.cap_len, block.orig_len, block.ts // ns_per_tick)
-    for offset, cap_len, orig_len, ticks in zip(*(column.tolist() for column in columns), strict=True):
+    for row, (offset, cap_len, orig_len, ticks) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         padding = -cap_len % 4
-        total = 32 + cap_len + padding
+        options = b""
+        if comments and row in comments:
+            options = comment_options(comments[row], order) + bytes(4)  # opt_endofopt
+        total = 32 + cap_len + padding + len(options)
         ticks &= (1 << 64) - 1
         yield head.pack(ENHANCED_PACKET, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, cap_len, orig_len)
-        yield block.data[offset : offset + cap_len] + bytes(padding)
+        yield block.data[offset : offset + cap_len] + bytes(padding) + options
         yield tail.pack(total)

@@ -34,7 +34,7 @@ from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.issues import IssueLog
 from glancetrace.tls.secrets import TLS_KEY_LOG
 
-__all__ = ["Embedded", "discard_secrets", "embed_secrets"]
+__all__ = ["Embedded", "discard_secrets", "embed_secrets", "read_blocks"]
 
 _PACKETS = (ENHANCED_PACKET, PACKET, SIMPLE_PACKET)
 _LONGEST_BLOCK = 64 << 20
@@ -86,7 +86,7 @@ def _write(path: str, output: str, keylog: bytes, issues: IssueLog, *, discard: 
     source.close()
     left_out: list[bytes] = []
     if reader.format == "pcapng":
-        pieces = _copy_blocks(_read_blocks(path, issues), keylog, discard, left_out)
+        pieces = _copy_blocks(read_blocks(path, issues), keylog, discard, left_out)
     else:
         pieces = _convert(path, keylog, issues)
     try:
@@ -159,7 +159,7 @@ def _unbounded(order: str, block: bytes) -> bytes:
     return block[:16] + struct.pack(order + "q", -1) + block[24:]
 
 
-def _read_blocks(path: str, issues: IssueLog) -> Iterator[tuple[str, int, bytes]]:
+def read_blocks(path: str, issues: IssueLog) -> Iterator[tuple[str, int, bytes]]:
     """Byte order, type and bytes of every block of a pcapng file; a block that is cut short is left out and counted.
 
     Raises:

@@ -8,7 +8,24 @@ from typing import Any
 from glancetrace.http.exchange import BodyHasher, HttpExchange
 from glancetrace.net.run import Endpoint
 
-__all__ = ["ApiCall", "Hop"]
+__all__ = ["ApiCall", "Hop", "LegMessages"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegMessages:
+    """What stood on the wire of one leg: its own method, target and status, frames of last bytes, what is whole.
+
+    Frames and status are None where the message was not seen to its end, or not at all.
+    """
+
+    method: str
+    target: str
+    request_frame: int | None
+    request_complete: bool
+    status_code: int | None
+    response_first_frame: int | None
+    response_frame: int | None
+    response_complete: bool
 
 
 @dataclass(slots=True)
@@ -27,6 +44,8 @@ class Hop:
 
     Without a response it ends with the connection, None while that is open.
     """
+    messages: LegMessages | None = None
+    """None for a leg that only a log, or an encrypted connection, shows."""
 
 
 @dataclass(slots=True, eq=False)

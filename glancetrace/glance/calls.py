@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from glancetrace.glance.bodies import is_image_data, make_body_policy
-from glancetrace.glance.call import ApiCall, Hop
+from glancetrace.glance.call import ApiCall, Hop, LegMessages
 from glancetrace.glance.identifier import is_image_id
 from glancetrace.glance.ports import FOREIGN_PORTS
 from glancetrace.glance.routes import RouteMatch, match_route
@@ -139,6 +139,16 @@ def _hop(call: ApiCall, exchange: HttpExchange) -> Hop:
         first_frame=call.first_frame,
         last_frame=call.last_frame,
         window=(begin, exchange.end_ts if exchange.response_ts is None else exchange.response_ts),
+        messages=LegMessages(
+            call.method,
+            call.target,
+            exchange.request_frame,
+            exchange.request_body.complete,
+            call.status_code,
+            exchange.response_first_frame,
+            exchange.response_frame,
+            exchange.response_body.complete,
+        ),
     )
 
 

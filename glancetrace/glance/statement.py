@@ -15,7 +15,10 @@ __all__ = ["SqlStatement", "StatementHop"]
 
 @dataclass(slots=True)
 class StatementHop:
-    """One leg of a statement that was seen on both sides of a MySQL proxy; `ts`, `dur` in ns."""
+    """One leg of a statement that was seen on both sides of a MySQL proxy; `ts`, `dur` in ns.
+
+    `request_frame` is that of the command's last byte.
+    """
 
     client: Endpoint
     server: Endpoint
@@ -24,6 +27,7 @@ class StatementHop:
     dur: int | None
     first_frame: int
     last_frame: int
+    request_frame: int = 0
 
 
 @dataclass(slots=True, eq=False)

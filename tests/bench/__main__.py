@@ -1,6 +1,6 @@
 """`python -m tests.bench`: speed and memory, all figures in one go (some minutes)."""
 
-from tests.bench import files, memory, plugin, report, speed, startup, tls_speed
+from tests.bench import beside, files, memory, plugin, report, speed, startup, tls_speed
 
 startup.report()
 plugin.report()
@@ -9,3 +9,4 @@ files.report()
 memory.report()
 tls_speed.report()
 report.report()
+beside.report()

@@ -194,7 +194,9 @@ def test_it_needs_no_mouse(article: Watched) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("End")
     page.keyboard.press("ArrowUp")
-    assert page.locator(f"#{grid.get_attribute('aria-activedescendant')} .name").inner_text() == "overcloud-full-initrd"
+    active = page.locator("#images-app .grid-row.active")
+    expect(active.locator(".name")).to_have_text("overcloud-full-initrd")
+    expect(grid).to_have_attribute("aria-activedescendant", active.get_attribute("id") or "")
     page.keyboard.press("Enter")
     expect(page.locator("#detail-title")).to_have_text("overcloud-full-initrd")
     expect(page.locator("#detail-title")).to_be_focused()

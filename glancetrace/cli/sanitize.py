@@ -1,0 +1,111 @@
+"""`glancetrace sanitize`: a capture without its secrets, to be shared or committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from glancetrace.cli.layout import SectionedCommand
+from glancetrace.cli.options import (
+    DECRYPTING,
+    Reading,
+    ask_passphrase,
+    captures,
+    option,
+    say,
+    warn_of_damage,
+    with_options,
+)
+from glancetrace.errors import GlancetraceError, UsageError
+
+__all__ = ["sanitize"]
+
+
+def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
+    return with_options(command, DECRYPTING)
+
+
+@click.command(
+    cls=SectionedCommand,
+    short_help="A copy without secrets, to be shared.",
+    examples=[
+        ("glancetrace sanitize capture.pcap -o clean.pcap --verify", "replace secrets, then look for them"),
+        ("glancetrace sanitize 'ring*.pcap' -o clean.pcap --key team.key", "the same pseudonyms every time"),
+        ("glancetrace sanitize c.pcap --decrypt --keylog keys.txt -o clean.pcap", "TLS as plain HTTP, sanitised"),
+    ],
+)
+@captures
+@option("-o", "--output", required=True, metavar="FILE", help="The capture to write; pcapng if its name ends so.")
+@option("--key", metavar="FILE|TEXT", help="Key of the pseudonyms; without it they differ from run to run.")
+@option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
+@option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")
+@option("--keep-other", is_flag=True, help="Leave packets as they are that are neither HTTP nor MySQL.")
+@option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
+@option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
+@option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
+@_decrypting
+def sanitize(
+    paths: tuple[str, ...],
+    output: str,
+    key: str | None,
+    check: bool,
+    decrypt: bool,
+    keep_other: bool,
+    report: str | None,
+    ports: tuple[str, ...],
+    no_progress: bool,
+    keylogs: tuple[str, ...],
+    rsa_keys: tuple[str, ...],
+) -> int:
+    """Write a copy of a capture in which every token, password, password hash and cookie is a pseudonym.
+
+    Lengths, times, statuses, ids and frame numbers stay, checksums fit, and analyze tells the same story. Equal secrets
+    become equal pseudonyms. What nobody decodes is blanked, or cut behind its headers. Names, addresses and image data
+    stay, and TLS stays encrypted unless --decrypt is given.
+    """
+    from glancetrace.decode import Options
+    from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
+    from glancetrace.edit.sanitize.passes import sanitize as sanitize_captures
+    from glancetrace.edit.sanitize.pseudonyms import read_key
+    from glancetrace.edit.sanitize.report import render_report, render_text
+    from glancetrace.edit.sanitize.verify import verify
+    from glancetrace.issues import IssueLog
+    from glancetrace.output.progress import ProgressBar
+
+    if output == "-":
+        raise UsageError("packets cannot go to standard output", action="give a file name")
+    if (keylogs or rsa_keys) and not decrypt:
+        raise UsageError("keys are of use with --decrypt only", action="add --decrypt, or leave them out")
+    issues = IssueLog()
+    with ProgressBar(enabled=not no_progress) as bar:
+        options = Options(
+            ports=Reading(ports).port_map(),
+            progress=bar if bar.enabled else None,
+            keylogs=keylogs,
+            rsa_keys=rsa_keys,
+            passphrase=ask_passphrase,
+        )
+        run = sanitize_decrypted if decrypt else sanitize_captures
+        done = run(list(paths), output, read_key(key), options, issues, keep_other=keep_other)
+    warn_of_damage(issue.kind for issue in issues.rows())
+    remainders = verify([output], done.known) if check else None
+    document = render_report(done, remainders)
+    if report is None:
+        for line in render_text(document):
+            say(line)
+    else:
+        _write_report(report, document)
+    return 1 if remainders else 0
+
+
+def _write_report(path: str, document: dict[str, object]) -> None:
+    import orjson
+
+    try:
+        with open(path, "wb") as file:
+            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise GlancetraceError(what, where=path, action="check the directory") from None

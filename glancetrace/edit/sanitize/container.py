@@ -1,0 +1,123 @@
+"""Writes sanitised packets: pcap for pcap, pcapng for pcapng, and nothing in it but packets.
+
+Comments, host names, interface names, statistics, secrets and unknown blocks of a pcapng file may name anything and are
+left out: a section, an interface per link type (times in ns) and Enhanced Packet Blocks remain
+(https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4). Record headers are written anew.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from glancetrace.capture.blocks import Int64Array, PacketBlock
+from glancetrace.capture.pcapng_blocks import ENHANCED_PACKET
+from glancetrace.edit.pcapng_blocks import interface_block, section_header
+from glancetrace.errors import GlancetraceError, UsageError
+
+__all__ = ["CaptureWriter"]
+
+_RECORD_LEN = 16
+_SNAPLEN = 262_144
+_MICROSECONDS = 0xA1B2C3D4
+_NANOSECONDS = 0xA1B23C4D
+
+
+class CaptureWriter:
+    """Writes one file; a context manager.
+
+    Args:
+        inputs: paths that must not be overwritten.
+        pcapng: write pcapng; pcap holds one link type. nanoseconds: resolution of a pcap file.
+
+    Raises:
+        UsageError: the output is an input. GlancetraceError: it cannot be written.
+    """
+
+    def __init__(
+        self, path: str, inputs: Sequence[str], link_types: Sequence[int], *, pcapng: bool, nanoseconds: bool
+    ) -> None:
+        if os.path.realpath(path) in {os.path.realpath(one) for one in inputs}:
+            raise UsageError("the output would overwrite the input", where=path, action="choose another name")
+        self._path = path
+        self._pcapng = pcapng
+        self._unit = 1 if nanoseconds else 1000
+        self._interfaces = {link_type: number for number, link_type in enumerate(link_types)}
+        try:
+            self._file = open(path, "wb")  # noqa: SIM115 - it is closed with the writer
+        except OSError as error:
+            raise self._failed(error) from None
+        if pcapng:
+            self._write(section_header() + b"".join(interface_block(one, _SNAPLEN, 9) for one in link_types))
+        else:
+            magic = _NANOSECONDS if nanoseconds else _MICROSECONDS
+            link_type = link_types[0] if link_types else 1
+            self._write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, _SNAPLEN, link_type))
+
+    def write(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> None:
+        """The packets of a block with the bytes of `buffer` in place of its own, as much of each as `cap_len` says."""
+        if self._pcapng:
+            self._write(self._blocks(block, buffer, cap_len))
+        else:
+            self._write(self._records(block, buffer, cap_len))
+
+    def _records(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> bytes:
+        head = np.empty((len(block), 4), "<u4")
+        seconds, nanoseconds = np.divmod(block.ts, 1_000_000_000)
+        head[:, 0], head[:, 1] = seconds, nanoseconds // self._unit
+        head[:, 2], head[:, 3] = cap_len, block.orig_len
+        heads = head.view(np.uint8).reshape(len(block), _RECORD_LEN)
+        begin = block.offset - _RECORD_LEN
+        end = block.offset + block.cap_len
+        if begin[0] < 0 or (begin[1:] != end[:-1]).any():
+            data = buffer.tobytes()
+            spans = zip(block.offset.tolist(), cap_len.tolist(), heads, strict=True)
+            return b"".join([one.tobytes() + data[at : at + length] for at, length, one in spans])
+        buffer[begin[:, None] + np.arange(_RECORD_LEN)] = heads
+        start, stop = int(begin[0]), int(end[-1])
+        cut = np.flatnonzero(cap_len < block.cap_len)
+        if not len(cut):
+            return buffer[start:stop].tobytes()
+        marks = np.zeros(stop - start + 1, np.int8)
+        marks[block.offset[cut] + cap_len[cut] - start] += 1
+        np.subtract.at(marks, end[cut] - start, 1)
+        kept = np.cumsum(marks[:-1], dtype=np.int8) == 0
+        return bytes(buffer[start:stop][kept].tobytes())
+
+    def _blocks(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> bytes:
+        data = buffer.tobytes()
+        head, tail = struct.Struct("<IIIIIII"), struct.Struct("<I")
+        pieces: list[bytes] = []
+        columns = (block.offset, cap_len, block.orig_len, block.ts, block.link_type)
+        for offset, length, orig_len, ts, link_type in zip(*(column.tolist() for column in columns), strict=True):
+            padding = -length % 4
+            total = 32 + length + padding
+            ticks = ts & (1 << 64) - 1
+            number = self._interfaces[link_type]
+            pieces.append(head.pack(ENHANCED_PACKET, total, number, ticks >> 32, ticks & 0xFFFFFFFF, length, orig_len))
+            pieces.append(data[offset : offset + length] + bytes(padding))
+            pieces.append(tail.pack(total))
+        return b"".join(pieces)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> GlancetraceError:
+        what = f"cannot be written: {error.strerror}"
+        return GlancetraceError(what, where=self._path, action="make room, or choose another directory")
+
+    def __enter__(self) -> CaptureWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,279 @@
+"""HTTP/1.x: which bytes of a stream are messages, and where secrets stand in them.
+
+`HttpDecoder` says what is a head and what a body, so what it skips is not kept. A head is kept with its secrets
+replaced: headers, the query and the path of the target. A body of text (JSON, forms, HTML) is held until its end, then
+its secrets are replaced behind its chunks and its content coding; bodies of images and other binary data are kept as
+they pass. Of a text body with bytes missing only what stands before the first gap is kept.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from glancetrace.edit.sanitize.gzipped import resqueeze
+from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
+from glancetrace.edit.sanitize.spans import Span, find_at_end, find_in_json, find_in_text
+from glancetrace.http.body import BodyReader, ChunkedReader
+from glancetrace.http.content import content_codings
+from glancetrace.http.decoder import HttpDecoder, _Side
+from glancetrace.http.exchange import BodyPlan, Head, HttpExchange
+from glancetrace.issues import IssueLog
+from glancetrace.net.run import FROM_CLIENT, Run
+from glancetrace.redact import HINTS, SECRET_HEADERS, is_secret_name
+
+__all__ = ["HttpSpans", "find_in_head"]
+
+TEXT_LIMIT = 16 << 20
+"""Bytes of a text body that are held; of a longer one the rest is blanked."""
+
+_BINARY = ("application/octet-stream", "image/", "video/", "audio/", "application/x-tar", "application/x-qemu")
+_COOKIES = frozenset({"cookie", "set-cookie"})
+_COOKIE_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "comment"})
+_FIELD = re.compile(r"(?:^|\n)([^\s:]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
+_PAIR = re.compile(r"([^=;\s]+)=([^;\s]*)")
+_PATH_TOKEN = re.compile(r"/v[23][.0-9]*/(?:auth/)?tokens/([^/?\s]+)")
+_FORM_PAIR = re.compile(r"(?:^|&)([^=&]+)=([^&]*)")
+_HINTS = tuple(hint.encode() for hint in HINTS)
+
+
+def _no_row(_exchange: HttpExchange) -> None:
+    """Exchanges are of no interest here."""
+
+
+def _no_plan(_request: Head, _response: Head | None) -> BodyPlan:
+    return BodyPlan()
+
+
+def find_in_head(text: str) -> Iterator[Span]:
+    """Secrets in a head: start line and header fields."""
+    yield from (span for span in find_in_text(text) if span.kind != "header")
+    start_line = text[: text.find("\n")]
+    for match in _PATH_TOKEN.finditer(start_line):
+        yield Span(*match.span(1), "token", "url")
+    for match in _FIELD.finditer(text):
+        name = match[1].lower()
+        begin, end = match.span(2)
+        while end > begin and text[end - 1] in " \t":
+            end -= 1
+        if name in _COOKIES:
+            for pair in _PAIR.finditer(text, begin, end):
+                if pair[1].lower() not in _COOKIE_ATTRIBUTES:
+                    yield Span(*pair.span(2), "cookie", "plain")
+        elif name in SECRET_HEADERS or is_secret_name(name):
+            yield Span(begin, end, "header", "plain")
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text body as it stands in the stream, chunk lines and all; None where none is held."""
+
+    start: int
+    codings: list[str]
+    is_form: bool
+    raw: bytearray = field(default_factory=bytearray)
+    broken: bool = False
+
+
+class HttpSpans(HttpDecoder):
+    """Plans one connection; fed with placed runs."""
+
+    def __init__(self, plan: ConnectionPlan, known: KnownSecrets) -> None:
+        super().__init__(plan.connection, _no_row, IssueLog(), _no_plan)
+        self._plan = plan
+        self._known = known
+        self._heads = (bytearray(), bytearray())
+        self._junk = [0, 0]
+        self._texts: list[_Text | None] = [None, None]
+        self._binary = [False, False]
+
+    def close(self, ts: int, frame: int, how: str) -> None:
+        """The connection is over: bodies that have not ended are what there is of them."""
+        for side in self._sides:
+            self._release(side)
+        for direction in (0, 1):
+            self._end_text(direction, complete=False)
+        super().close(ts, frame, how)
+
+    def _advance(self, side: _Side, run: Run) -> None:
+        assert isinstance(run, PlacedRun)
+        stream = self._plan.streams[run.direction]
+        pos = 0
+        size = len(run.data)
+        while pos < size and not self._tunnel:
+            begin = pos
+            if side.body is not None:
+                pos = self._take_body(side, side.body, stream, run, pos)
+                continue
+            reader = side.reader
+            skipped = reader.skipped
+            pos = reader.pull(run, pos)
+            self._take_head(side, stream, run, begin, pos, reader.skipped - skipped)
+            if reader.head is not None:
+                if run.direction == FROM_CLIENT:
+                    self._begin_request(side, reader.head)
+                else:
+                    self._begin_response(side, reader.head)
+                self._open_text(side, run.direction, reader.head, run.start + pos)
+            elif run.direction != FROM_CLIENT and not reader.in_step:
+                self._pairing.doubt_responses()
+        if pos < size:
+            self._known.tally.blanked["http-tunnel"] += size - pos
+
+    def _take_head(self, side: _Side, stream: StreamPlan, run: PlacedRun, begin: int, pos: int, skipped: int) -> None:
+        """Bytes went to the head reader; when a head ended with them it is kept."""
+        pending = self._heads[run.direction]
+        pending += run.data[begin:pos]
+        self._junk[run.direction] += skipped
+        if side.reader.head is None and side.reader.pending:
+            return
+        end = run.start + pos
+        # What was skipped stands before the head.
+        junk = bytes(pending[: self._junk[run.direction]] if side.reader.head is not None else pending)
+        head = pending[len(junk) :].decode("latin-1")
+        if junk.strip(b"\r\n"):
+            self._known.tally.blanked["http-not-understood"] += len(junk)
+        else:
+            stream.keep(end - len(pending), end - len(head))
+        stream.keep(end - len(head), end)
+        if head:
+            self._known.replace(stream, end - len(head), head, find_in_head(head))
+        pending.clear()
+        self._junk[run.direction] = 0
+
+    def _open_text(self, side: _Side, direction: int, head: Head, start: int) -> None:
+        """A head has ended: hold the body that follows if it is text."""
+        self._texts[direction] = None
+        if side.body is None:
+            return
+        media = head.get("content-type").lower().strip()
+        request = side.exchange.row.request if side.exchange is not None else head
+        is_data = request.target.partition("?")[0].endswith(("/file", "/stage")) and (
+            direction == FROM_CLIENT or head.status_code in (200, 206)
+        )
+        self._binary[direction] = media.startswith(_BINARY) or (is_data and "json" not in media)
+        if not self._binary[direction]:
+            self._texts[direction] = _Text(start, content_codings(head), "form-urlencoded" in media)
+
+    def _take_body(self, side: _Side, body: BodyReader, stream: StreamPlan, run: PlacedRun, pos: int) -> int:
+        begin = pos
+        pos = body.feed(run, pos)
+        direction = run.direction
+        text = self._texts[direction]
+        if text is None:
+            if self._binary[direction] and not body.malformed:
+                stream.keep(run.start + begin, run.start + pos)
+        elif not text.broken:
+            text.raw += run.data[begin:pos]
+            text.broken = len(text.raw) > TEXT_LIMIT
+            if text.broken:
+                self._known.tally.blanked["http-long-text"] += len(text.raw)
+        if body.done or body.lost:
+            self._end_text(direction, complete=body.done, chunked=isinstance(body, ChunkedReader))
+            self._end_body(side, body)
+        return pos
+
+    def _skip(self, side: _Side, count: int) -> None:
+        direction = self._sides.index(side)
+        self._release(side)
+        self._end_text(direction, complete=False, chunked=isinstance(side.body, ChunkedReader))
+        self._heads[direction].clear()
+        self._junk[direction] = 0
+        super()._skip(side, count)
+
+    def _drop_bodiless_orphan(self) -> None:
+        super()._drop_bodiless_orphan()
+        if self._sides[1].body is None:
+            self._texts[1] = None
+
+    def _end_text(self, direction: int, *, complete: bool, chunked: bool | None = None) -> None:
+        """Replace secrets in the text body that is held."""
+        text, self._texts[direction] = self._texts[direction], None
+        if text is None or text.broken or not text.raw:
+            return
+        if chunked is None:
+            chunked = isinstance(self._sides[direction].body, ChunkedReader)
+        stream = self._plan.streams[direction]
+        raw = bytes(text.raw)
+        stream.keep(text.start, text.start + len(raw))
+        pieces = list(_chunks(raw)) if chunked else [(0, len(raw))]
+        content = b"".join([raw[begin:end] for begin, end in pieces])
+        if text.codings:
+            new = self._decoded(text, content, complete=complete)
+            edits = [] if new is None else [(0, new)]
+        else:
+            edits = self._edits(content, text, complete=complete)
+        for at, data in edits:
+            _replace_in_pieces(stream, text.start, pieces, at, data)
+
+    def _edits(self, content: bytes, text: _Text, *, complete: bool) -> list[tuple[int, bytes]]:
+        """Replacements in a body."""
+        if not any(hint in content for hint in _HINTS):
+            return []
+        plain = content.decode("latin-1")
+        spans = list(find_in_json(plain, whole=complete))
+        if not complete:
+            spans += find_at_end(plain)
+        if text.is_form:
+            spans += [Span(*m.span(2), "form", "url") for m in _FORM_PAIR.finditer(plain) if is_secret_name(m[1])]
+        return list(self._known.edits(plain, spans))
+
+    def _decoded(self, text: _Text, content: bytes, *, complete: bool) -> bytes | None:
+        """The same of a compressed body, compressed again to the same length."""
+        tally = self._known.tally
+        plain: bytes | None = None
+        if text.codings in (["gzip"], ["x-gzip"], ["deflate"]):
+            try:
+                inflater = zlib.decompressobj(32 + zlib.MAX_WBITS)
+                plain = inflater.decompress(content, TEXT_LIMIT)
+                if inflater.unconsumed_tail or (complete and not inflater.eof) or inflater.unused_data:
+                    plain = None
+            except zlib.error:
+                plain = None
+        if plain is None:
+            tally.blanked["http-content-coding"] += len(content)
+            return bytes(len(content))
+        new = bytearray(plain)
+        for at, data in self._edits(plain, text, complete=complete):
+            new[at : at + len(data)] = data
+        if new == plain:
+            return None
+        squeezed = resqueeze(plain, bytes(new), len(content), gzip=text.codings[0] != "deflate") if complete else None
+        if squeezed is None:
+            tally.blanked["http-content-coding"] += len(content)
+            return bytes(len(content))
+        return squeezed
+
+
+def _replace_in_pieces(stream: StreamPlan, start: int, pieces: list[tuple[int, int]], at: int, data: bytes) -> None:
+    """Replace what stands at `at` of a body whose pieces are these ranges behind `start`."""
+    for begin, end in pieces:
+        size = end - begin
+        if at < size and data:
+            part = data[: size - at]
+            stream.replace(start + begin + at, part)
+            data = data[len(part) :]
+            at = 0
+        else:
+            at -= size
+
+
+def _chunks(raw: bytes) -> Iterator[tuple[int, int]]:
+    """Data of chunks (RFC 9112, section 7.1) in a body that begins with one."""
+    pos = 0
+    while (stop := raw.find(b"\n", pos)) >= 0:
+        digits = raw[pos:stop].split(b";", 1)[0].strip()
+        try:
+            size = int(digits, 16)
+        except ValueError:
+            return
+        begin = stop + 1
+        if not size:
+            return
+        yield begin, min(begin + size, len(raw))
+        pos = raw.find(b"\n", begin + size) + 1
+        if not pos or begin + size >= len(raw):
+            return

@@ -1,0 +1,132 @@
+"""The secrets of a capture: each is learned where a decoder found it, and looked for everywhere afterwards.
+
+A secret that is short, or a word that captures of OpenStack are full of, is replaced only where it stands as a secret:
+a password `keystone` must not take the name of the service with it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from glancetrace.edit.sanitize.plan import StreamPlan, Tally
+from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
+from glancetrace.edit.sanitize.spans import Span
+
+__all__ = ["SHORTEST", "KnownSecrets"]
+
+SHORTEST = 8
+"""Characters of a secret that is looked for outside its place."""
+
+_WORDS = (
+    "openstack keystone glance-api glanceclient python-glanceclient keystoneauth1 keystonemiddleware application/json "
+    "overcloud undercloud password passwords credential credentials authorization x-auth-token x-subject-token "
+    "x-service-token x-openstack-request-id content-type content-length transfer-encoding user-agent accept-encoding "
+    "connection keep-alive text/html utf8mb4_general_ci caching_sha2_password mysql_native_password sha256_password "
+    "information_schema image_properties image_locations image_members image_tags container_format disk_format "
+    "os_hash_algo os_hash_value visibility virtual_size created_at updated_at deleted_at pending_delete deactivated "
+    "importing uploading localhost filesystem administrator project_domain_name user_domain_name service_catalog "
+    "endpoints interface region regionone identity baremetal cinderv3 overcloud-full controller compute"
+)
+"""Not replaced where they only happen to stand."""
+
+
+class KnownSecrets:
+    """Secrets and their pseudonyms.
+
+    Attributes:
+        seen: latin-1 secrets as they are, not as they are spelled, with their kinds. binary: authentication data.
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms, tally: Tally) -> None:
+        self.pseudonyms = pseudonyms
+        self.tally = tally
+        self.seen: dict[str, str] = {}
+        self.binary: set[bytes] = set()
+
+    def learn(self, raw: str, kind: str, spelling: str) -> str:
+        """Note a secret; its pseudonym in the same spelling."""
+        value = unescape(raw, spelling)
+        scheme, space, rest = value.partition(" ")
+        if space and scheme.isalnum() and kind == "header":
+            self.seen.setdefault(rest.strip(), kind)
+            if scheme.lower() == "basic":
+                self._learn_basic(rest.strip())
+        else:
+            self.seen.setdefault(value, kind)
+        return self.pseudonyms.of(raw, spelling)
+
+    def _learn_basic(self, encoded: str) -> None:
+        try:
+            plain = base64.b64decode(encoded, validate=True).decode("latin-1")
+        except ValueError:
+            return
+        password = plain.partition(":")[2]
+        if password:
+            self.seen.setdefault(password, "basic")
+
+    def edits(self, text: str, spans: Iterable[Span]) -> Iterator[tuple[int, bytes]]:
+        """Replacements in a text; of secrets that overlap the widest counts, and one in another's place once."""
+        behind = 0
+        for span in sorted(spans, key=lambda one: (one.begin, -one.end)):
+            raw = text[span.begin : span.end]
+            pseudonym = self.learn(raw, span.kind, span.spelling)
+            if span.begin < behind:
+                if span.end > behind:
+                    yield behind, pseudonym[behind - span.begin :].encode("latin-1")
+                    behind = span.end
+                continue
+            if pseudonym != raw:
+                self.tally.replaced[span.kind] += 1
+            yield span.begin, pseudonym.encode("latin-1")
+            behind = span.end
+
+    def replace(self, stream: StreamPlan, start: int, text: str, spans: Iterable[Span]) -> None:
+        """Replace secrets in a text that stands at `start` of a stream."""
+        for begin, data in self.edits(text, spans):
+            stream.replace(start + begin, data)
+
+    def conceal(self, stream: StreamPlan, start: int, raw: bytes, kind: str) -> None:
+        """Replace authentication data; those that are text are a secret like others."""
+        if not raw.strip(b"\0"):
+            return
+        self.tally.replaced[kind] += 1
+        self.binary.add(raw)
+        stream.replace(start, self.pseudonyms.opaque(raw))
+
+    def conceal_ranges(self, stream: StreamPlan, at: int, payload: bytes, ranges: list[tuple[int, int]]) -> None:
+        """Replace the authentication data in ranges of a MySQL packet whose payload stands at `at`."""
+        for begin, end in ranges:
+            self.conceal(stream, at + begin, payload[begin:end], "mysql-authentication")
+
+    def patterns(self) -> dict[bytes, tuple[bytes, str]]:
+        """What to look for everywhere, and what it becomes: secrets as they are, and encoded."""
+        found: dict[bytes, tuple[bytes, str]] = {}
+        for value, kind in self.seen.items():
+            if len(value) < SHORTEST or value.lower() in _WORDS:
+                continue
+            secret, pseudonym = (
+                value.encode("latin-1", "replace"),
+                self.pseudonyms.of(value).encode("latin-1", "replace"),
+            )
+            if secret == pseudonym:
+                continue
+            for one, other in zip(_encodings(secret), _encodings(pseudonym), strict=True):
+                if len(one) == len(other):
+                    found.setdefault(one, (other, kind))
+        return found
+
+    @property
+    def unsearched(self) -> int:
+        """Secrets that are too short or too common to be looked for outside their places."""
+        return sum(len(value) < SHORTEST or value.lower() in _WORDS for value in self.seen)
+
+
+def _encodings(secret: bytes) -> Iterator[bytes]:
+    """A secret as it is, in base64 (RFC 4648), percent-encoded, in hex."""
+    yield secret
+    yield base64.b64encode(secret)
+    yield base64.urlsafe_b64encode(secret)
+    yield quote(secret, safe="").encode()
+    yield secret.hex().encode()

@@ -1,0 +1,255 @@
+"""Responses of MySQL: which packets make sense where they stand, and where secrets stand in errors and rows.
+
+MySQL Server documentation, "Text Resultset", "Binary Protocol Resultset", "COM_STMT_PREPARE Response". Nothing here
+depends on capabilities, which a session that was joined does not tell: a packet is what its first bytes and its place
+in the response say.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks, is_hinted
+from glancetrace.edit.sanitize.mysql_login import server_secrets
+from glancetrace.edit.sanitize.mysql_requests import RequestSpans
+from glancetrace.edit.sanitize.mysql_values import Columns, Statement, binary_values, find_in_row, text_values
+from glancetrace.edit.sanitize.plan import StreamPlan
+from glancetrace.edit.sanitize.spans import find_in_sql, find_in_text
+from glancetrace.mysql.commands import ResponseForm, response_form
+from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
+from glancetrace.mysql.session_state import parse_ok, pull_lenenc
+
+__all__ = ["AUTH", "FIRST", "IDLE", "MORE_RESULTS", "PREPARED", "ResponseSpans"]
+
+MORE_RESULTS = 8
+IDLE, FIRST, _DEFINITIONS, _ROWS, PREPARED, AUTH, _STRING = range(7)
+"""Where a response is: none is awaited, its first packet, definitions, rows, ..."""
+_FIRST_STATE = {
+    ResponseForm.AUTHENTICATION: AUTH,
+    ResponseForm.STRING: _STRING,
+    ResponseForm.ROWS: _ROWS,
+    ResponseForm.FIELDS: _DEFINITIONS,
+}
+_QUERY = int(Command.COM_QUERY)
+
+
+class ResponseSpans:
+    """Plans the responses of one session.
+
+    Attributes:
+        waiting: commands whose responses have not begun. state: where the response under way is; code: its command.
+        in_file: the client sends a file (LOCAL INFILE). lost: a packet did not fit, framing is to be found again.
+        definitions_left: of the response to COM_STMT_PREPARE.
+    """
+
+    def __init__(self, known: KnownSecrets, blocks: DefinitionBlocks, requests: RequestSpans) -> None:
+        self._known = known
+        self._blocks = blocks
+        self._requests = requests
+        self.waiting: deque[int] = deque()
+        self.state = IDLE
+        self.code = 0
+        self.in_file = False
+        self.lost = False
+        self.definitions_left = 0
+        self._columns = Columns()
+        self._left = 0
+
+    def forget(self) -> None:
+        """What was awaited will not come."""
+        self.waiting.clear()
+        self.state = IDLE
+
+    def skip_row(self) -> bool:
+        """A packet is not whole: in the midst of rows it is one, and the next packet is known to follow it."""
+        return self.state == _ROWS
+
+    def next(self) -> None:
+        """The response to the next request that waits begins with the next packet of the server."""
+        if not self.waiting:
+            self.state = IDLE
+            return
+        self.code = self.waiting.popleft()
+        self._columns = Columns()
+        self._left = 0
+        self.state = FIRST if self.code == _QUERY else _FIRST_STATE.get(response_form(self.code), FIRST)
+
+    def _binary(self) -> bool:
+        return self.code != _QUERY and response_form(self.code) in (ResponseForm.BINARY, ResponseForm.ROWS)
+
+    def end(self, status_flags: int) -> None:
+        """The response is over, or goes on with another result."""
+        if status_flags & MORE_RESULTS:
+            self.state = FIRST
+            self._columns = Columns()
+        else:
+            if self.code == Command.COM_STMT_EXECUTE and self._requests.executing:
+                self._requests.executing.popleft()
+            self.next()
+
+    def take_whole(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+        """Take a run that is one whole text result set, whose definitions are known; False when it is not."""
+        if self._binary() or len(data) < 12 or data[3] != 1:
+            return False
+        found = self._blocks.find(data)
+        if found is None:
+            return False
+        block, columns = found
+        size = len(data)
+        pos = len(block)
+        if data[size - 9 : size - 6] == b"\x05\0\0" and data[size - 5] == 0xFE:
+            last = size - 9
+        elif data[size - 11 : size - 8] == b"\x07\0\0" and data[size - 7] == 0xFE:
+            last = size - 11
+        else:
+            return False
+        rows: list[tuple[int, int]] = []
+        while pos < last and data[pos + 4] < 0xFE:
+            end = pos + 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
+            rows.append((pos + 4, end))
+            pos = end
+        flags = data[last + 7] | data[last + 8] << 8
+        if pos != last:
+            return False
+        if not columns.secret and self._blocks.is_harmless(data[len(block) : last]):
+            stream.keep(start, start + size)
+        else:
+            stream.keep(start, start + len(block))
+            self._columns = columns
+            for begin, end in rows:
+                stream.keep(start + begin - 4, start + begin)
+                if self._row(data[begin:end], start + begin, stream):
+                    stream.keep(start + begin, start + end)
+                else:
+                    self._known.tally.blanked["mysql-not-understood"] += end - begin
+            stream.keep(start + last, start + size)
+        self.end(flags)
+        return True
+
+    def _row(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
+        """A row: True when it was understood."""
+        columns = self._columns
+        if self._binary():
+            places = binary_values(payload, 0, len(payload), columns.columns) if columns.columns else None
+        else:
+            places = text_values(payload, 0, len(payload), len(columns.columns))
+        if places is None:
+            return False
+        if columns.secret or columns.value_index >= 0 or not self._blocks.is_harmless(payload):
+            text = payload.decode("latin-1")
+            self._known.replace(stream, at, text, find_in_row(text, places, columns))
+        return True
+
+    def take(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
+        """Plan the next packet of the response; True when it was understood."""
+        first = payload[0] if payload else -1
+        state = self.state
+        if state == AUTH:
+            if first in (0, 0xFF):
+                self.end(0)
+            else:
+                self._known.conceal_ranges(stream, at, payload, server_secrets(payload))
+            return True
+        if first == 0xFF and len(payload) >= 3:
+            text = payload.decode("latin-1")
+            self._known.replace(stream, at, text, find_in_sql(text))
+            if payload[1:3] != b"\xff\xff":
+                self.end(0)
+            return True
+        if state == _STRING:
+            self.end(0)
+            return True
+        if state == _ROWS:
+            if first == 0xFE and len(payload) < MAX_PACKET_LEN:
+                self._end_rows(payload)
+                return True
+            return self._row(payload, at, stream)
+        if state in (_DEFINITIONS, PREPARED):
+            return self._definition(payload, at, stream)
+        return self._first(payload, first, at, stream)
+
+    def _end_rows(self, payload: bytes) -> None:
+        if len(payload) == 5:
+            flags = payload[3] | payload[4] << 8
+        else:
+            ok = parse_ok(payload, 0, len(payload))
+            flags = ok.status_flags if ok is not None else 0
+        self.end(flags)
+
+    def _first(self, payload: bytes, first: int, at: int, stream: StreamPlan) -> bool:
+        """The packet that a response begins with."""
+        if first == 0 and response_form(self.code) is ResponseForm.PREPARE:
+            return self._prepared(payload)
+        if first in (0, 0xFE):
+            ok = parse_ok(payload, 0, len(payload))
+            self.in_file = False
+            text = payload.decode("latin-1")
+            if is_hinted(payload):
+                self._known.replace(stream, at, text, find_in_text(text))
+            self.end(ok.status_flags if ok is not None else 0)
+            return ok is not None or len(payload) == 5
+        if first == 0xFB:
+            self.in_file = True
+            return True
+        count, pos = pull_lenenc(payload, 0, len(payload))
+        if count <= 0 or len(payload) - pos > 1:
+            self.state = IDLE
+            self.lost = True
+            return False
+        cached = len(payload) > pos and not payload[pos] and bool(self._requests.executing)
+        statement = self._requests.executing[0] if self._requests.executing else None
+        if cached and statement is not None and statement.columns is not None:
+            self._columns = statement.columns
+            self._left = 0
+        else:
+            self._columns = Columns()
+            self._left = count
+        self.state = _DEFINITIONS
+        return True
+
+    def _definition(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
+        """Column definitions, the EOF behind them, or without it the first row."""
+        if payload[:1] == b"\xfe" and len(payload) < 9:
+            if self.state == PREPARED:
+                self._left -= 1
+                self._columns = Columns()
+                if self._left <= 0:
+                    self.end(0)
+            elif response_form(self.code) is ResponseForm.FIELDS:
+                self.end(0)
+            elif self._left <= 0 and self._columns.columns:
+                self.state = _ROWS
+            else:
+                self._end_rows(payload)
+            return True
+        if payload[:4] == b"\x03def" and (self._left > 0 or self.state == PREPARED or self.code == 4):
+            understood = self._columns.add(payload, 0, len(payload))
+            if self.state == _DEFINITIONS:
+                self._left -= 1
+            else:
+                self.definitions_left -= 1
+            return understood
+        if self.state == PREPARED:
+            return False
+        self.state = _ROWS
+        return self.take(payload, at, stream)
+
+    def _prepared(self, payload: bytes) -> bool:
+        """COM_STMT_PREPARE_OK: statement id, numbers of columns and parameters."""
+        if len(payload) < 9:
+            return False
+        number = int.from_bytes(payload[1:5], "little")
+        column_count = int.from_bytes(payload[5:7], "little")
+        count = int.from_bytes(payload[7:9], "little")
+        statement = (
+            self._requests.preparing.popleft() if self._requests.preparing else Statement(frozenset(range(count)))
+        )
+        statement.count = count
+        self._requests.statements[number] = statement
+        self._left = bool(column_count) + bool(count)
+        self.definitions_left = column_count + count
+        self.state = PREPARED
+        if not self._left:
+            self.end(0)
+        return True

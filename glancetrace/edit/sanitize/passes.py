@@ -1,0 +1,163 @@
+"""Sanitises a capture in three readings: learn, sweep, write.
+
+The first decodes every connection of interest, learns secrets and plans what may stay (`learn`); the second looks for
+the secrets everywhere else, and for packets that carry the same bytes (`sweep`); the third writes the packets by the
+plans (`rewrite`). Every reading indexes and reassembles alike, so a connection, a direction and an offset mean the
+same in each. Memory follows connections and secrets, and a few bytes per packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from glancetrace.capture.inputs import CaptureReader
+from glancetrace.decode import Options
+from glancetrace.edit.extract import check_repeatable
+from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.learn import KeptRuns, Learner
+from glancetrace.edit.sanitize.offsets import Offsets, Sequences
+from glancetrace.edit.sanitize.plan import ConnectionPlan, Tally
+from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
+from glancetrace.edit.sanitize.reading import Reading, open_writer
+from glancetrace.edit.sanitize.rewrite import Rewriter
+from glancetrace.edit.sanitize.sweep import CopyFinder, Sweeper
+from glancetrace.http.hashing import HashPool
+from glancetrace.issues import IssueLog
+from glancetrace.net.grouping import FlowKey
+from glancetrace.streams import Stage
+from glancetrace.tls.secrets import SecretStore
+
+__all__ = ["Sanitised", "sanitize"]
+
+KEPT_BYTES = 192 << 20
+
+
+@dataclass(slots=True)
+class Sanitised:
+    """What was done. `known` holds the secrets, for `verify`; they never leave it."""
+
+    path: str
+    packets: int
+    connections: dict[str, int]
+    tally: Tally
+    known: KnownSecrets = field(repr=False)
+    tls_secrets: int = 0
+    decrypted: int = 0
+
+
+def sanitize(
+    paths: list[str],
+    output: str,
+    key: bytes,
+    options: Options | None = None,
+    issues: IssueLog | None = None,
+    *,
+    keep_other: bool = False,
+    kept_bytes: int = KEPT_BYTES,
+) -> Sanitised:
+    """Write captures without their secrets to one file.
+
+    Args:
+        paths: files and patterns; compressed ones too.
+        output: pcapng if its name ends so or an input is pcapng, else pcap.
+        key: the key of the pseudonyms.
+        options: ports, block size and progress.
+        issues: where damage of the input is counted.
+        keep_other: leave packets as they are that nobody decodes.
+        kept_bytes: memory for streams, so that those of a small capture need not be read a second time.
+
+    Raises:
+        UsageError: standard input, or the output is an input. InputError: an input cannot be read.
+        GlancetraceError: the output cannot be written.
+    """
+    check_repeatable(paths)
+    options = options or Options()
+    issues = issues if issues is not None else IssueLog()
+    tally = Tally()
+    known = KnownSecrets(Pseudonyms(key), tally)
+    with _stage(options) as stage:
+        reading = Reading(paths, issues, options, stage, 0)
+        kept = KeptRuns(kept_bytes)
+        plans, opened = _learn(reading, stage, known, kept)
+        second = Reading(paths, IssueLog(), options, stage, 1)
+        _sweep(second, plans, opened, known, kept)
+        del kept
+        third = Reading(paths, IssueLog(), options, stage, 2)
+        _write(third, reading.reader, output, plans, opened, tally, keep_other=keep_other)
+    counts: dict[str, int] = {}
+    for plan in plans:
+        name = plan.protocol if plan.trusted else "not-trusted"
+        counts[name] = counts.get(name, 0) + 1
+    return Sanitised(
+        output, reading.reader.packets, dict(sorted(counts.items())), tally, known, len(reading.reader.secrets)
+    )
+
+
+@contextmanager
+def _stage(options: Options) -> Iterator[Stage]:
+    with HashPool() as pool:
+        yield Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
+
+
+def _learn(
+    reading: Reading, stage: Stage, known: KnownSecrets, kept: KeptRuns
+) -> tuple[list[ConnectionPlan], dict[FlowKey, list[int]]]:
+    learner = Learner(stage, known, kept)
+    opened: dict[FlowKey, list[int]] = {}
+    sequences = Sequences()
+    reassembler = reading.reassembler(learner.consumer, opened)
+    for _, segments in reading.blocks():
+        sequences.add(segments)
+        kept.add_segments(segments)
+        reassembler.push(segments)
+    reassembler.finish()
+    sequences.finish()
+    for plan in learner.plans:
+        for stream in plan.streams:
+            plan.trusted &= sequences.anchor(stream)
+            stream.settle()
+    return learner.plans, opened
+
+
+def _sweep(
+    reading: Reading,
+    plans: list[ConnectionPlan],
+    opened: dict[FlowKey, list[int]],
+    known: KnownSecrets,
+    kept: KeptRuns,
+) -> None:
+    sweeper = Sweeper(plans, known)
+    copies = CopyFinder(Offsets(plans, opened))
+    if not kept.overflown:
+        sweeper.search(kept)
+        for segments in kept.segments:
+            copies.take(segments)
+    else:
+        reassembler = reading.reassembler(sweeper.consumer, {})
+        for _, segments in reading.blocks():
+            copies.take(segments)
+            reassembler.push(segments)
+        reassembler.finish()
+    copies.finish(plans)
+    for plan in plans:
+        for stream in plan.streams:
+            stream.settle()
+
+
+def _write(
+    reading: Reading,
+    first: CaptureReader,
+    output: str,
+    plans: list[ConnectionPlan],
+    opened: dict[FlowKey, list[int]],
+    tally: Tally,
+    *,
+    keep_other: bool,
+) -> None:
+    rewriter = Rewriter(Offsets(plans, opened), tally, keep_other=keep_other)
+    with open_writer(output, first) as writer:
+        for block, segments in reading.blocks():
+            buffer, cap_len = rewriter.rewrite(block, segments)
+            writer.write(block, buffer, cap_len)

@@ -1,0 +1,158 @@
+"""Pseudonyms: what a secret becomes in a sanitised capture.
+
+A pseudonym has the length of the secret in every spelling (JSON and SQL escapes, percent signs, base64, hex), because
+every character becomes one of its own kind: digits digits, letters letters of the same case, hexadecimal strings stay
+hexadecimal, and what is neither (quotes, dots, `=`) stays, so that nothing needs an escape that did not need it. It is
+made by keyed BLAKE2b (RFC 7693) from the secret alone: equal secrets become equal pseudonyms, in every packet and in
+every capture that is sanitised with the same key, and without the key nothing leads back.
+
+What says of which kind a secret is stays: `gAAAA` of a Fernet token, `$2b$12$` of a password hash, the dots of a JWS.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from binascii import Error as BinasciiError
+from hashlib import blake2b
+from os import path
+from string import ascii_lowercase, ascii_uppercase, digits
+
+__all__ = ["Pseudonyms", "read_key", "unescape"]
+
+_KEY_LEN = 32
+_HEX_LOWER = re.compile(r"(?=.*[0-9a-f])[0-9a-f\-]{8,}")
+_HEX_UPPER = re.compile(r"[0-9A-F\-]{8,}")
+_KEPT = re.compile(
+    r"gAAAA|\$(?:2[abxy]?\$[0-9]{2}\$|pbkdf2[a-z0-9-]*\$[0-9]+\$|scrypt\$ln=[0-9]+,r=[0-9]+,p=[0-9]+\$|bcrypt_sha256\$|[56]\$)"
+)
+"""The start of a secret that tells its kind."""
+_BASIC = re.compile(r"(basic\s+)([A-Za-z0-9+/]+={0,2})\s*", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|aws4-hmac-sha256)\s+", re.IGNORECASE)
+
+_UNITS = {
+    "plain": re.compile(r"[\s\S]"),
+    "json": re.compile(r"\\u[0-9a-fA-F]{4}|\\[\s\S]|[\s\S]"),
+    "sql": re.compile(r"\\[\s\S]|''|[\s\S]"),
+    "url": re.compile(r"(?:%[0-9a-fA-F]{2})+|[\s\S]"),
+}
+"""A secret as it is spelled, character by character."""
+
+
+def read_key(text: str | None) -> bytes:
+    """The key that `text` gives: the content of a file of that name, else the text; without it a random one."""
+    if text is None:
+        return secrets.token_bytes(_KEY_LEN)
+    data = text.encode()
+    if path.isfile(text):
+        with open(text, "rb") as file:
+            data = file.read()
+    return blake2b(data, digest_size=_KEY_LEN, person=b"sanitize").digest()
+
+
+def unescape(raw: str, spelling: str) -> str:
+    """The secret that stands as `raw` in JSON or SQL; as it is elsewhere."""
+    if spelling == "json" and "\\" in raw:
+        return "".join(_plain_json(unit) for unit in _UNITS["json"].findall(raw))
+    if spelling == "sql" and ("\\" in raw or "''" in raw):
+        return "".join(unit[-1] for unit in _UNITS["sql"].findall(raw))
+    return raw
+
+
+def _plain_json(unit: str) -> str:
+    if unit.startswith("\\u") and len(unit) == 6:
+        return chr(int(unit[2:], 16))
+    return unit[-1]
+
+
+class Pseudonyms:
+    """Makes pseudonyms with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, raw: str, spelling: str = "plain") -> str:
+        """The pseudonym of a secret that is spelled `raw`, in the same spelling and of the same length.
+
+        Both are latin-1 texts: a character is a byte.
+        """
+        pseudonym = self._known.get((raw, spelling))
+        if pseudonym is None:
+            pseudonym = self._known[raw, spelling] = self._make(raw, spelling)
+        return pseudonym
+
+    def opaque(self, raw: bytes) -> bytes:
+        """As many bytes, none of them NUL, for a secret that is no text: a scramble or the answer to one."""
+        stream = self._stream(raw, len(raw))
+        return bytes(byte % 94 + 33 if old else 0 for byte, old in zip(stream, raw, strict=True))
+
+    def number(self, raw: bytes, limit: int) -> int:
+        """A number below `limit`, always the same for the same `raw`."""
+        return int.from_bytes(blake2b(raw, key=self._key, digest_size=16).digest(), "big") % limit
+
+    def _make(self, raw: str, spelling: str) -> str:
+        basic = _BASIC.fullmatch(raw)
+        if basic is not None:
+            return basic[1] + self._basic(basic[2])
+        scheme = _SCHEME.match(raw)
+        if scheme is not None:
+            return scheme[0] + self._make(raw[scheme.end() :], spelling)
+        kept = _KEPT.match(raw)
+        if kept is not None and len(raw) > kept.end():
+            return kept[0] + self._spell(raw[kept.end() :], spelling)
+        return self._spell(raw, spelling)
+
+    def _basic(self, encoded: str) -> str:
+        """`user:password` in base64 (RFC 7617): the user stays."""
+        try:
+            plain = base64.b64decode(encoded, validate=True).decode("latin-1")
+        except (BinasciiError, ValueError):
+            return self._spell(encoded, "plain")
+        user, colon, password = plain.partition(":")
+        if not colon or not password:
+            return self._spell(encoded, "plain")
+        return base64.b64encode((user + colon + self.of(password)).encode("latin-1")).decode()
+
+    def _spell(self, raw: str, spelling: str) -> str:
+        units = _UNITS[spelling].findall(raw)
+        value = unescape(raw, spelling)
+        if _HEX_LOWER.fullmatch(value):
+            alphabets = (digits + "abcdef", digits + "abcdef", digits + "abcdef")
+        elif _HEX_UPPER.fullmatch(value):
+            alphabets = (digits + "ABCDEF", digits + "ABCDEF", digits + "ABCDEF")
+        else:
+            alphabets = (digits, ascii_lowercase, ascii_uppercase)
+        if not any(map(str.isalnum, value)):
+            return raw
+        for attempt in range(16):
+            stream = self._stream(value.encode("utf-8", "surrogatepass") + bytes([attempt]) * bool(attempt), len(units))
+            made = "".join(_replace(unit, byte, alphabets) for unit, byte in zip(units, stream, strict=True))
+            if made != raw:
+                return made
+        return raw
+
+    def _stream(self, value: bytes, length: int) -> bytes:
+        """As many bytes that look random."""
+        blocks = [
+            blake2b(value, key=self._key, salt=number.to_bytes(16, "big")).digest()
+            for number in range(length // 64 + 1)
+        ]
+        return b"".join(blocks)[:length]
+
+
+def _replace(unit: str, byte: int, alphabets: tuple[str, str, str]) -> str:
+    """One character as it is spelled becomes another of its kind."""
+    if len(unit) > 1:
+        if unit.startswith("\\u") and len(unit) == 6:
+            code = int(unit[2:], 16)
+            return f"\\u{0xE0 + byte % 16:04x}" if not 0xD800 <= code < 0xE000 else f"\\u{code & 0xFC00 | byte:04x}"
+        return unit
+    if unit.isascii():
+        for kind, alphabet in zip((digits, ascii_lowercase, ascii_uppercase), alphabets, strict=True):
+            if unit in kind:
+                return alphabet[byte % len(alphabet)]
+        return unit
+    # A byte behind the first of a character in UTF-8; 0xA0 to 0xBF can stand behind nearly all first bytes.
+    return chr(0xA0 | byte & 0x1F) if 0x80 <= ord(unit) < 0xC0 else unit

@@ -1,0 +1,209 @@
+"""The second reading: every secret that was learned is looked for in every stream, whole and encoded.
+
+A secret may stand where no rule expects one, before it was learned, or across packets. Searching is done on the runs of
+the reassembled streams, with the end of the run before. Ciphertext is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from glancetrace.capture.segments import SegmentBlock
+from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.learn import KeptRuns
+from glancetrace.edit.sanitize.offsets import Offsets
+from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
+from glancetrace.net.run import Connection, Run
+
+__all__ = ["CopyFinder", "Sweeper", "TextFinder"]
+
+_PREFIX_LEN = 6
+_MOST_PREFIXES = 64
+_SEARCHED_LEN = 1 << 20
+
+
+class TextFinder:
+    """Finds any of many texts.
+
+    Attributes:
+        longest: bytes of the longest.
+    """
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self.longest = max(map(len, texts), default=0)
+        groups: dict[bytes, list[bytes]] = defaultdict(list)
+        for text in sorted(texts, key=len, reverse=True):
+            groups[text[:_PREFIX_LEN]].append(text)
+        # The more of them a group has in common, the faster it is looked for.
+        self._by_prefix = {_common_prefix(group): group for group in groups.values()}
+        self._pattern: re.Pattern[bytes] | None = None
+        if len(self._by_prefix) > _MOST_PREFIXES:
+            self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
+
+    def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where which text stands; of several that begin at the same place the longest."""
+        if self._pattern is not None:
+            at = 0
+            while (match := self._pattern.search(data, at)) is not None:
+                at = match.start()
+                yield from self._at(data, at, self._by_prefix[match[0]])
+                at += 1
+            return
+        for prefix, texts in self._by_prefix.items():
+            at = data.find(prefix)
+            while at >= 0:
+                yield from self._at(data, at, texts)
+                at = data.find(prefix, at + 1)
+
+    def _at(self, data: bytes, at: int, texts: list[bytes]) -> Iterator[tuple[int, bytes]]:
+        for text in texts:
+            if data.startswith(text, at):
+                yield at, text
+                return
+
+
+def _common_prefix(texts: list[bytes]) -> bytes:
+    first, last = min(texts), max(texts)
+    same = [one == other for one, other in zip(first, last, strict=False)]
+    return first[: same.index(False) if False in same else len(same)]
+
+
+class StreamSearch:
+    """Searches the runs of one connection."""
+
+    def __init__(self, plan: ConnectionPlan, sweeper: Sweeper) -> None:
+        self._plan = plan
+        self._sweeper = sweeper
+        self._ends = [0, 0]
+        self._tails = [b"", b""]
+
+    def feed(self, run: Run) -> None:
+        """The next run."""
+        self.search(run.direction, self._ends[run.direction] + run.gap, run.data)
+
+    def search(self, direction: int, start: int, data: bytes) -> None:
+        """Bytes that stand at `start` of a stream."""
+        stream = self._plan.streams[direction]
+        finder = self._sweeper.finder
+        if start == self._ends[direction]:
+            tail = self._tails[direction]
+            start -= len(tail)
+            data = tail + data
+        for at, text in finder.find(data):
+            self._sweeper.replace(stream, start + at, text)
+        self._ends[direction] = start + len(data)
+        self._tails[direction] = data[1 - finder.longest :] if finder.longest > 1 else b""
+
+    def close(self, ts: int, frame: int, how: str) -> None:
+        """Nothing is held."""
+
+
+def _is_replaced(stream: StreamPlan, begin: int, length: int) -> bool:
+    """An edit, or several that touch, replace all of the range already, or it is not kept at all."""
+    at = begin
+    for first, data in stream.edits_in(begin, begin + length):
+        if first > at:
+            return False
+        at = max(at, first + len(data))
+    return at >= begin + length or stream.blanks_in(begin, begin + length) == [(begin, begin + length)]
+
+
+class Sweeper:
+    """Looks for the secrets in the connections that have a plan; makes the consumers of a second reading.
+
+    Attributes:
+        finder: finds the secrets and their encodings.
+    """
+
+    def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
+        self._plans = {plan.connection.first_frame: plan for plan in plans if plan.decoded and plan.protocol != "tls"}
+        self._known = known
+        self._found = known.patterns()
+        self.finder = TextFinder(list(self._found))
+
+    def consumer(self, connection: Connection) -> StreamSearch | None:
+        """What searches a connection."""
+        plan = self._plans.get(connection.first_frame)
+        return None if plan is None else StreamSearch(plan, self)
+
+    def search(self, kept: KeptRuns) -> None:
+        """Search what the first reading has kept: runs of a stream that follow on each other are searched as one."""
+        pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = defaultdict(list)
+        for plan, direction, start, data in kept.runs:
+            pieces[plan.connection.first_frame, direction].append((start, data))
+        for (first_frame, direction), runs in pieces.items():
+            plan_or_none = self._plans.get(first_frame)
+            if plan_or_none is None:
+                continue
+            search = StreamSearch(plan_or_none, self)
+            for start, data in _joined(runs):
+                search.search(direction, start, data)
+
+    def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
+        """A secret stands at `begin`."""
+        if _is_replaced(stream, begin, len(text)):
+            return
+        replacement, kind = self._found[text]
+        stream.replace(begin, replacement)
+        stream.settle()
+        self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+
+
+def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Runs that follow on each other as one, up to a size."""
+    at, size, pieces = 0, 0, list[bytes]()
+    for start, data in runs:
+        if pieces and (start != at + size or size > _SEARCHED_LEN):
+            yield at, b"".join(pieces)
+            pieces, size = [], 0
+        if not pieces:
+            at = start
+        pieces.append(data)
+        size += len(data)
+    if pieces:
+        yield at, b"".join(pieces)
+
+
+class CopyFinder:
+    """Finds ranges that more than one packet carries; blocks must come in order."""
+
+    def __init__(self, offsets: Offsets) -> None:
+        self._offsets = offsets
+        self._high: dict[int, int] = {}
+
+    def take(self, segments: SegmentBlock) -> None:
+        """The segments of the next block."""
+        for found in self._offsets.of(segments):
+            stream = found.stream
+            length = segments.payload_len[found.rows]
+            carries = length > 0
+            if not carries.any() or stream.anchor is None:
+                continue
+            begin = found.begin[carries]
+            end = begin + length[carries]
+            high = np.maximum.accumulate(np.append(self._high.get(id(stream), -(1 << 62)), end))
+            self._high[id(stream)] = int(high[-1])
+            again = begin < high[:-1]
+            if again.any():
+                stream.copied += zip(begin[again].tolist(), end[again].tolist(), strict=True)
+
+    def finish(self, plans: list[ConnectionPlan]) -> None:
+        """All packets are known."""
+        for plan in plans:
+            for stream in plan.streams:
+                stream.copied = _overlapping(stream.copied)
+
+
+def _overlapping(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges in order, those that overlap joined, those that only touch not."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((begin, end))
+    return joined
