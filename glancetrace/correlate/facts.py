@@ -103,6 +103,11 @@ class UnitFacts:
         """The connection it ran on."""
         return self.unit.statements[0].command.session.connection_id
 
+    @property
+    def client(self) -> str:
+        """Address from which that connection was opened."""
+        return self.unit.statements[0].connection.client[0]
+
 
 def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int, int] = _UNKNOWN) -> CallFacts:
     """Facts of a call.
