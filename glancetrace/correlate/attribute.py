@@ -21,7 +21,7 @@ from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
-from glancetrace.correlate.validation import validated_at
+from glancetrace.correlate.validation import validated_at, validations_within
 from glancetrace.correlate.weighing import Joint, soften
 from glancetrace.glance.call import ApiCall
 
@@ -56,9 +56,13 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
     project_of = {
         call.subject_token: call.project_id for call in calls if call.subject_token and call.project_id is not None
     }
-    validated = validated_at(calls)
+    validated, within = validated_at(calls), validations_within(calls)
     for service, units in units_by_service.items():
-        facts = [call_facts(call, project_of, validated) for call in calls if call.service == service]
+        facts = [
+            call_facts(call, project_of, validated, within.get(call.id, ()))
+            for call in calls
+            if call.service == service
+        ]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
             links += _attribute_service(facts, units)

@@ -5,7 +5,8 @@ Everything here is read once per call and once per unit; comparing is set work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class CallFacts:
     uncertainty of the call's own times; `images` are ids that
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
-    innermost leg, the service's own.
+    innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
     """
 
     call: ApiCall
@@ -55,6 +56,12 @@ class CallFacts:
     goes_on: bool
     connection_id: int
     server: Endpoint
+    validations: Sequence[int] = ()
+
+    def began(self, ts: int) -> int:
+        """The last moment up to `ts` at which the call can have begun its work, ns."""
+        place = bisect_right(self.validations, ts)
+        return max(self.start, self.validations[place - 1]) if place else self.start
 
 
 @dataclass(slots=True, eq=False)
@@ -109,13 +116,19 @@ class UnitFacts:
         return self.unit.statements[0].connection.client[0]
 
 
-def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int, int] = _UNKNOWN) -> CallFacts:
+def call_facts(
+    call: ApiCall,
+    project_of: dict[str, str],
+    validated: Mapping[int, int] = _UNKNOWN,
+    validations: Sequence[int] = (),
+) -> CallFacts:
     """Facts of a call.
 
     Args:
         call: the call, hops folded.
         project_of: token -> project id, from Keystone's answers.
         validated: call id -> when its token had been validated, ns.
+        validations: when validations of its token were answered, in order, ns.
     """
     start, end = call.hops[-1].window if call.hops else (call.ts, call.response_ts)
     start = max(start, validated.get(call.id, start))
@@ -140,6 +153,7 @@ def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int
         goes_on=_goes_on(call, sql),
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
+        validations=validations,
     )
 
 
