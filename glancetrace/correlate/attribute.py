@@ -44,6 +44,9 @@ _TOLD_APART = 0.99
 _MOST_SURE = 0.999
 """Score of an inferred link at most."""
 
+_MOST_SURE_CROWDED = 0.98
+"""The same where ways of sharing had to be forgotten: the right one may be among them."""
+
 
 def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
     """Links of all statements that a call ran; also settles `kind` of the others.
@@ -182,7 +185,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
             choice.candidates = tuple(sorted(calls[other].call.id for other in group))
             choice.group_id = choice.candidates[0]
             choice.score = (1 + sum(against.get(other, 0.0) for other in group)) / total
-        choice.score = min(_MOST_SURE, round(choice.score, 3))
+        most_sure = _MOST_SURE_CROWDED if chosen in solution.crowded else _MOST_SURE
+        choice.score = min(most_sure, round(choice.score, 3))
         choices[id(unit.unit)] = choice
 
 
