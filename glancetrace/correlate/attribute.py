@@ -19,6 +19,7 @@ from glancetrace.correlate.hosts import Hosts, learn_hosts
 from glancetrace.correlate.joint import Settled, settle
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
+from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.correlate.validation import validated_at, validations_within
@@ -80,7 +81,7 @@ def _beginning(facts: CallFacts) -> tuple[int, int]:
 
 
 def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
-    reader = UnitReader()
+    reader = UnitReader(images_of_rows(statement for unit in units for statement in unit.statements))
     facts = [reader.read(unit) for unit in units if not unit.setup]
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
     return facts

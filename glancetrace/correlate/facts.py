@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.rowids import RowImages
 from glancetrace.correlate.rows import UnitRows, read_rows
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
@@ -189,8 +190,9 @@ def _read_shape(shape: Shape) -> _Reading:
 class UnitReader:
     """Reads the facts of units of work; what the shape of a statement says is worked out once."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_of_row: RowImages) -> None:
         self._readings: dict[int, _Reading] = {}
+        self._image_of_row = image_of_row
 
     def read(self, unit: UnitOfWork) -> UnitFacts:
         """Facts of a unit of work."""
@@ -220,6 +222,9 @@ class UnitReader:
                     tasks.add(str(literals[slot]))
                 reads_list = reads_list or of_any_image
             written += statement.changes
+            if self._image_of_row and not statement.image_ids:
+                keys = ((statement.schema, change.table, change.row_id or "") for change in statement.changes)
+                images.update(self._image_of_row[key] for key in keys if key in self._image_of_row)
         return _facts(unit, frozenset(images), tasks, written, reads_list, blank)
 
 
