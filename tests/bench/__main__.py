@@ -1,12 +1,35 @@
-"""`python -m tests.bench`: speed and memory, all figures in one go (some minutes)."""
+"""`python -m tests.bench [NAME ...]`: speed and memory, all figures in one go (about a quarter of an hour)."""
 
-from tests.bench import beside, files, memory, plugin, report, speed, startup, tls_speed
+from __future__ import annotations
 
-startup.report()
-plugin.report()
-speed.report()
-files.report()
-memory.report()
-tls_speed.report()
-report.report()
-beside.report()
+import argparse
+
+from tests.bench import beside, files, memory, plugin, report, sanitize, speed, startup, tls_speed
+
+_BENCHES = {
+    "startup": startup.report,
+    "plugin": plugin.report,
+    "speed": speed.report,
+    "files": files.report,
+    "memory": memory.report,
+    "tls_speed": tls_speed.report,
+    "report": report.report,
+    "beside": beside.report,
+    "sanitize": sanitize.report,
+}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(_BENCHES))
+    names = parser.parse_args().names or list(_BENCHES)
+    unknown = sorted(set(names) - set(_BENCHES))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}")
+    for name in names:
+        _BENCHES[name]()
+
+
+if __name__ == "__main__":
+    main()
