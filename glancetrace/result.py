@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,28 @@ if TYPE_CHECKING:
     from glancetrace.explain import Explanation
     from glancetrace.views import CallView, ImageView, StatementView
 
-__all__ = ["Result", "Row"]
+__all__ = ["Result", "Row", "Shown"]
 
 Row = dict[str, Any]
 
 
-class Result(ABC):
+class Shown(ABC):
+    """What shows itself in a notebook: as HTML, and as a line of text where there is no HTML."""
+
+    @abstractmethod
+    def _repr_html_(self) -> str:
+        """The card."""
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """What Jupyter asks for; only what it wants is made."""
+        forms = {"text/plain": self.__repr__, "text/html": self._repr_html_}
+        wanted = [mime for mime in forms if (not include or mime in include) and mime not in (exclude or ())]
+        return {mime: forms[mime]() for mime in wanted}
+
+
+class Result(Shown):
     """A result with its tables; see `glancetrace.schema` for their columns."""
 
     @abstractmethod

@@ -12,6 +12,7 @@ import pandas as pd
 
 from glancetrace.errors import UsageError
 from glancetrace.frames import typed
+from glancetrace.result import Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -37,7 +38,7 @@ _TIMELINE = {
 """Columns of `ImageView.timeline`, and their types as in `glancetrace.schema`."""
 
 
-class ImageView:
+class ImageView(Shown):
     """One image; `row` is its row of the result, with times in ns."""
 
     def __init__(self, result: Result, row: Row) -> None:
@@ -136,7 +137,7 @@ class ImageView:
         return self.result.packets(self)
 
 
-class CallView:
+class CallView(Shown):
     """One API call; `row` is its row of the result, with times in ns."""
 
     def __init__(self, result: Result, row: Row) -> None:
