@@ -22,7 +22,10 @@ from glancetrace.sql.statement import Shape
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
 from glancetrace.trace import CaptureSummary, Trace
 
-__all__ = ["BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "capture_row", "render_document", "rfc3339", "shown_sql"]
+__all__ = [
+    "BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "capture_row", "nanoseconds", "render_document", "rfc3339",
+    "shown_sql",
+]  # fmt: skip
 
 Row = dict[str, Any]
 Clock = Callable[[int | None], Any]
@@ -34,6 +37,14 @@ def rfc3339(ts: int | None) -> str | None:
         return None
     seconds, nanoseconds = divmod(ts, 1_000_000_000)
     return f"{_seconds.get(seconds) or _second(seconds)}.{nanoseconds:09d}Z"
+
+
+def nanoseconds(text: str | None) -> int | None:
+    """The way back from `rfc3339`; None for None."""
+    if text is None:
+        return None
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{seconds}+00:00").timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
 _MANY = 4096

@@ -18,6 +18,8 @@ import click
 
 from glancetrace import __version__
 from glancetrace.cli.analyze import analyze
+from glancetrace.cli.check import check, rules
+from glancetrace.cli.diff import diff
 from glancetrace.cli.explain import explain
 from glancetrace.cli.export import export
 from glancetrace.cli.extract import extract
@@ -60,6 +62,7 @@ def cli() -> None:
 
 cli.add_section("What happened", [analyze, timeline, watch, report])
 cli.add_section("A closer look", [calls, sql, search, explain])
+cli.add_section("A gate for CI", [check, diff, rules])
 cli.add_section("Other tools", [export, verify])
 cli.add_section("Captures", [info, split, extract, secrets, sanitize])
 

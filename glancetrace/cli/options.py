@@ -16,6 +16,7 @@ from glancetrace.errors import InputError, UsageError
 if TYPE_CHECKING:
     from glancetrace.conversations import QuickLook
     from glancetrace.output.page import Page
+    from glancetrace.output.paint import Painter
     from glancetrace.output.target import Target
     from glancetrace.output.text_watch import WatchText
     from glancetrace.redact import Redactor
@@ -99,18 +100,9 @@ class Reading:
         Raises:
             UsageError: an entry is not `service=port`.
         """
-        from glancetrace.glance.ports import DEFAULT_PORTS
+        from glancetrace.glance.ports import parse_ports
 
-        ports = dict(DEFAULT_PORTS)
-        for entry in self.ports:
-            service, _, number = entry.partition("=")
-            if service not in SERVICES or not number.isascii() or not number.isdigit() or not 0 < int(number) < 65536:
-                known = ", ".join(SERVICES)
-                raise UsageError(
-                    f"--port {entry!r} is not SERVICE=PORT", action=f"as in glance=9292; services: {known}"
-                )
-            ports[int(number)] = service
-        return ports
+        return parse_ports(self.ports)
 
     def analyze(self, paths: Sequence[str], *, warn: bool = True) -> Trace:
         """The trace of captures, with a progress bar where somebody waits; `warn`: tell of damage on standard error."""
@@ -191,6 +183,16 @@ class Showing:
         from glancetrace.output.text_watch import WatchText
 
         return WatchText(Painter(color=self._wants_color(target)), zone=parse_zone(self.zone), relative=self.relative)
+
+    def painter(self, target: Target) -> Painter:
+        """Applies colours where they are wanted."""
+        from glancetrace.output.paint import Painter
+
+        return Painter(color=self._wants_color(target))
+
+    def columns(self, target: Target) -> int | None:
+        """Columns that text is fitted to; None: as it comes."""
+        return None if self.wide else target.width
 
     def _wants_color(self, target: Target) -> bool:
         """https://no-color.org: a non-empty NO_COLOR turns the automatic colours off."""

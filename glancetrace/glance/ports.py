@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["DEFAULT_PORTS", "FOREIGN_PORTS"]
+from glancetrace.errors import UsageError
+
+__all__ = ["DEFAULT_PORTS", "FOREIGN_PORTS", "SERVICES", "parse_ports"]
+
+SERVICES = ("glance", "http", "keystone", "mysql", "registry", "swift")
+"""What may be spoken on a port."""
 
 DEFAULT_PORTS: Mapping[int, str] = {
     13000: "keystone",
@@ -29,3 +34,19 @@ FOREIGN_PORTS = frozenset(
     }
 )  # fmt: skip
 """Ports of other OpenStack services; some of their paths look like Glance's (Nova's /v2.1/images)."""
+
+
+def parse_ports(entries: Iterable[str]) -> dict[int, str]:
+    """Port -> service: the defaults, and what was asked for (`glance=9393`).
+
+    Raises:
+        UsageError: an entry is not `service=port`.
+    """
+    ports = dict(DEFAULT_PORTS)
+    for entry in entries:
+        service, _, number = entry.partition("=")
+        if service not in SERVICES or not number.isascii() or not number.isdigit() or not 0 < int(number) < 65536:
+            known = ", ".join(SERVICES)
+            raise UsageError(f"--port {entry!r} is not SERVICE=PORT", action=f"as in glance=9292; services: {known}")
+        ports[int(number)] = service
+    return ports

@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 
 import glancetrace
+from glancetrace.check.gate.rules import EXPECTATIONS
 from glancetrace.check.rules import RULES
 from glancetrace.cli import cli
 from glancetrace.issues import KINDS
 from glancetrace.result import Result
 from glancetrace.schema import CAPTURE, TABLES, Column
+from glancetrace.verdict import Rule
 from glancetrace.views import CallView, ImageView, StatementView
 
 __all__ = ["REFERENCE", "render_reference"]
@@ -107,12 +109,20 @@ def _members(kind: type) -> Iterator[tuple[str, str]]:
             yield f"`{name}`", _first_line(member)
 
 
+_RULE_HEAD = ("number", "rule", "severity", "what it means", "what to do")
+
+
+def _rule_row(rule: Rule) -> tuple[str, ...]:
+    return rule.number, f"`{rule.name}`", rule.severity, f"{rule.title}: {rule.meaning}", rule.remedy
+
+
 def _lines() -> Iterator[str]:
     yield "# Reference"
     yield ""
     yield "Made from the code by `python -m tests.support.reference`; a test keeps it so."
     yield ""
-    yield "- [Commands](#commands), [Tables](#tables), [Python](#python), [Findings](#findings), [Issues](#issues)"
+    titles = ("Commands", "Tables", "Python", "Findings", "Expectations", "Issues")
+    yield f"- {', '.join(f'[{title}](#{title.lower()})' for title in titles)}"
     yield ""
     yield "## Commands"
     yield ""
@@ -146,10 +156,12 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "What happened to the images and calls that a person should know."
     yield ""
-    yield from _rows(
-        ("rule", "severity", "what it means", "what to do"),
-        ((f"`{rule.name}`", rule.severity, f"{rule.title}: {rule.meaning}", rule.remedy) for rule in RULES.values()),
-    )
+    yield from _rows(_RULE_HEAD, map(_rule_row, RULES.values()))
+    yield "## Expectations"
+    yield ""
+    yield "What `glancetrace check --rules FILE` judges besides, where the file asks for it."
+    yield ""
+    yield from _rows(_RULE_HEAD, map(_rule_row, EXPECTATIONS.values()))
     yield "## Issues"
     yield ""
     yield "What is wrong with a capture, and with what was decoded from it. Nothing is dropped without one of these."
