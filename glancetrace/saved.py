@@ -19,9 +19,9 @@ import pyarrow as pa
 from glancetrace.document import capture_row, rfc3339
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.explain import Explanation
-from glancetrace.parquet import OF_IMAGES, read_table, refuse, rows_of, write_table
+from glancetrace.parquet import read_table, refuse, rows_of, write_table
 from glancetrace.result import Result, Row
-from glancetrace.schema import TABLES
+from glancetrace.schema import OF_IMAGES, TABLES
 from glancetrace.trace import Accounting, ApiLogSummary, CapturedFile, CaptureSummary, Tables
 
 __all__ = ["SavedTrace", "load", "save"]

@@ -84,7 +84,7 @@ def test_parquet_serves_as_input(tmp_path: Path) -> None:
             run(source, "--to", form, "-o", str(output))
         assert outputs[0].read_bytes() == outputs[1].read_bytes(), form
     for form, lacks in (("har", "headers"), ("wireshark", "packets")):
-        with pytest.raises(UsageError, match=f"a saved trace holds no {lacks}; name the capture"):
+        with pytest.raises(UsageError, match=f"a result that was written before holds no {lacks}; name the capture"):
             run(saved, "--to", form, "-o", str(tmp_path / "x"))
 
 
