@@ -9,18 +9,20 @@ and image ids; the rest stays without a parent.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from glancetrace.correlate.candidates import Candidates, OpenCalls, find_candidates
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts
+from glancetrace.correlate.hosts import Hosts, learn_hosts
 from glancetrace.correlate.joint import Settled, settle
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
+from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork
-from glancetrace.correlate.validation import validated_at
+from glancetrace.correlate.validation import validated_at, validations_within
 from glancetrace.correlate.weighing import Joint, soften
 from glancetrace.glance.call import ApiCall
 
@@ -43,6 +45,9 @@ _TOLD_APART = 0.99
 _MOST_SURE = 0.999
 """Score of an inferred link at most."""
 
+_MOST_SURE_CROWDED = 0.98
+"""The same where ways of sharing had to be forgotten: the right one may be among them."""
+
 
 def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
     """Links of all statements that a call ran; also settles `kind` of the others.
@@ -55,9 +60,13 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
     project_of = {
         call.subject_token: call.project_id for call in calls if call.subject_token and call.project_id is not None
     }
-    validated = validated_at(calls)
+    validated, within = validated_at(calls), validations_within(calls)
     for service, units in units_by_service.items():
-        facts = [call_facts(call, project_of, validated) for call in calls if call.service == service]
+        facts = [
+            call_facts(call, project_of, validated, within.get(call.id, ()))
+            for call in calls
+            if call.service == service
+        ]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
             links += _attribute_service(facts, units)
@@ -72,7 +81,7 @@ def _beginning(facts: CallFacts) -> tuple[int, int]:
 
 
 def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
-    reader = UnitReader()
+    reader = UnitReader(images_of_rows(statement for unit in units for statement in unit.statements))
     facts = [reader.read(unit) for unit in units if not unit.setup]
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
     return facts
@@ -80,38 +89,65 @@ def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
 
 def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
     calls.sort(key=_beginning)
-    choices: dict[int, Choice] = {}
-    alone: set[int] = set()
-    certain: list[tuple[CallFacts, UnitFacts]] = []
-    unclear: list[Candidates] = []
     facts = _read_units(units)
-    later, active = LaterWork(calls, facts), OpenCalls(calls)
-    stray = 0
-    for unit in facts:
+    sweep = _sweep(calls, facts, Hosts({}))
+    if len({call.server for call in calls}) > 1:
+        hosts = learn_hosts(
+            (call.server, unit.client)
+            for call, unit in sweep.certain
+            if sweep.choices[id(unit.unit)].link_class == CERTAIN
+        )
+        if hosts:
+            sweep = _sweep(calls, facts, hosts)
+    choices = sweep.choices
+    if sweep.unclear:
+        rejected = {id(candidates.unit): candidates.rejected for candidates in sweep.unclear}
+        for settled in settle(sweep.certain, sweep.unclear, sweep.stray):
+            _choose(settled, rejected, choices)
+    before = {id(unit.next_unit): unit for unit in units if unit.next_unit is not None}
+    return [link for unit in units for link in _links(unit, choices, id(unit) in sweep.beside, before.get(id(unit)))]
+
+
+@dataclass(slots=True)
+class _Swept:
+    """What one pass over time tells.
+
+    `choices`: by id of the unit; `certain`: units of which at most one call can have been the cause, with it;
+    `unclear`: units that several calls can have run; `stray`: how many nobody can have run; `beside`: ids of units
+    that ran while no call was open.
+    """
+
+    choices: dict[int, Choice] = field(default_factory=dict)
+    certain: list[tuple[CallFacts, UnitFacts]] = field(default_factory=list)
+    unclear: list[Candidates] = field(default_factory=list)
+    stray: int = 0
+    beside: set[int] = field(default_factory=set)
+
+
+def _sweep(calls: list[CallFacts], units: list[UnitFacts], hosts: Hosts) -> _Swept:
+    """The calls that can have run each unit, in order of time."""
+    swept = _Swept()
+    later, active = LaterWork(calls, units, hosts), OpenCalls(calls)
+    for unit in units:
         later.until(unit.start)
         open_calls = active.at(unit.start)
         choice = later.by_task(unit)
         if choice is None:
-            candidates = find_candidates(unit, open_calls, later.at_work(unit))
+            candidates = find_candidates(unit, open_calls, later.at_work(unit), hosts)
             if len(candidates.calls) > 1:
-                unclear.append(candidates)
+                swept.unclear.append(candidates)
             elif candidates.calls:
                 choice = _only_choice(candidates)
             else:
                 choice = later.by_image(unit)
-                stray += choice is None
+                swept.stray += choice is None
                 if calls and candidates.alone:
-                    alone.add(id(unit.unit))
+                    swept.beside.add(id(unit.unit))
         if choice is not None:
-            choices[id(unit.unit)] = choice
+            swept.choices[id(unit.unit)] = choice
             later.learn(choice.call, unit)
-            certain.append((choice.call, unit))
-    if unclear:
-        rejected = {id(candidates.unit): candidates.rejected for candidates in unclear}
-        for settled in settle(certain, unclear, stray):
-            _choose(settled, rejected, choices)
-    before = {id(unit.next_unit): unit for unit in units if unit.next_unit is not None}
-    return [link for unit in units for link in _links(unit, choices, id(unit) in alone, before.get(id(unit)))]
+            swept.certain.append((choice.call, unit))
+    return swept
 
 
 def _only_choice(candidates: Candidates) -> Choice:
@@ -150,7 +186,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
             choice.candidates = tuple(sorted(calls[other].call.id for other in group))
             choice.group_id = choice.candidates[0]
             choice.score = (1 + sum(against.get(other, 0.0) for other in group)) / total
-        choice.score = min(_MOST_SURE, round(choice.score, 3))
+        most_sure = _MOST_SURE_CROWDED if chosen in solution.crowded else _MOST_SURE
+        choice.score = min(most_sure, round(choice.score, 3))
         choices[id(unit.unit)] = choice
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
+from glancetrace.correlate.hosts import Hosts
 from glancetrace.correlate.rows import unlike
 
 __all__ = ["Candidates", "OpenCalls", "find_candidates"]
 
 _MAX_REJECTED = 8
 """Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
+_ONE_HOST = Hosts({})
 
 
 @dataclass(slots=True)
@@ -53,7 +55,9 @@ class OpenCalls:
         return self._open
 
 
-def find_candidates(unit: UnitFacts, open_calls: list[CallFacts], at_work: list[CallFacts]) -> Candidates:
+def find_candidates(
+    unit: UnitFacts, open_calls: list[CallFacts], at_work: list[CallFacts], hosts: Hosts = _ONE_HOST
+) -> Candidates:
     """The calls that can have run a unit: of the open ones, and of those still at work after their response."""
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
@@ -63,6 +67,8 @@ def find_candidates(unit: UnitFacts, open_calls: list[CallFacts], at_work: list[
             reason: str | None = "its response came first"
         else:
             reason = None if call.runs_anything else contradiction(call, unit)
+        if reason is None and hosts and hosts.apart(call.server, unit.client):
+            reason = "was served on another host"
         if reason is None:
             left.append(call)
         elif len(rejected) < _MAX_REJECTED:

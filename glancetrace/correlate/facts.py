@@ -5,11 +5,13 @@ Everything here is read once per call and once per unit; comparing is set work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.rowids import RowImages
 from glancetrace.correlate.rows import UnitRows, read_rows
 from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
@@ -39,7 +41,7 @@ class CallFacts:
     uncertainty of the call's own times; `images` are ids that
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
-    innermost leg, the service's own.
+    innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
     """
 
     call: ApiCall
@@ -55,6 +57,12 @@ class CallFacts:
     goes_on: bool
     connection_id: int
     server: Endpoint
+    validations: Sequence[int] = ()
+
+    def began(self, ts: int) -> int:
+        """The last moment up to `ts` at which the call can have begun its work, ns."""
+        place = bisect_right(self.validations, ts)
+        return max(self.start, self.validations[place - 1]) if place else self.start
 
 
 @dataclass(slots=True, eq=False)
@@ -103,14 +111,25 @@ class UnitFacts:
         """The connection it ran on."""
         return self.unit.statements[0].command.session.connection_id
 
+    @property
+    def client(self) -> str:
+        """Address from which that connection was opened."""
+        return self.unit.statements[0].connection.client[0]
 
-def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int, int] = _UNKNOWN) -> CallFacts:
+
+def call_facts(
+    call: ApiCall,
+    project_of: dict[str, str],
+    validated: Mapping[int, int] = _UNKNOWN,
+    validations: Sequence[int] = (),
+) -> CallFacts:
     """Facts of a call.
 
     Args:
         call: the call, hops folded.
         project_of: token -> project id, from Keystone's answers.
         validated: call id -> when its token had been validated, ns.
+        validations: when validations of its token were answered, in order, ns.
     """
     start, end = call.hops[-1].window if call.hops else (call.ts, call.response_ts)
     start = max(start, validated.get(call.id, start))
@@ -135,6 +154,7 @@ def call_facts(call: ApiCall, project_of: dict[str, str], validated: Mapping[int
         goes_on=_goes_on(call, sql),
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
+        validations=validations,
     )
 
 
@@ -170,8 +190,9 @@ def _read_shape(shape: Shape) -> _Reading:
 class UnitReader:
     """Reads the facts of units of work; what the shape of a statement says is worked out once."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_of_row: RowImages) -> None:
         self._readings: dict[int, _Reading] = {}
+        self._image_of_row = image_of_row
 
     def read(self, unit: UnitOfWork) -> UnitFacts:
         """Facts of a unit of work."""
@@ -201,6 +222,9 @@ class UnitReader:
                     tasks.add(str(literals[slot]))
                 reads_list = reads_list or of_any_image
             written += statement.changes
+            if self._image_of_row and not statement.image_ids:
+                keys = ((statement.schema, change.table, change.row_id or "") for change in statement.changes)
+                images.update(self._image_of_row[key] for key in keys if key in self._image_of_row)
         return _facts(unit, frozenset(images), tasks, written, reads_list, blank)
 
 

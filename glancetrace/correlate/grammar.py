@@ -26,6 +26,9 @@ _MARKS = 6
 _REFUSED = 0.02
 """How likely a call fails before its first unit."""
 
+_REMEMBERED = 2
+"""Next units that are remembered of a call whose work goes on after its response."""
+
 Route = tuple[str, int | None]
 """(operation, status code)."""
 
@@ -51,6 +54,14 @@ class RouteGrammar:
             story = (*story, kind)
         self._known.clear()
 
+    def learn_run(self, route: Route, kinds: Sequence[str]) -> None:
+        """A call of `route` ran these units one after another, in order of time; what else it ran is not known."""
+        story = tuple(reversed(kinds))
+        for place in range(1, len(story)):
+            for context in _contexts(route, story[max(0, place - _REMEMBERED) : place])[1:]:
+                self._counts[context][story[place]] += 1
+        self._known.clear()
+
     def state(self, route: Route, story: tuple[str, ...] = ()) -> int:
         """Number of a story, told from its end; without units: of the end of a call."""
         key = (route, story)
@@ -60,12 +71,16 @@ class RouteGrammar:
             self._stories.append(key)
         return number
 
-    def before(self, state: int, kind: str) -> int:
-        """The state that a unit of `kind` makes of `state` by standing before it."""
+    def before(self, state: int, kind: str, *, forgets: bool = False) -> int:
+        """The state that a unit of `kind` makes of `state` by standing before it.
+
+        `forgets`: the story is of a call that may go on for ever, and only its next units matter.
+        """
         number = self._before.get((state, kind))
         if number is None:
             route, story = self._stories[state]
-            number = self._before[state, kind] = self.state(route, (*story, kind))
+            story = (*story, kind)
+            number = self._before[state, kind] = self.state(route, story[-_REMEMBERED:] if forgets else story)
         return number
 
     def log_probability(self, state: int, kind: str) -> float:

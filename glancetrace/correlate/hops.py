@@ -89,7 +89,10 @@ def _outer_leg(
     inner_of: dict[int, ApiCall],
     stands_before: dict[tuple[Endpoint, Endpoint], int],
 ) -> ApiCall | None:
-    """The leg that can be the next one outside `call` and has no inner leg yet: by id the latest, else the earliest."""
+    """The leg that can be the next one outside `call` and has no inner leg yet: by id the latest, else the earliest.
+
+    Without an id, proxies that are known to stand before the server of `call` go before others.
+    """
     open_legs = [leg for leg in earlier if _end(leg) + CLOCK_SLACK >= call.ts]
     earlier[:] = open_legs
     candidates = [
@@ -97,12 +100,28 @@ def _outer_leg(
         for leg in open_legs
         if id(leg) not in inner_of
         and _may_contain(leg, call)
-        and stands_before.get((leg.server, call.server), 0) >= stands_before.get((call.server, leg.server), 0)
+        and _may_stand_before(leg.server, call.server, stands_before)
     ]
     if not candidates:
         return None
     with_id = [leg for leg in candidates if leg.request_id and leg.request_id == call.request_id]
-    return (with_id or candidates)[-1 if with_id else 0]
+    if with_id:
+        return with_id[-1]
+    known = [leg for leg in candidates if stands_before.get((leg.server, call.server))]
+    return (known or candidates)[0]
+
+
+def _may_stand_before(outer: Endpoint, inner: Endpoint, stands_before: dict[tuple[Endpoint, Endpoint], int]) -> bool:
+    """Nothing that was learnt says that `outer` is no proxy before `inner`."""
+    seen = stands_before.get((outer, inner), 0)
+    if not seen and _is_last(outer, stands_before):
+        return False
+    return seen >= stands_before.get((inner, outer), 0)
+
+
+def _is_last(server: Endpoint, stands_before: dict[tuple[Endpoint, Endpoint], int]) -> bool:
+    """Proxies stand before it, and it stands before none: it is the service itself."""
+    return any(inner == server for _, inner in stands_before) and all(outer != server for outer, _ in stands_before)
 
 
 def _may_contain(outer: ApiCall, inner: ApiCall) -> bool:

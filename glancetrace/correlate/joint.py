@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from glancetrace.correlate.affinity import Use, learn_workers
 from glancetrace.correlate.candidates import Candidates
@@ -51,7 +52,8 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     stray_rate = _stray_rate(certain, open_, stray)
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
-        model = _learn(stories, parts, _solved_stories(settled))
+        runs = (run for component, sure in _how_sure(components, settled) for run in _runs(component, sure))
+        model = _learn(stories, parts, _solved_stories(settled), runs)
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
@@ -68,7 +70,7 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story]) -> Model:
+def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story]) -> Model:
     """What calls teach: those whose units are certain, those of which only some are, and those that were solved."""
     model = Model()
     uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
@@ -77,7 +79,16 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
             _learn_story(model, call, sorted(units, key=lambda unit: unit.start))
+    for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
+        _learn_run(model, call, sorted(units, key=lambda unit: unit.start))
     return model
+
+
+def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
+    """Units that followed one another in a call whose work goes on."""
+    model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
+    for unit, following in pairwise(units):
+        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), following.start - unit.end)
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -88,7 +99,7 @@ def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
 def _learn_story(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     kinds = [unit.kind for unit in units]
     model.grammar.learn(route_of(call), kinds)
-    last, end = FIRST, call.start
+    last, end = FIRST, call.began(units[0].start) if units else call.start
     for unit, kind in zip(units, kinds, strict=True):
         base = base_of(kind)
         model.gaps.learn((last, base), unit.start - end)
@@ -112,6 +123,35 @@ def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
             (component.calls[call], units) for call, units in units_of.items() if call >= 0 and call not in doubtful
         ]
     return stories
+
+
+def _how_sure(
+    components: Sequence[Component], settled: Sequence[Settled]
+) -> Iterator[tuple[Component, list[int | None]]]:
+    """Components, and for each of their units the call that surely ran it; None where that is open."""
+    for component in components if not settled else ():
+        yield component, [options[0] if len(options) == 1 else None for options in component.options]
+    for component, solution, _ in settled:
+        yield (
+            component,
+            [
+                call if 1 / (1 + sum(against.values())) >= _SURE else None
+                for call, against in zip(solution.choice, solution.against, strict=True)
+            ],
+        )
+
+
+def _runs(component: Component, sure: Sequence[int | None]) -> Iterator[Story]:
+    """Units that surely followed one another in calls whose work goes on: no other can have stood between them."""
+    running: dict[int, list[UnitFacts]] = {}
+    for unit, options, call in zip(component.units, component.options, sure, strict=True):
+        for other in options if call is None else ():
+            if other in running:
+                yield component.calls[other], running.pop(other)
+        if call is not None and call >= 0 and component.calls[call].goes_on:
+            running.setdefault(call, []).append(unit)
+    for call, units in running.items():
+        yield component.calls[call], units
 
 
 def _components(open_: Sequence[Candidates], units_of: dict[int, list[UnitFacts]]) -> list[Component]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
+from glancetrace.correlate.hosts import Hosts
 from glancetrace.correlate.link import EXACT, INFERRED
 
 __all__ = ["LaterWork"]
@@ -21,7 +22,8 @@ _AFTER_TASK = 5_000_000_000
 class LaterWork:
     """Calls whose work goes on, by the ids that tie later work to them; time goes on with `until`."""
 
-    def __init__(self, calls: list[CallFacts], units: list[UnitFacts]) -> None:
+    def __init__(self, calls: list[CallFacts], units: list[UnitFacts], hosts: Hosts) -> None:
+        self._hosts = hosts
         goes_on = [call for call in calls if call.goes_on]
         self._begins = sorted(goes_on, key=lambda call: (call.start, call.call.id))
         self._answers = sorted(goes_on, key=lambda call: (call.end, call.call.id))
@@ -67,8 +69,13 @@ class LaterWork:
 
     def at_work(self, unit: UnitFacts) -> list[CallFacts]:
         """Calls that were answered, or broken off, and may still work on the unit's image."""
+        return [call for call in self._of_image(unit) if unit.start <= self._until(call)]
+
+    def _of_image(self, unit: UnitFacts) -> list[CallFacts]:
+        """Calls about the unit's image that were answered, or broken off, and that nothing contradicts."""
         found = [call for image in sorted(unit.images) for call in self._by_image.get(image, ())]
-        return [call for call in found if unit.start <= self._until(call) and contradiction(call, unit) is None]
+        client = unit.client
+        return [c for c in found if not self._hosts.apart(c.server, client) and contradiction(c, unit) is None]
 
     def _until(self, call: CallFacts) -> int:
         """When the work of an answered call is over."""
@@ -77,8 +84,7 @@ class LaterWork:
 
     def by_image(self, unit: UnitFacts) -> Choice | None:
         """The call whose image the unit works on, the last of several."""
-        found = [call for image in sorted(unit.images) for call in self._by_image.get(image, ())]
-        found = [call for call in found if contradiction(call, unit) is None]
+        found = self._of_image(unit)
         if not found:
             return None
         call = found[-1]

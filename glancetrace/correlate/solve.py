@@ -163,7 +163,7 @@ class _Beam:
         facts = self._component.calls[call]
         if base == LAST and _open_ended(facts):
             return 0.0
-        gap = max(start - facts.start, facts.call.uncertainty)
+        gap = max(start - facts.began(start), facts.call.uncertainty)
         return self._model.grammar.log_probability(state, START) + self._model.gaps.log_density((FIRST, base), gap)
 
     def _take(self, unit_number: int, unit: UnitFacts, options: tuple[int, ...]) -> None:
@@ -219,7 +219,8 @@ class _Beam:
             worker = group
         elif group is not None and worker is not None:
             worth += workers.against(worker, group)
-        return worth, self._number((call, self._model.grammar.before(state, kind), unit.start, base, worker))
+        after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
+        return worth, self._number((call, after, unit.start, base, worker))
 
     def _solution(self) -> Solution:
         count = len(self._component.units)

@@ -68,7 +68,7 @@ def weigh(joint: Joint) -> list[Weight]:
     weights = [Weight("order", order, f"unit {place + 1} of {len(mine)} of {call.call.operation} ({status})")]
     base = base_of(unit.kind)
     if place == 0:
-        weights.append(_wait(model, (FIRST, base), unit.start - call.start, "after the request"))
+        weights.append(_wait(model, (FIRST, base), unit.start - call.began(unit.start), "after the request"))
     else:
         before = units[mine[place - 1]]
         weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.end, "after the unit before"))

@@ -64,6 +64,7 @@ GRAMMAR: dict[str, OperationSql] = {
     "image-deactivate": OperationSql(IMAGE, _SAVE, frozenset({"deactivated"}), checks_first=True),
     "image-reactivate": OperationSql(IMAGE, _SAVE, frozenset({"active"}), checks_first=True),
     "image-delete": OperationSql(IMAGE, _SAVE | {"image_members"}, frozenset({"deleted", "pending_delete"})),
+    "store-image-delete": OperationSql(IMAGE, _SAVE, frozenset({"active", "queued"})),
     "image-tag-add": OperationSql(IMAGE, _SAVE, checks_first=True),
     "image-tag-delete": OperationSql(IMAGE, _SAVE, checks_first=True),
     "member-list": _READ_IMAGE,

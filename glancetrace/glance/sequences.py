@@ -133,6 +133,14 @@ _FOLLOWERS: dict[str, dict[str, tuple[str, ...]]] = {
         "locations": ("locations", "save"),
         "save": ("img", "save", END),
     },
+    "store-image-delete": {
+        START: ("img",),
+        "img": ("tags", "members"),
+        "tags": ("locations", "save", "members", END),
+        "locations": ("locations", "save"),
+        "save": ("img",),
+        "members": (END,),
+    },
 }
 
 

@@ -150,8 +150,7 @@ def _steps(evidence: ImageEvidence) -> list[_Step]:
 def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bool) -> Chain:
     chain = Chain()
     reads = evidence.reads
-    # A read that ends behind the first write may show the status after it.
-    if reads and (not steps or (reads[0].ts < steps[0].sent and not steps[0].creates)):
+    if reads and (not steps or _shows_before(reads[0], steps[0])):
         chain.begin(str(reads[0].values["status"]), reads[0].ts, OBSERVED)
     open_steps: list[_Step] = []
     for step in steps:
@@ -170,6 +169,15 @@ def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bo
     if open_steps:
         _settle_open(chain, open_steps, _shown(evidence, open_steps, 1 << 63))
     return chain
+
+
+def _shows_before(read: Read, first: _Step) -> bool:
+    """A read shows the status before the first write; one that ends while it is under way may show that after it."""
+    if first.creates:
+        return False
+    if first.from_status is None and read.values["status"] != first.to_status:
+        return read.ts <= first.write.ts
+    return read.ts < first.sent
 
 
 def _has_read(evidence: ImageEvidence, step: _Step, status: str | None) -> bool:
@@ -225,7 +233,9 @@ def _append(chain: Chain, step: _Step, certainty: str, until: int = 0) -> None:
         before = step.from_status
         chain.begin(before, step.sent, OBSERVED if certainty == OBSERVED else INFERRED)
     elif step.from_status is not None and step.from_status != before:
-        chain.changes.append(_inferred(before, step.from_status, step.sent, step.write.statement.command.request_frame))
+        # It was so when this statement was sent, though the change before may have become true only after that.
+        ts = max(step.sent, chain.changes[-1].transition.ts if chain.changes else chain.first_ts)
+        chain.changes.append(_inferred(before, step.from_status, ts, step.write.statement.command.request_frame))
         before = step.from_status
     if before == step.to_status:
         return
@@ -306,7 +316,8 @@ def _mend_next(changes: list[Change], index: int) -> None:
     if transition.from_status == status:
         return
     if following.guarded and transition.from_status is not None:
-        changes.insert(index, _inferred(status, transition.from_status, following.sent, transition.frame))
+        ts = max(following.sent, changes[index - 1].transition.ts)
+        changes.insert(index, _inferred(status, transition.from_status, ts, transition.frame))
     elif transition.to_status == status:
         del changes[index]
     else:

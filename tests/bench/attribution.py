@@ -20,12 +20,13 @@ from typing import Any
 
 import glancetrace.pipeline
 from glancetrace.document import render_document
+from glancetrace.trace import Trace
 from tests.support.degrade import LOSSES, degrade
 from tests.support.evaluate import Figures, judge
 from tests.support.samples import SAMPLES
 from tests.support.truth import Truth, read_truth
 
-__all__ = ["judge_capture", "judged", "report"]
+__all__ = ["analyze_timed", "judge_capture", "judged", "report"]
 
 _COLUMNS = (
     "capture                         statements  prec.    recall   exact    twins    timelines   causes   s/100k  links"
@@ -43,8 +44,8 @@ def judged(folders: Iterable[Path]) -> Iterator[tuple[str, Path, Truth]]:
                 yield capture.name.split(".")[0], capture, truth
 
 
-def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figures:
-    """Figures of one capture, with the time that attribution took."""
+def analyze_timed(capture: Path) -> tuple[Trace, float]:
+    """A capture's trace, and the seconds of processor time that attribution took."""
     pipeline: Any = glancetrace.pipeline
     original = pipeline.attribute
     seconds = []
@@ -57,12 +58,17 @@ def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figure
 
     pipeline.attribute = timed
     try:
-        trace = pipeline.analyze(str(capture))
+        return pipeline.analyze(str(capture)), sum(seconds)
     finally:
         pipeline.attribute = original
+
+
+def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figures:
+    """Figures of one capture, with the time that attribution took."""
+    trace, seconds = analyze_timed(capture)
     document = json.loads(json.dumps(render_document(trace)))
     figures = judge(truth, document, lossy=lossy)
-    figures["seconds_per_100k"] = round(sum(seconds) * 1e5 / max(1, len(document["statements"])), 3)
+    figures["seconds_per_100k"] = round(seconds * 1e5 / max(1, len(document["statements"])), 3)
     return figures
 
 

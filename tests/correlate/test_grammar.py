@@ -72,3 +72,32 @@ def test_waits_like_those_seen_are_likelier() -> None:
 @given(st.integers(-(10**6), 10**12))
 def test_densities_are_finite(gap: int) -> None:
     assert math.isfinite(GapModel().log_density(("tags", LAST), gap))
+
+
+def test_runs_of_work_that_goes_on_teach_what_follows_what() -> None:
+    grammar = RouteGrammar()
+    importing = ("image-import", 202)
+    for _ in range(20):
+        grammar.learn_run(importing, ["img", "tags", "tasks*"])
+    state = grammar.state(importing, ("tasks*",))
+    assert grammar.log_probability(state, "tags") > math.log(0.7)
+    # Where a run begins and ends is not known.
+    plain = RouteGrammar()
+    assert grammar.log_probability(grammar.state(importing), "tasks*") == plain.log_probability(
+        plain.state(importing), "tasks*"
+    )
+    assert grammar.log_probability(state, START) < plain.log_probability(plain.state(importing, ("tasks*",)), START)
+
+
+def test_of_work_that_goes_on_only_the_next_units_are_remembered() -> None:
+    grammar = RouteGrammar()
+    ends = [grammar.state(SHOW, ("other",)), grammar.state(SHOW, ("members",))]
+    whole, short = set(ends), set(ends)
+    for kind in ("tags", "img"):
+        whole = {grammar.before(state, kind) for state in whole}
+    assert len(whole) == 2
+    grammar = RouteGrammar()
+    short = {grammar.state(SHOW, ("other",)), grammar.state(SHOW, ("members",))}
+    for kind in ("tags", "img"):
+        short = {grammar.before(state, kind, forgets=True) for state in short}
+    assert len(short) == 1

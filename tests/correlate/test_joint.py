@@ -159,3 +159,24 @@ def test_result_does_not_depend_on_the_order_of_rows(calls: list[tuple[int, int,
     first = play(forwards)
     assert first == play(forwards[::-1])
     assert len({row[:2] for row in first}) == len(first)
+
+
+def test_a_deadlock_is_tried_again_by_the_same_call() -> None:
+    """MySQL rolled a save back (1213) and oslo.db ran its unit once more; a reader of the image was there meanwhile."""
+    scene = Scene()
+    scene.call("image-update", 200, 0, 700, method="PATCH")
+    scene.call("image-show", 200, 0, 720, connection_id=101)
+    database = scene.session()
+    save = update("active", "active")
+    database.run(select(), 10, rows=IMG_ROW)
+    database.run(save, 12, error=1213)
+    database.run("ROLLBACK", 14)
+    database.run(select(), 520, rows=IMG_ROW)
+    database.run(save, 522)
+    database.run("COMMIT", 524)
+    database.run("ROLLBACK", 526)
+    played = scene.play()
+    assert {link.call_id for link in played.links} == {1}
+    assert len(played.links) == 7
+    assert {link.link_class for link in played.links} == {CERTAIN}
+    assert [s.outcome for s in played.statements if s.operation == "UPDATE"] == ["rolled_back", "committed"]

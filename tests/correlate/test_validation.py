@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from glancetrace.correlate.facts import call_facts
 from glancetrace.correlate.link import CERTAIN
-from glancetrace.correlate.validation import validated_at
+from glancetrace.correlate.validation import validated_at, validations_within
 from tests.support.scene import Scene, ms, select
 
 
@@ -24,6 +25,20 @@ def test_a_token_of_two_open_calls_tells_nothing() -> None:
     scene.call("image-show", 200, 0, 100, token="one", connection_id=101)
     scene.call("token-validate", 200, 5, 50, service="keystone", subject_token="one", connection_id=3)
     assert validated_at(scene.play().calls) == {}
+
+
+def test_work_follows_one_of_the_answers_about_its_token() -> None:
+    """Two calls with one token, one of which asked; a third call with another token waits as long."""
+    scene = Scene()
+    for number, token in enumerate(("one", "one", "two")):
+        scene.call("image-show", 200, 0, 4000 + 40 * number, token=token, connection_id=100 + number)
+    scene.call("token-validate", 200, 5, 1900, service="keystone", subject_token="one", connection_id=3, image_id=None)
+    calls = scene.play().calls
+    within = validations_within(calls)
+    assert within == {1: [ms(1900)], 2: [ms(1900)]}
+    facts = call_facts(calls[0], {}, validations=within[1])
+    assert [facts.began(ms(at)) for at in (10, 1899, 1900, 3000)] == [ms(0), ms(0), ms(1900), ms(1900)]
+    assert call_facts(calls[2], {}).began(ms(3000)) == ms(0)
 
 
 def test_the_first_validation_counts() -> None:

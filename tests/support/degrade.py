@@ -13,13 +13,14 @@ from pathlib import Path
 
 import zstandard
 
-__all__ = ["LOSSES", "degrade"]
+__all__ = ["LOSSES", "degrade", "read_pcap"]
 
 _HEADER = 24
 _RECORD = 16
 
 
-def _read(path: Path) -> bytes:
+def read_pcap(path: Path) -> bytes:
+    """A capture, unpacked."""
     data = path.read_bytes()
     if path.suffix == ".gz":
         return gzip.decompress(data)
@@ -55,7 +56,7 @@ LOSSES: dict[str, Callable[[int], list[bool]]] = {
 
 def degrade(capture: Path, loss: str, to: Path) -> Path:
     """Write `capture` without the packets that `loss` takes; gives `to`."""
-    data = _read(capture)
+    data = read_pcap(capture)
     records = []
     offset = _HEADER
     while offset + _RECORD <= len(data):

@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Truth", "parse_time", "perfect_document", "read_truth", "render_time", "request_path", "status_changes"]
+__all__ = [
+    "Truth",
+    "parse_time",
+    "perfect_document",
+    "processes",
+    "read_truth",
+    "render_time",
+    "request_path",
+    "status_changes",
+]
 
 Row = dict[str, Any]
 
@@ -40,6 +49,16 @@ def read_truth(folder: Path) -> Truth:
         row_changes=sorted(_read_rows(folder / "db_timeline.jsonl"), key=lambda row: int(row["id"])),
         final=json.loads(_read_text(folder / "final_db.json") or "{}"),
     )
+
+
+def processes(folder: Path) -> dict[int, int]:
+    """Client port of a connection to Glance, or from Glance to the database -> number of its worker process, from 0."""
+    rows = [row for row in _read_rows(folder / "wsgi.jsonl") if row.get("peer_port") and row["service"] == "glance"]
+    found = {int(row["peer_port"]): int(row["pid"]) for row in rows}
+    rows = [row for row in _read_rows(folder / "sql.jsonl") if row.get("client_port") and row["service"] == "glance"]
+    found |= {row["client_port"]: row["pid"] for row in rows}
+    numbers = {pid: number for number, pid in enumerate(sorted(set(found.values())))}
+    return {port: numbers[pid] for port, pid in found.items()}
 
 
 def _mend_requests(calls: list[Row], requests: list[Row]) -> None:
