@@ -111,7 +111,8 @@ class Result(Shown):
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the result to a directory, a Parquet file per table, for `glancetrace.load` and other tools.
 
-        Nothing secret is written. An earlier result there is replaced.
+        What is written is what the tables show: secrets are replaced, unless `reveal` was asked for. An earlier result
+        there is replaced.
 
         Raises:
             GlancetraceError: it cannot be written.
@@ -158,7 +159,7 @@ class Result(Shown):
 
         Raises:
             UsageError: scapy is not installed (extra `notebook`), the capture is gone, was read from a pipe or merged,
-                or there are too many packets. InputError: it cannot be read.
+                there are too many packets, or `what` is none of these. InputError: it cannot be read.
         """
         from glancetrace.packets import read_packets
 
@@ -196,10 +197,13 @@ class Result(Shown):
         """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).
 
         Raises:
-            KeyError: there is no such table.
+            UsageError: there is no such table.
         """
+        from glancetrace.errors import UsageError
         from glancetrace.frames import build_frame
 
+        if table not in TABLES:
+            raise UsageError(f"there is no table {table!r}", action=f"one of {', '.join(TABLES)}")
         return build_frame(table, self.rows(table, raw_times=True))
 
     @cached_property

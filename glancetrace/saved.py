@@ -53,7 +53,7 @@ def load(directory: str | os.PathLike[str]) -> SavedTrace:
     """
     home = Path(directory)
     if not (home / "capture.parquet").is_file():
-        refuse(home, "holds no saved trace", "name a directory that Trace.save wrote")
+        refuse(home, "holds no saved trace", "name a directory that Trace.save or export --to parquet wrote")
     tables = {name: read_table(home, name) for name in ("capture", *TABLES)}
     try:
         (capture,) = rows_of("capture", tables["capture"])

@@ -5,6 +5,7 @@ A view holds the row and finds everything else when it is asked for. `Result.ima
 
 from __future__ import annotations
 
+import operator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,13 @@ import pandas as pd
 
 from glancetrace.errors import UsageError
 from glancetrace.frames import typed
-from glancetrace.result import Shown
+from glancetrace.result import Result, Row, Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from scapy.plist import PacketList
 
     from glancetrace.explain import Explanation
-    from glancetrace.result import Result, Row
 
 __all__ = ["CallView", "ImageView", "StatementView", "find_call", "find_image", "find_statement"]
 
@@ -278,7 +278,10 @@ def find_statement(result: Result, number: int) -> StatementView:
 
 
 def _row(result: Result, table: str, what: str, number: int) -> Row:
-    row = result.row(table, number)
+    try:
+        row = result.row(table, operator.index(number))
+    except TypeError:
+        raise UsageError(f"{number!r} is no id of a {what}", action="ids are integers: see the table's index") from None
     if row is None:
         last = result.count(table)
         raise UsageError(f"there is no {what} {number}", action=f"there are 1 to {last}" if last else "there are none")

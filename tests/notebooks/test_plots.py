@@ -18,6 +18,7 @@ from glancetrace.redact import Redactor
 from glancetrace.trace import Tables, Trace
 from tests.support.rows import IMAGE_ID, Rows, story
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 HOSTILE = "<a href='javascript:alert(1)'>x</a>"
 TOKEN = "gAAAAABeS2" + "q" * 90
@@ -117,7 +118,7 @@ def test_an_empty_trace_has_plots_too() -> None:
 
 
 def test_throughput_shows_stalls_and_the_services_time() -> None:
-    call = gt.analyze(capture_path("failures")).call(93)
+    call = analysed("failures").call(93)
     figure = call.plot_throughput()
     assert "9 stalls" in figure.layout.title.text
     assert len(figure.layout.shapes) == 10
