@@ -60,7 +60,8 @@ def test_lanes_of_an_image_and_of_a_call(trace: Trace) -> None:
     bars = drawn(trace.image(IMAGE_ID).plot())
     assert bars["SQL"]["y"] == ["database 2", "database 2"]
     assert "link certain" in bars["SQL"]["hovertext"][0]
-    assert bars["service works"]["y"] == ["client"]
+    assert set(bars["client waits"]["y"]) == {"client"}
+    assert bars["service works"]["y"] == ["API"]
     assert {"queued", "saving", "active"} <= set(bars)
     assert "queued" not in drawn(trace.call(1).plot())
 

@@ -32,14 +32,14 @@ def open_kernel() -> Iterator[KernelManager]:
 
 
 def run(path: Path, kernel: KernelManager) -> nbformat.NotebookNode:
-    """The notebook with fresh outputs; of what ran before in the kernel only imported modules are left.
+    """The notebook with fresh outputs; of what it does in the kernel only imported modules are left.
 
     Plots are kept as data, without the program that draws them. What a progress bar leaves behind is taken out, so that
     the outputs do not depend on how fast the machine was.
     """
     notebook = nbformat.read(path, as_version=4)
     blank = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f")])
-    for cells in (blank, notebook):
+    for cells in (notebook, blank):
         client = NotebookClient(cells, km=kernel, timeout=300)
         try:
             client.execute()
