@@ -56,9 +56,18 @@ class Segments:
 
 
 def spans_of(what: CallView | ImageView | StatementView) -> list[Span]:
-    """Where the packets of a call (with its statements and nested calls), an image or a statement are."""
-    from glancetrace.views import CallView, ImageView
+    """Where the packets of a call (with its statements and nested calls), an image or a statement are.
 
+    Raises:
+        UsageError: it is something else.
+    """
+    from glancetrace.views import CallView, ImageView, StatementView
+
+    if not isinstance(what, CallView | ImageView | StatementView):
+        raise UsageError(
+            f"packets are those of a call, a statement or an image, not of {type(what).__name__}",
+            action="as in trace.packets(trace.call(1))",
+        )
     result = what.result
     if isinstance(what, CallView):
         return _of_calls(result, {what.id}, set())

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from glancetrace.errors import InputError
 from glancetrace.result import Row
-from glancetrace.schema import CAPTURE, SCHEMA, TABLES, Column
+from glancetrace.schema import CAPTURE, OF_IMAGES, SCHEMA, TABLES, Column
 
-__all__ = ["OF_IMAGES", "columns_of", "pack", "read_table", "refuse", "rows_of", "unpack", "write_table"]
+__all__ = ["columns_of", "pack", "read_table", "refuse", "rows_of", "unpack", "write_table"]
 
 _TIME = pa.timestamp("ns", "UTC")
 _DURATION = pa.duration("ns")
@@ -69,7 +69,6 @@ _NESTED = {
 }
 """Columns of type list and object whose fields are always the same; others are JSON."""
 
-OF_IMAGES = ("transitions", "intervals", "events")
 _MARK = b"glancetrace"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,28 @@ if TYPE_CHECKING:
     from glancetrace.explain import Explanation
     from glancetrace.views import CallView, ImageView, StatementView
 
-__all__ = ["Result", "Row"]
+__all__ = ["Result", "Row", "Shown"]
 
 Row = dict[str, Any]
 
 
-class Result(ABC):
+class Shown(ABC):
+    """What shows itself in a notebook: as HTML, and as a line of text where there is no HTML."""
+
+    @abstractmethod
+    def _repr_html_(self) -> str:
+        """The card."""
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """What Jupyter asks for; only what it wants is made."""
+        forms = {"text/plain": self.__repr__, "text/html": self._repr_html_}
+        wanted = [mime for mime in forms if (not include or mime in include) and mime not in (exclude or ())]
+        return {mime: forms[mime]() for mime in wanted}
+
+
+class Result(Shown):
     """A result with its tables; see `glancetrace.schema` for their columns."""
 
     @abstractmethod
@@ -95,7 +111,8 @@ class Result(ABC):
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the result to a directory, a Parquet file per table, for `glancetrace.load` and other tools.
 
-        Nothing secret is written. An earlier result there is replaced.
+        What is written is what the tables show: secrets are replaced, unless `reveal` was asked for. An earlier result
+        there is replaced.
 
         Raises:
             GlancetraceError: it cannot be written.
@@ -142,7 +159,7 @@ class Result(ABC):
 
         Raises:
             UsageError: scapy is not installed (extra `notebook`), the capture is gone, was read from a pipe or merged,
-                or there are too many packets. InputError: it cannot be read.
+                there are too many packets, or `what` is none of these. InputError: it cannot be read.
         """
         from glancetrace.packets import read_packets
 
@@ -180,10 +197,13 @@ class Result(ABC):
         """A table of `glancetrace.schema.TABLES` as a DataFrame (UTC datetimes, timedeltas, categoricals).
 
         Raises:
-            KeyError: there is no such table.
+            UsageError: there is no such table.
         """
+        from glancetrace.errors import UsageError
         from glancetrace.frames import build_frame
 
+        if table not in TABLES:
+            raise UsageError(f"there is no table {table!r}", action=f"one of {', '.join(TABLES)}")
         return build_frame(table, self.rows(table, raw_times=True))
 
     @cached_property

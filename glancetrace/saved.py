@@ -19,9 +19,9 @@ import pyarrow as pa
 from glancetrace.document import capture_row, rfc3339
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.explain import Explanation
-from glancetrace.parquet import OF_IMAGES, read_table, refuse, rows_of, write_table
+from glancetrace.parquet import read_table, refuse, rows_of, write_table
 from glancetrace.result import Result, Row
-from glancetrace.schema import TABLES
+from glancetrace.schema import OF_IMAGES, TABLES
 from glancetrace.trace import Accounting, ApiLogSummary, CapturedFile, CaptureSummary, Tables
 
 __all__ = ["SavedTrace", "load", "save"]
@@ -53,7 +53,7 @@ def load(directory: str | os.PathLike[str]) -> SavedTrace:
     """
     home = Path(directory)
     if not (home / "capture.parquet").is_file():
-        refuse(home, "holds no saved trace", "name a directory that Trace.save wrote")
+        refuse(home, "holds no saved trace", "name a directory that Trace.save or export --to parquet wrote")
     tables = {name: read_table(home, name) for name in ("capture", *TABLES)}
     try:
         (capture,) = rows_of("capture", tables["capture"])

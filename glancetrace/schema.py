@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CAPTURE", "SCHEMA", "TABLES", "Column"]
+__all__ = ["CAPTURE", "OF_IMAGES", "SCHEMA", "TABLES", "Column"]
 
 SCHEMA = "glancetrace/1"
 
@@ -214,3 +214,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("where", "str", "first place in another file: a key log or an API log, and its line"),
     ),
 }
+
+OF_IMAGES = ("transitions", "intervals", "events")
+"""Tables whose rows stand within those of images in the result document."""

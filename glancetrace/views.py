@@ -5,6 +5,7 @@ A view holds the row and finds everything else when it is asked for. `Result.ima
 
 from __future__ import annotations
 
+import operator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,13 @@ import pandas as pd
 
 from glancetrace.errors import UsageError
 from glancetrace.frames import typed
+from glancetrace.result import Result, Row, Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from scapy.plist import PacketList
 
     from glancetrace.explain import Explanation
-    from glancetrace.result import Result, Row
 
 __all__ = ["CallView", "ImageView", "StatementView", "find_call", "find_image", "find_statement"]
 
@@ -37,7 +38,7 @@ _TIMELINE = {
 """Columns of `ImageView.timeline`, and their types as in `glancetrace.schema`."""
 
 
-class ImageView:
+class ImageView(Shown):
     """One image; `row` is its row of the result, with times in ns."""
 
     def __init__(self, result: Result, row: Row) -> None:
@@ -136,7 +137,7 @@ class ImageView:
         return self.result.packets(self)
 
 
-class CallView:
+class CallView(Shown):
     """One API call; `row` is its row of the result, with times in ns."""
 
     def __init__(self, result: Result, row: Row) -> None:
@@ -277,7 +278,10 @@ def find_statement(result: Result, number: int) -> StatementView:
 
 
 def _row(result: Result, table: str, what: str, number: int) -> Row:
-    row = result.row(table, number)
+    try:
+        row = result.row(table, operator.index(number))
+    except TypeError:
+        raise UsageError(f"{number!r} is no id of a {what}", action="ids are integers: see the table's index") from None
     if row is None:
         last = result.count(table)
         raise UsageError(f"there is no {what} {number}", action=f"there are 1 to {last}" if last else "there are none")

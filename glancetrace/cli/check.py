@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import Reading, Showing, format_option, option, say, takes_reading, takes_showing
+from glancetrace.cli.results import read_result
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from glancetrace.check.gate.expectations import Source
     from glancetrace.output.target import Target
     from glancetrace.verdict import Verdict
 
-__all__ = ["check", "read_document", "rules"]
-
-
-def read_document(paths: Sequence[str], reading: Reading) -> dict[str, Any]:
-    """The result document of captures, or of one result that was written or saved before."""
-    from glancetrace.json_result import is_result, read_result
-
-    if len(paths) == 1 and os.path.isdir(paths[0]):
-        from glancetrace.saved import load
-
-        return load(paths[0]).document()
-    if len(paths) == 1 and is_result(paths[0]):
-        return read_result(paths[0])
-    from glancetrace.document import render_document
-
-    return render_document(reading.analyze(paths))
+__all__ = ["check", "rules"]
 
 
 def with_source(reading: Reading, source: Source) -> Reading:
@@ -86,7 +70,7 @@ def check(
     if not paths:
         raise UsageError("check needs a capture", action="name one, or let [capture] files of --rules do so")
     with showing.target([*paths, *([rules_file] if rules_file else [])]) as target:
-        document = read_document(paths, reading)
+        document = read_result(paths, reading).document()
         if init:
             from glancetrace.check.gate.starter import render_starter
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from glancetrace.cli.check import read_document
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import Reading, Showing, format_option, option, takes_reading, takes_showing
+from glancetrace.cli.results import read_result
 
 __all__ = ["diff"]
 
@@ -105,8 +105,8 @@ def diff(
         max_slower / 100, parse_duration(min_delay), overall, max_statements, max_findings, max_failures
     )  # fmt: skip
     with showing.target([base, new]) as target:
-        before = build_profile(read_document([base], reading))
-        comparison = compare(before, build_profile(read_document([new], reading)), limits)
+        before = build_profile(read_result([base], reading).document())
+        comparison = compare(before, build_profile(read_result([new], reading).document()), limits)
         if form == "json":
             from glancetrace.output.diff import diff_document
             from glancetrace.output.json import dump_document

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from glancetrace import __version__
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import Reading, captures, option, say, takes_reading
+from glancetrace.cli.results import read_earlier
 from glancetrace.errors import UsageError
 
 __all__ = ["export"]
@@ -40,7 +39,8 @@ _FORMATS = ("perfetto", "otlp", "har", "parquet", "csv", "sqlite", "duckdb", "wi
 )
 @takes_reading
 def export(paths: tuple[str, ...], form: str, output: str, reading: Reading) -> None:
-    """Write the result in the format of another tool. A folder that --to parquet wrote serves as CAPTURE, too.
+    """Write the result in the format of another tool. Instead of captures, a folder that --to
+    parquet wrote serves, or a result of analyze --format json.
 
     perfetto: Chrome trace events. otlp: OpenTelemetry spans. har: the API calls as an HTTP archive. parquet, csv,
     sqlite, duckdb: all tables. wireshark: the capture as pcapng with comments, display filters and colours; its packets
@@ -55,12 +55,10 @@ def export(paths: tuple[str, ...], form: str, output: str, reading: Reading) -> 
         if output == "-":
             raise UsageError("packets cannot go to standard output", action="give a file name")
         check_repeatable(paths)
-    if len(paths) == 1 and os.path.isdir(paths[0]):
-        from glancetrace.saved import load
-
-        saved = load(paths[0])
-        prepare(form, saved)
-        export_result(saved, form, output, (), __version__)
+    earlier = read_earlier(paths, reading)
+    if earlier is not None:
+        prepare(form, earlier)
+        export_result(earlier, form, output, paths, __version__)
         return
     trace = reading.analyze(paths)
     if form == "wireshark":

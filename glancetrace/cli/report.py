@@ -6,6 +6,7 @@ import click
 
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import Reading, captures, option, takes_reading
+from glancetrace.cli.results import read_result
 from glancetrace.errors import UsageError
 
 __all__ = ["report"]
@@ -28,6 +29,7 @@ def report(paths: tuple[str, ...], output: str, title: str | None, reading: Read
     """Write one HTML file: summary, findings, timelines of the images, calls with their SQL, frames for Wireshark.
 
     The file holds everything that it shows and loads nothing; secrets are replaced as everywhere.
+    Instead of captures, a saved trace or a result of analyze --format json serves as well.
     """
     from glancetrace.output.target import Target
 
@@ -36,12 +38,13 @@ def report(paths: tuple[str, ...], output: str, title: str | None, reading: Read
     with Target(output, paths) as target:
         if target.is_terminal:
             raise UsageError("a page is not for a terminal", action="name a file: -o report.html")
-        trace = reading.analyze(paths, warn=False)
+        result = read_result(paths, reading, warn=False)
         from glancetrace import __version__
         from glancetrace.check.rules import RULES
-        from glancetrace.document import render_document
         from glancetrace.output.report import Guide, render_html
+        from glancetrace.trace import Trace
 
         guides = {rule.name: Guide(rule.title, rule.meaning, rule.remedy) for rule in RULES.values()}
-        page = render_html(render_document(trace), guides, title=title, version=__version__, revealed=reading.reveal)
+        revealed = reading.reveal if isinstance(result, Trace) else None
+        page = render_html(result.document(), guides, title=title, version=__version__, revealed=revealed)
         target.write(page.encode())

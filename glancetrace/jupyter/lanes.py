@@ -1,7 +1,7 @@
-"""One image, or one call, as lanes over time: its status, the client's calls, calls between services, the database.
+"""One image, or one call, as lanes over time: its status, client, API, what services do for each other, the database.
 
-A call is drawn in its three parts: the request is sent, the service works, the answer is sent. Every database
-connection has a lane, up to `_MOST_CONNECTIONS`; statements too many to be seen apart are drawn together.
+A call is drawn in its three parts: the client sends the request, and waits; the API works; the answer is sent. Every
+database connection has a lane, up to `_MOST_CONNECTIONS`; statements too many to be seen apart are drawn together.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ MOST_STATEMENTS = 1500
 _MOST_CONNECTIONS = 8
 _BINS = 400
 _SQL_LEN = 160
+_WAITS = "#e6eaf1"
+_INSIDE = "between services"
 
 _Spans = list[tuple[str, float, float, str]]
 
@@ -71,7 +73,7 @@ def _status(image: Row, axis: TimeAxis) -> list[Any]:
 
 
 def _requests(calls: list[Row], axis: TimeAxis) -> list[Any]:
-    """The calls as the client sees them, in parts."""
+    """The calls in parts: what the client sends and gets, and what the API does in between."""
     spans: dict[tuple[str, str], _Spans] = defaultdict(list)
     for row in calls:
         said = (
@@ -83,14 +85,15 @@ def _requests(calls: list[Row], axis: TimeAxis) -> list[Any]:
         answered = row["response_ts"] or max(sent, row["ts"] + (row["dur"] or 0))
         end = row["ts"] + row["dur"] if row["dur"] is not None else answered
         failed = call_colour(row["status_code"]) == FAILED
-        for name, shade, begin, until in (
-            ("request is sent", OTHER, row["ts"], sent),
-            ("service works, failed" if failed else "service works", FAILED if failed else CALL, sent, answered),
-            ("answer is sent", OTHER, answered, end),
+        for lane, name, shade, begin, until in (
+            ("client", "request is sent", OTHER, row["ts"], sent),
+            ("client", "client waits", _WAITS, sent, answered),
+            ("API", "service works, failed" if failed else "service works", FAILED if failed else CALL, sent, answered),
+            ("client", "answer is sent", OTHER, answered, end),
         ):
-            if until > begin or name.startswith("service"):
+            if until > begin or lane == "API":
                 part = f"{said}<br>{name}: {duration(until - begin)}"
-                spans[name, shade].append(("client", axis.at(begin), axis.at(until), part))
+                spans[name, shade].append((lane, axis.at(begin), axis.at(until), part))
     return [bar(name, shade, found) for (name, shade), found in spans.items()]
 
 
@@ -102,11 +105,11 @@ def _hops(calls: list[Row], nested: list[Row], axis: TimeAxis) -> list[Any]:
             hover = (
                 f"call {row['id']} behind the proxy: {duration(hop['dur'] or 0)}<br>{hop['client']} → {hop['server']}"
             )
-            spans.append(("API", axis.at(hop["ts"]), axis.at(hop["ts"] + (hop["dur"] or 0)), hover))
+            spans.append((_INSIDE, axis.at(hop["ts"]), axis.at(hop["ts"] + (hop["dur"] or 0)), hover))
     for row in nested:
         hover = f"call {row['id']}: {safe(row['service'])} {safe(row['operation'])}, {duration(row['dur'] or 0)}"
-        spans.append(("API", axis.at(row["ts"]), axis.at(row["ts"] + (row["dur"] or 0)), hover))
-    return [bar("between services", "#4f9d9d", spans)] if spans else []
+        spans.append((_INSIDE, axis.at(row["ts"]), axis.at(row["ts"] + (row["dur"] or 0)), hover))
+    return [bar(_INSIDE, "#4f9d9d", spans)] if spans else []
 
 
 def _statements(result: Result, statements: list[Row], axis: TimeAxis) -> tuple[list[Any], str]:

@@ -49,7 +49,8 @@ def plot_throughput(call: CallView) -> go.Figure:
     axis = TimeAxis(call.result, call.row["ts"])
     last = max(int(segments.ts[-1]) + 1, call.row["response_ts"] or 0)
     edges = np.linspace(segments.ts[0], last, _BINS + 1)
-    sent = np.interp(edges, segments.ts, segments.end) if len(segments.ts) > 1 else np.zeros(_BINS + 1)
+    reached = np.searchsorted(segments.ts, edges, side="right")
+    sent = np.concatenate(([0], segments.end))[reached]
     steps = np.diff(np.concatenate(([0], segments.end)))
     rate = np.histogram(segments.ts, edges, weights=steps)[0] / (np.diff(edges) / 1e9) / 1e6
     seconds = np.round((edges - axis.first) / 1e9, 6)
@@ -57,7 +58,7 @@ def plot_throughput(call: CallView) -> go.Figure:
         graph.Bar(name="MB/s", x=seconds[:-1].tolist(), y=np.round(rate, 4).tolist(), marker={"color": CALL}, offset=0,
                   width=float(seconds[1] - seconds[0])),
         graph.Scatter(name="MB sent", x=seconds.tolist(), y=np.round(sent / 1e6, 6).tolist(), yaxis="y2",
-                      line={"color": "#333333", "width": 1.5}),
+                      line={"color": "#333333", "width": 1.5, "shape": "hv"}),
     ]  # fmt: skip
     stalls = find_stalls(segments)
     shapes = [_shade(axis.at(begin), axis.at(end), FAILED) for begin, end in stalls]
@@ -70,9 +71,16 @@ def plot_throughput(call: CallView) -> go.Figure:
         note=f"{len(stalls)} stalls, {lost:,.3f} s together (red); grey: everything is sent, the service works",
         xaxis={"title": {"text": axis.title()}},
         yaxis={"title": {"text": "MB/s"}, "rangemode": "tozero"},
-        yaxis2={"title": {"text": "MB sent"}, "overlaying": "y", "side": "right", "rangemode": "tozero"},
+        yaxis2={
+            "title": {"text": "MB sent"},
+            "overlaying": "y",
+            "side": "right",
+            "rangemode": "tozero",
+            "tickmode": "auto",
+            "showgrid": False,
+        },
         shapes=shapes,
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
     )
 
 

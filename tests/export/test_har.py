@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,14 @@ from glancetrace.trace import Trace
 from tests.support.api_logs import log_path, public_capture
 from tests.support.handmade import PASSWORD, TOKEN, handmade_trace
 from tests.support.har_schema import HAR
-from tests.support.samples import capture_path, keylog_path
+from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 VALIDATOR = jsonschema.Draft202012Validator(HAR)
 
 
-@cache
 def trace_of(name: str) -> Trace:
-    return analyze(capture_path(name), keylog=keylog_path(name))
+    return analysed(name, keys=True)
 
 
 def entries_of(trace: Trace) -> list[dict[str, Any]]:

@@ -19,15 +19,14 @@ from glancetrace.pipeline import analyze
 from glancetrace.saved import load
 from glancetrace.trace import Trace
 from tests.support.handmade import handmade_trace
-from tests.support.samples import CAPTURES, capture_path, keylog_path
+from tests.support.samples import CAPTURES
+from tests.support.traces import analysed
 
 IDS = ("traceId", "spanId", "parentSpanId")
 
 
-@cache
 def trace_of(name: str) -> Trace:
-    log = keylog_path(name)
-    return analyze(capture_path(name), keylog=log)
+    return analysed(name, keys=True)
 
 
 def text_of(name: str) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,19 @@ from hypothesis import strategies as st
 
 from glancetrace.output.export.perfetto import render_perfetto
 from glancetrace.output.export.rows import Rows, rows_of_result
-from glancetrace.pipeline import analyze
 from glancetrace.saved import load
 from glancetrace.schema import TABLES
 from glancetrace.trace import Trace
 from tests.support.handmade import handmade_trace
-from tests.support.samples import capture_path
 from tests.support.trace_events import TRACE_EVENTS
+from tests.support.traces import analysed
 
 Event = dict[str, Any]
 SAMPLES = ["article", "openstack-cli", "failures"]
 
 
-@cache
 def trace_of(name: str) -> Trace:
-    return analyze(capture_path(name))
+    return analysed(name)
 
 
 def events_of(result: Rows) -> list[Event]:

@@ -8,7 +8,6 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ from glancetrace.schema import TABLES
 from glancetrace.trace import Trace
 from tests.support.handmade import handmade_trace
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 Row = tuple[Any, ...]
 WRITERS = {"sqlite": write_sqlite, "duckdb": write_duckdb}
 
 
-@cache
 def trace_of(name: str) -> Trace:
-    return analyze(capture_path(name))
+    return analysed(name)
 
 
 def ask(form: str, path: Path, question: str) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,14 @@ from glancetrace.pipeline import analyze
 from glancetrace.trace import Trace
 from tests.support import capture_files as cf
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 ARTICLE = capture_path("article")
 SMALL = capture_path("pymysql-tls12")
 
 
-@cache
 def trace_of(name: str) -> Trace:
-    return analyze(capture_path(name))
+    return analysed(name)
 
 
 def tshark(path: Path, *args: str) -> list[str]:

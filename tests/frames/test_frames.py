@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from glancetrace.document import BUILDERS, RowBuilder
+from glancetrace.errors import UsageError
 from glancetrace.redact import Redactor
 from glancetrace.schema import TABLES
 from glancetrace.trace import Finding, Tables, Trace
@@ -98,5 +99,5 @@ def test_secrets_are_replaced(trace: Trace) -> None:
 
 
 def test_an_unknown_table(trace: Trace) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(UsageError, match="one of connections, api_calls"):
         trace.frame("nothing")

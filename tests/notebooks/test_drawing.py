@@ -76,3 +76,11 @@ def test_nothing_to_draw() -> None:
     trace = Trace(Rows().capture(), Tables(), Redactor(b"key"))
     assert "no image" in draw_timeline(trace)
     assert ">none</td>" in trace._repr_html_()
+
+
+def test_jupyter_gets_the_forms_that_it_wants(trace: Trace) -> None:
+    for shown in (trace, trace.image(IMAGE_ID), trace.call(1)):
+        both = {"text/plain": repr(shown), "text/html": shown._repr_html_()}
+        assert shown._repr_mimebundle_() == both
+        assert shown._repr_mimebundle_(include=["text/html"]).keys() == {"text/html"}
+        assert shown._repr_mimebundle_(exclude={"text/html"}).keys() == {"text/plain"}

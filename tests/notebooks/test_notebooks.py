@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 
-from tests.support.notebooks import NOTEBOOKS, run
+from tests.support.notebooks import NOTEBOOKS, open_kernel, run
 
 MOST_BYTES = 300_000
 
@@ -31,6 +33,12 @@ def figures(notebook: nbformat.NotebookNode) -> list[str]:
     return [plot["layout"]["title"]["text"] for plot in plots if plot is not None]
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[KernelManager]:
+    with open_kernel() as kernel:
+        yield kernel
+
+
 def test_there_are_four() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["article_upload", "many_clients", "slow_upload", "two_releases"]
 
@@ -47,8 +55,8 @@ def test_committed_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_says_what_is_committed(path: Path) -> None:
-    committed, fresh = nbformat.read(path, as_version=4), run(path)
+def test_it_runs_and_says_what_is_committed(path: Path, kernel: KernelManager) -> None:
+    committed, fresh = nbformat.read(path, as_version=4), run(path, kernel)
     assert printed(fresh) == printed(committed), "python -m tests.support.notebooks brings it up to date"
     assert figures(fresh) == figures(committed)
     for before, after in zip(committed.cells, fresh.cells, strict=True):

@@ -18,6 +18,7 @@ from glancetrace.redact import Redactor
 from glancetrace.trace import Tables, Trace
 from tests.support.rows import IMAGE_ID, Rows, story
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 HOSTILE = "<a href='javascript:alert(1)'>x</a>"
 TOKEN = "gAAAAABeS2" + "q" * 90
@@ -59,7 +60,8 @@ def test_lanes_of_an_image_and_of_a_call(trace: Trace) -> None:
     bars = drawn(trace.image(IMAGE_ID).plot())
     assert bars["SQL"]["y"] == ["database 2", "database 2"]
     assert "link certain" in bars["SQL"]["hovertext"][0]
-    assert bars["service works"]["y"] == ["client"]
+    assert set(bars["client waits"]["y"]) == {"client"}
+    assert bars["service works"]["y"] == ["API"]
     assert {"queued", "saving", "active"} <= set(bars)
     assert "queued" not in drawn(trace.call(1).plot())
 
@@ -117,7 +119,7 @@ def test_an_empty_trace_has_plots_too() -> None:
 
 
 def test_throughput_shows_stalls_and_the_services_time() -> None:
-    call = gt.analyze(capture_path("failures")).call(93)
+    call = analysed("failures").call(93)
     figure = call.plot_throughput()
     assert "9 stalls" in figure.layout.title.text
     assert len(figure.layout.shapes) == 10

@@ -16,11 +16,12 @@ from glancetrace.errors import UsageError
 from glancetrace.jupyter.throughput import find_stalls
 from glancetrace.packets import Segments, _sent, read_segments, spans_of
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 
 @pytest.fixture(scope="module")
 def trace() -> gt.Trace:
-    return gt.analyze(capture_path("failures"))
+    return analysed("failures")
 
 
 def test_packets_of_a_call(trace: gt.Trace) -> None:

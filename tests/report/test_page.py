@@ -14,10 +14,10 @@ import pytest
 from glancetrace.cli import main
 from glancetrace.document import render_document
 from glancetrace.output.report import Guide, render_html
-from glancetrace.pipeline import analyze
 from tests.support.documents import ATTACKS, hostile_document
 from tests.support.handmade import CIRROS, PASSWORD, TOKEN, handmade_trace
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 GUIDES = {"image-stuck": Guide("Image stuck half-way", "it is saving and nothing works on it", "repeat the upload")}
 
@@ -141,7 +141,7 @@ def test_a_capture_without_anything_says_so() -> None:
 
 
 def test_calls_that_stay_encrypted_are_told() -> None:
-    page = render(render_document(analyze(str(capture_path("article-tls13")))))
+    page = render(render_document(analysed("article-tls13")))
     assert "3 images, and no API call that could be read." in page
     assert "No API call could be read: 2 connections stayed encrypted (no secrets given)." in page
 

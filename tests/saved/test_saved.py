@@ -20,14 +20,9 @@ from glancetrace.redact import Redactor
 from glancetrace.schema import TABLES
 from glancetrace.trace import CapturedFile, Tables, Trace
 from tests.support.rows import Rows, story
-from tests.support.samples import SAMPLES, capture_path, keylog_path
+from tests.support.traces import analysed
 
 TOKEN = "gAAAAABeS2" + "q" * 90
-
-
-def analysed(name: str) -> Trace:
-    log = [SAMPLES / name / "haproxy.log"] if name == "cli-tls13-logs" else None
-    return gt.analyze(capture_path(name), keylog=None if log else keylog_path(name), api_log=log)
 
 
 @pytest.fixture
@@ -82,7 +77,7 @@ def test_hops_come_back(values: list[list[dict[str, object]]]) -> None:
 
 @pytest.mark.parametrize("name", ["article-tls13", "failures", "cli-tls13-logs"])
 def test_a_loaded_trace_is_the_saved_one(name: str, tmp_path: Path) -> None:
-    trace = analysed(name)
+    trace = analysed(name, log="haproxy.log") if name == "cli-tls13-logs" else analysed(name, keys=True)
     trace.save(tmp_path)
     loaded = gt.load(tmp_path)
     assert loaded.document() == trace.document()

@@ -12,20 +12,15 @@ from glancetrace.errors import UsageError
 from glancetrace.redact import Redactor
 from glancetrace.result import Result
 from tests.support.rows import Rows, story
-from tests.support.samples import capture_path
-
-
-@pytest.fixture(scope="module")
-def analysed() -> gt.Trace:
-    return gt.analyze(capture_path("failures"))
+from tests.support.traces import analysed
 
 
 @pytest.fixture(scope="module", params=["analysed", "loaded"])
-def trace(request: pytest.FixtureRequest, analysed: gt.Trace, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Result:
     if request.param == "analysed":
-        return analysed
+        return analysed("failures")
     directory: Path = tmp_path_factory.mktemp("saved")
-    analysed.save(directory)
+    analysed("failures").save(directory)
     return gt.load(directory)
 
 
@@ -73,7 +68,7 @@ def test_the_timeline_has_everything_in_order(trace: Result) -> None:
 
 
 def test_a_lookup_by_name_is_among_the_calls_of_its_image() -> None:
-    image = gt.analyze(capture_path("article")).image("overcloud-full")
+    image = analysed("article").image("overcloud-full")
     assert image.calls["status_code"].iloc[0] == 404
     assert "lookup" in image.timeline["what"].tolist()
 
@@ -91,7 +86,7 @@ def test_a_call_and_a_statement_know_each_other(trace: Result) -> None:
 
 
 def test_calls_within_a_call() -> None:
-    trace = gt.analyze(capture_path("mixed-64"))
+    trace = analysed("concurrent-16")
     parents = trace.calls["parent_id"].dropna()
     call = trace.call(int(parents.iloc[0]))
     assert parents.index[0] in call.nested.index
@@ -101,14 +96,21 @@ def test_ids_that_are_not_there(trace: Result) -> None:
     for number in (0, -1, 250):
         with pytest.raises(UsageError, match=f"there is no call {number}; there are 1 to 249"):
             trace.call(number)
+    with pytest.raises(UsageError, match="'3' is no id of a call; ids are integers"):
+        trace.call("3")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="there is no table 'calls'; one of connections, api_calls"):
+        trace.frame("calls")
+    with pytest.raises(UsageError, match=r"not of int; as in trace\.packets\(trace\.call"):
+        trace.packets(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="there is no statement 0"):
         trace.statement(0)
 
 
-def test_a_call_explains_itself_only_where_it_was_decoded(analysed: gt.Trace, tmp_path: Path) -> None:
-    assert analysed.call(93).explain().units
-    assert analysed.statement(2258).explain().units
-    analysed.save(tmp_path)
+def test_a_call_explains_itself_only_where_it_was_decoded(tmp_path: Path) -> None:
+    decoded = analysed("failures")
+    assert decoded.call(93).explain().units
+    assert decoded.statement(2258).explain().units
+    decoded.save(tmp_path)
     with pytest.raises(UsageError, match="analyse the capture again"):
         gt.load(tmp_path).call(93).explain()
 

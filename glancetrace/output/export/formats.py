@@ -38,7 +38,9 @@ def prepare(form: str, result: Result | None = None) -> None:
         import_duckdb()
     if form in _NEEDS_CAPTURE and result is not None and not isinstance(result, Trace):
         raise UsageError(
-            f"a saved trace holds no {_NEEDS_CAPTURE[form]}", where=f"--to {form}", action="name the capture instead"
+            f"a result that was written before holds no {_NEEDS_CAPTURE[form]}",
+            where=f"--to {form}",
+            action="name the capture instead",
         )
 
 

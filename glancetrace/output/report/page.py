@@ -63,7 +63,7 @@ def render_html(
     *,
     title: str | None = None,
     version: str = "",
-    revealed: bool = False,
+    revealed: bool | None = False,
     bounds: Bounds = DEFAULT_BOUNDS,
 ) -> str:
     """The page of a result document (schema glancetrace/1).
@@ -73,7 +73,7 @@ def render_html(
         guides: rule of a finding -> what it means.
         title: heading of the page; else the names of the files.
         version: of glancetrace, which the page names.
-        revealed: secrets were not replaced; the page says so.
+        revealed: secrets were not replaced; the page says so, and also that it is not known (None).
         bounds: how many rows are put into the page.
     """
     from jinja2 import Environment, StrictUndefined
