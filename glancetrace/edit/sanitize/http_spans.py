@@ -165,7 +165,7 @@ class HttpSpans(HttpDecoder):
         text = self._texts[direction]
         if text is None:
             if self._binary[direction] and not body.malformed:
-                stream.keep(run.start + begin, run.start + pos)
+                stream.keep_image(run.start + begin, run.start + pos)
         elif not text.broken:
             text.raw += run.data[begin:pos]
             text.broken = len(text.raw) > TEXT_LIMIT

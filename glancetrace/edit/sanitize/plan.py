@@ -8,7 +8,7 @@ the first byte of a direction that was decoded; they go on over missing bytes.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -47,6 +47,7 @@ class StreamPlan:
 
     Attributes:
         kept: ranges that may stay (begin, end), ascending, apart from each other.
+        images: ranges of what is kept that are image data, as `kept` is.
         edits: (begin, bytes) that replace what is kept there, ascending once `settle` was called.
         anchor: 32-bit sequence number of offset 0; None while nothing was decoded.
         end: offset behind the last byte decoded.
@@ -56,6 +57,7 @@ class StreamPlan:
     """
 
     kept: list[tuple[int, int]] = field(default_factory=list)
+    images: list[tuple[int, int]] = field(default_factory=list)
     edits: list[tuple[int, bytes]] = field(default_factory=list)
     anchor: int | None = None
     end: int = 0
@@ -65,16 +67,19 @@ class StreamPlan:
 
     def keep(self, begin: int, end: int) -> None:
         """Bytes may stay; ranges may come in any order, most come in theirs."""
-        if begin >= end:
-            return
-        kept = self.kept
-        if not kept or begin > kept[-1][1]:
-            kept.append((begin, end))
-        elif begin >= kept[-1][0]:
-            kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
-        else:
-            kept.append((begin, end))
-            self.kept = merge(kept)
+        if begin < end:
+            self.kept = _with_range(self.kept, begin, end)
+
+    def keep_image(self, begin: int, end: int) -> None:
+        """Image data may stay."""
+        self.keep(begin, end)
+        if begin < end:
+            self.images = _with_range(self.images, begin, end)
+
+    def is_image(self, begin: int, end: int) -> bool:
+        """All of a range is image data."""
+        index = bisect_right(self.images, begin, key=lambda one: one[0]) - 1
+        return index >= 0 and self.images[index][1] >= end
 
     def replace(self, begin: int, data: bytes) -> None:
         """Bytes become others; the later word counts where edits overlap."""
@@ -136,6 +141,17 @@ class ConnectionPlan:
     def decoded(self) -> bool:
         """Something of it may stay."""
         return self.trusted and self.protocol != "unknown"
+
+
+def _with_range(ranges: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
+    """The ranges and one more, which most often comes last."""
+    if not ranges or begin > ranges[-1][1]:
+        ranges.append((begin, end))
+    elif begin >= ranges[-1][0]:
+        ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+    else:
+        return merge([*ranges, (begin, end)])
+    return ranges
 
 
 def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """The second reading: every secret that was learned is looked for in every stream, whole and encoded.
 
 A secret may stand where no rule expects one, before it was learned, or across packets. Searching is done on the runs of
-the reassembled streams, with the end of the run before. Ciphertext is left out.
+the reassembled streams, with the end of the run before. Ciphertext is left out, and image data, which is most of a
+capture with uploads, is searched for secrets as they are and not for their encodings.
 """
 
 from __future__ import annotations
@@ -88,15 +89,17 @@ class StreamSearch:
     def search(self, direction: int, start: int, data: bytes) -> None:
         """Bytes that stand at `start` of a stream."""
         stream = self._plan.streams[direction]
-        finder = self._sweeper.finder
+        longest = self._sweeper.finder.longest
         if start == self._ends[direction]:
             tail = self._tails[direction]
             start -= len(tail)
             data = tail + data
+        in_image = stream.is_image(start, start + len(data))
+        finder = self._sweeper.plain_finder if in_image else self._sweeper.finder
         for at, text in finder.find(data):
             self._sweeper.replace(stream, start + at, text)
         self._ends[direction] = start + len(data)
-        self._tails[direction] = data[1 - finder.longest :] if finder.longest > 1 else b""
+        self._tails[direction] = data[1 - longest :] if longest > 1 else b""
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """Nothing is held."""
@@ -116,7 +119,7 @@ class Sweeper:
     """Looks for the secrets in the connections that have a plan; makes the consumers of a second reading.
 
     Attributes:
-        finder: finds the secrets and their encodings.
+        finder: finds the secrets and their encodings. plain_finder: finds the secrets as they are, for image data.
     """
 
     def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
@@ -124,6 +127,7 @@ class Sweeper:
         self._known = known
         self._found = known.patterns()
         self.finder = TextFinder(list(self._found))
+        self.plain_finder = TextFinder([text for text in self._found if text.decode("latin-1") in known.seen])
 
     def consumer(self, connection: Connection) -> StreamSearch | None:
         """What searches a connection."""
