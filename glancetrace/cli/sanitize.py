@@ -42,6 +42,7 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
 @option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")
 @option("--keep-other", is_flag=True, help="Leave packets as they are that are neither HTTP nor MySQL.")
+@option("--image-bodies", is_flag=True, help="Turn image data into zeros, and its recorded hashes into theirs.")
 @option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
 @option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
 @option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
@@ -53,6 +54,7 @@ def sanitize(
     check: bool,
     decrypt: bool,
     keep_other: bool,
+    image_bodies: bool,
     report: str | None,
     ports: tuple[str, ...],
     no_progress: bool,
@@ -67,6 +69,7 @@ def sanitize(
     """
     from glancetrace.decode import Options
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
+    from glancetrace.edit.sanitize.passes import Choices
     from glancetrace.edit.sanitize.passes import sanitize as sanitize_captures
     from glancetrace.edit.sanitize.pseudonyms import read_key
     from glancetrace.edit.sanitize.report import render_report, render_text
@@ -88,7 +91,7 @@ def sanitize(
             passphrase=ask_passphrase,
         )
         run = sanitize_decrypted if decrypt else sanitize_captures
-        done = run(list(paths), output, read_key(key), options, issues, keep_other=keep_other)
+        done = run(list(paths), output, read_key(key), options, issues, choices=Choices(keep_other=keep_other, image_bodies=image_bodies))
     warn_of_damage(issue.kind for issue in issues.rows())
     remainders = verify([output], done.known) if check else None
     document = render_report(done, remainders)

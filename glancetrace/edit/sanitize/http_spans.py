@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from glancetrace.edit.sanitize.gzipped import resqueeze
+from glancetrace.edit.sanitize.images import ImageBody
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.edit.sanitize.spans import Span, find_at_end, find_in_json, find_in_text
-from glancetrace.http.body import BodyReader, ChunkedReader
+from glancetrace.http.body import BodyReader, ChunkedReader, CloseReader
 from glancetrace.http.content import content_codings
 from glancetrace.http.decoder import HttpDecoder, _Side
 from glancetrace.http.exchange import BodyPlan, Head, HttpExchange
@@ -44,8 +45,13 @@ def _no_row(_exchange: HttpExchange) -> None:
     """Exchanges are of no interest here."""
 
 
-def _no_plan(_request: Head, _response: Head | None) -> BodyPlan:
-    return BodyPlan()
+def _is_binary(request: Head, response: Head | None) -> bool:
+    """The body holds no text: that of the request if `response` is None, else of that response."""
+    media = (request if response is None else response).get("content-type").lower().strip()
+    is_data = request.target.partition("?")[0].endswith(("/file", "/stage")) and (
+        response is None or response.status_code in (200, 206)
+    )
+    return media.startswith(_BINARY) or (is_data and "json" not in media)
 
 
 def find_in_head(text: str) -> Iterator[Span]:
@@ -82,7 +88,8 @@ class HttpSpans(HttpDecoder):
     """Plans one connection; fed with placed runs."""
 
     def __init__(self, plan: ConnectionPlan, known: KnownSecrets) -> None:
-        super().__init__(plan.connection, _no_row, IssueLog(), _no_plan)
+        super().__init__(plan.connection, _no_row, IssueLog(), self._plan_of)
+        self._images: list[ImageBody | None] = [None, None]
         self._plan = plan
         self._known = known
         self._heads = (bytearray(), bytearray())
@@ -95,7 +102,9 @@ class HttpSpans(HttpDecoder):
         for side in self._sides:
             self._release(side)
         for direction in (0, 1):
+            body = self._sides[direction].body
             self._end_text(direction, complete=False)
+            self._end_image(direction, body, complete=how == "fin" and isinstance(body, CloseReader))
         super().close(ts, frame, how)
 
     def _advance(self, side: _Side, run: Run) -> None:
@@ -146,17 +155,16 @@ class HttpSpans(HttpDecoder):
 
     def _open_text(self, side: _Side, direction: int, head: Head, start: int) -> None:
         """A head has ended: hold the body that follows if it is text."""
-        self._texts[direction] = None
+        self._texts[direction] = self._images[direction] = None
         if side.body is None:
             return
         media = head.get("content-type").lower().strip()
         request = side.exchange.row.request if side.exchange is not None else head
-        is_data = request.target.partition("?")[0].endswith(("/file", "/stage")) and (
-            direction == FROM_CLIENT or head.status_code in (200, 206)
-        )
-        self._binary[direction] = media.startswith(_BINARY) or (is_data and "json" not in media)
+        self._binary[direction] = _is_binary(request, None if direction == FROM_CLIENT else head)
         if not self._binary[direction]:
             self._texts[direction] = _Text(start, content_codings(head), "form-urlencoded" in media)
+        elif self._known.images is not None:
+            self._images[direction] = self._known.images.begin(self._plan.streams[direction])
 
     def _take_body(self, side: _Side, body: BodyReader, stream: StreamPlan, run: PlacedRun, pos: int) -> int:
         begin = pos
@@ -166,6 +174,10 @@ class HttpSpans(HttpDecoder):
         if text is None:
             if self._binary[direction] and not body.malformed:
                 stream.keep_image(run.start + begin, run.start + pos)
+                image = self._images[direction]
+                if image is not None:
+                    for first, last in body.ranges:
+                        image.add(run.start + first, run.start + last)
         elif not text.broken:
             text.raw += run.data[begin:pos]
             text.broken = len(text.raw) > TEXT_LIMIT
@@ -173,8 +185,19 @@ class HttpSpans(HttpDecoder):
                 self._known.tally.blanked["http-long-text"] += len(text.raw)
         if body.done or body.lost:
             self._end_text(direction, complete=body.done, chunked=isinstance(body, ChunkedReader))
+            self._end_image(direction, body, complete=body.done)
             self._end_body(side, body)
         return pos
+
+    def _end_image(self, direction: int, body: BodyReader | None, *, complete: bool) -> None:
+        image, self._images[direction] = self._images[direction], None
+        if image is not None and body is not None and complete and not body.body.missing:
+            image.hasher = body.body.hasher
+
+    def _plan_of(self, request: Head, response: Head | None) -> BodyPlan:
+        """Image data is hashed where its hashes are to be replaced."""
+        images = self._known.images
+        return BodyPlan(hasher=images.new_hasher if images is not None and _is_binary(request, response) else None)
 
     def _skip(self, side: _Side, count: int) -> None:
         direction = self._sides.index(side)

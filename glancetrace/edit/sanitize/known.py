@@ -10,6 +10,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
+from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.plan import StreamPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
 from glancetrace.edit.sanitize.spans import Span
@@ -37,13 +38,16 @@ class KnownSecrets:
 
     Attributes:
         seen: latin-1 secrets as they are, not as they are spelled, with their kinds. binary: authentication data.
+        images: image data that is to be zeroed; None: it stays. hashes: those of image data, and what they become.
     """
 
-    def __init__(self, pseudonyms: Pseudonyms, tally: Tally) -> None:
+    def __init__(self, pseudonyms: Pseudonyms, tally: Tally, images: ImageBodies | None = None) -> None:
         self.pseudonyms = pseudonyms
         self.tally = tally
         self.seen: dict[str, str] = {}
         self.binary: set[bytes] = set()
+        self.hashes: dict[str, str] = {}
+        self.images = images
 
     def learn(self, raw: str, kind: str, spelling: str) -> str:
         """Note a secret; its pseudonym in the same spelling."""
@@ -115,6 +119,8 @@ class KnownSecrets:
             for one, other in zip(_encodings(secret), _encodings(pseudonym), strict=True):
                 if len(one) == len(other):
                     found.setdefault(one, (other, kind))
+        for old, new in self.hashes.items():
+            found[old.encode()] = (new.encode(), "image-hash")
         return found
 
     @property

@@ -88,6 +88,10 @@ class Pseudonyms:
         stream = self._stream(raw, len(raw))
         return bytes(byte % 94 + 33 if old else 0 for byte, old in zip(stream, raw, strict=True))
 
+    def digest(self, raw: bytes) -> bytes:
+        """64 bytes, always the same for the same `raw`."""
+        return blake2b(raw, key=self._key).digest()
+
     def number(self, raw: bytes, limit: int) -> int:
         """A number below `limit`, always the same for the same `raw`."""
         return int.from_bytes(blake2b(raw, key=self._key, digest_size=16).digest(), "big") % limit

@@ -153,7 +153,7 @@ class Rewriter:
         payload, end = segments.payload[rows], begin + segments.payload_len[rows]
         low, high = int(begin.min()), int(end.max())
         changes: list[tuple[int, int, bytes | None]] = [
-            (at, at + len(data), data) for at, data in stream.edits_in(low, high)
+            (at, at + len(data), data) for at, data in (*stream.edits_in(low, high), *stream.zeros_in(low, high))
         ]
         changes += [(first, last, None) for first, last in stream.blanks_in(low, high)]
         for first, last, data in changes:

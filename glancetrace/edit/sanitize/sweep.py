@@ -149,7 +149,7 @@ class Sweeper:
 
     def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
         """A secret stands at `begin`."""
-        if _is_replaced(stream, begin, len(text)):
+        if _is_replaced(stream, begin, len(text)) or (stream.zeroed and stream.is_image(begin, begin + len(text))):
             return
         replacement, kind = self._found[text]
         stream.replace(begin, replacement)
