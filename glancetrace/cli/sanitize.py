@@ -43,6 +43,8 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")
 @option("--keep-other", is_flag=True, help="Leave packets as they are that are neither HTTP nor MySQL.")
 @option("--image-bodies", is_flag=True, help="Turn image data into zeros, and its recorded hashes into theirs.")
+@option("--names", is_flag=True, help="Replace names of images, users, projects, domains and hosts.")
+@option("--addresses", is_flag=True, help="Replace IP and MAC addresses; networks stay together.")
 @option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
 @option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
 @option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
@@ -55,6 +57,8 @@ def sanitize(
     decrypt: bool,
     keep_other: bool,
     image_bodies: bool,
+    names: bool,
+    addresses: bool,
     report: str | None,
     ports: tuple[str, ...],
     no_progress: bool,
@@ -79,6 +83,8 @@ def sanitize(
 
     if output == "-":
         raise UsageError("packets cannot go to standard output", action="give a file name")
+    if addresses and keep_other:
+        raise UsageError("packets that nobody decodes hold addresses", action="give --addresses or --keep-other")
     if (keylogs or rsa_keys) and not decrypt:
         raise UsageError("keys are of use with --decrypt only", action="add --decrypt, or leave them out")
     issues = IssueLog()
@@ -91,7 +97,14 @@ def sanitize(
             passphrase=ask_passphrase,
         )
         run = sanitize_decrypted if decrypt else sanitize_captures
-        done = run(list(paths), output, read_key(key), options, issues, choices=Choices(keep_other=keep_other, image_bodies=image_bodies))
+        done = run(
+            list(paths),
+            output,
+            read_key(key),
+            options,
+            issues,
+            choices=Choices(keep_other=keep_other, image_bodies=image_bodies, names=names, addresses=addresses),
+        )
     warn_of_damage(issue.kind for issue in issues.rows())
     remainders = verify([output], done.known) if check else None
     document = render_report(done, remainders)

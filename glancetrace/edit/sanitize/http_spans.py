@@ -149,7 +149,7 @@ class HttpSpans(HttpDecoder):
             stream.keep(end - len(pending), end - len(head))
         stream.keep(end - len(head), end)
         if head:
-            self._known.replace(stream, end - len(head), head, find_in_head(head))
+            self._known.replace(stream, end - len(head), head, [*find_in_head(head), *self._known.beyond(head)])
         pending.clear()
         self._junk[run.direction] = 0
 
@@ -234,7 +234,7 @@ class HttpSpans(HttpDecoder):
 
     def _edits(self, content: bytes, text: _Text, *, complete: bool) -> list[tuple[int, bytes]]:
         """Replacements in a body."""
-        if not any(hint in content for hint in _HINTS):
+        if not self._known.goes_beyond and not any(hint in content for hint in _HINTS):
             return []
         plain = content.decode("latin-1")
         spans = list(find_in_json(plain, whole=complete))
@@ -242,7 +242,7 @@ class HttpSpans(HttpDecoder):
             spans += find_at_end(plain)
         if text.is_form:
             spans += [Span(*m.span(2), "form", "url") for m in _FORM_PAIR.finditer(plain) if is_secret_name(m[1])]
-        return list(self._known.edits(plain, spans))
+        return list(self._known.edits(plain, [*spans, *self._known.beyond(plain)]))
 
     def _decoded(self, text: _Text, content: bytes, *, complete: bool) -> bytes | None:
         """The same of a compressed body, compressed again to the same length."""

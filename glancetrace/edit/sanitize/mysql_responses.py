@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks, is_hinted
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_login import server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
-from glancetrace.edit.sanitize.mysql_values import Columns, Statement, binary_values, find_in_row, text_values
+from glancetrace.edit.sanitize.mysql_values import Columns, Place, Statement, binary_values, find_in_row, text_values
 from glancetrace.edit.sanitize.plan import StreamPlan
-from glancetrace.edit.sanitize.spans import find_in_sql, find_in_text
+from glancetrace.edit.sanitize.spans import Span, find_in_sql, find_in_text
 from glancetrace.mysql.commands import ResponseForm, response_form
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
 from glancetrace.mysql.session_state import parse_ok, pull_lenenc
@@ -112,7 +112,7 @@ class ResponseSpans:
         flags = data[last + 7] | data[last + 8] << 8
         if pos != last:
             return False
-        if not columns.secret and self._blocks.is_harmless(data[len(block) : last]):
+        if not columns.secret and not self._known.goes_beyond and self._blocks.is_harmless(data[len(block) : last]):
             stream.keep(start, start + size)
         else:
             stream.keep(start, start + len(block))
@@ -136,10 +136,21 @@ class ResponseSpans:
             places = text_values(payload, 0, len(payload), len(columns.columns))
         if places is None:
             return False
-        if columns.secret or columns.value_index >= 0 or not self._blocks.is_harmless(payload):
+        goes_beyond = self._known.goes_beyond
+        if columns.secret or columns.value_index >= 0 or goes_beyond or not self._blocks.is_harmless(payload):
             text = payload.decode("latin-1")
             self._known.replace(stream, at, text, find_in_row(text, places, columns))
+            if goes_beyond:
+                self._replace_beyond(stream, at, text, places)
         return True
+
+    def _replace_beyond(self, stream: StreamPlan, at: int, text: str, places: list[Place]) -> None:
+        """Names and addresses in the values of a row."""
+        for place in places:
+            value = text[place.begin : place.end]
+            named = place.number in self._columns.names and self._known.wants_names and value
+            spans = [Span(0, len(value), "name", "plain")] if named else self._known.beyond(value)
+            self._known.replace(stream, at + place.begin, value, spans)
 
     def take(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """Plan the next packet of the response; True when it was understood."""
@@ -153,7 +164,7 @@ class ResponseSpans:
             return True
         if first == 0xFF and len(payload) >= 3:
             text = payload.decode("latin-1")
-            self._known.replace(stream, at, text, find_in_sql(text))
+            self._known.replace(stream, at, text, [*find_in_sql(text), *self._known.beyond(text)])
             if payload[1:3] != b"\xff\xff":
                 self.end(0)
             return True
@@ -185,8 +196,8 @@ class ResponseSpans:
             ok = parse_ok(payload, 0, len(payload))
             self.in_file = False
             text = payload.decode("latin-1")
-            if is_hinted(payload):
-                self._known.replace(stream, at, text, find_in_text(text))
+            if self._known.is_hinted(payload):
+                self._known.replace(stream, at, text, [*find_in_text(text), *self._known.beyond(text)])
             self.end(ok.status_flags if ok is not None else 0)
             return ok is not None or len(payload) == 5
         if first == 0xFB:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks, is_hinted
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_frames import Frames
 from glancetrace.edit.sanitize.mysql_login import answer_secrets, greeting_secrets, reply_secrets, server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
@@ -87,7 +87,7 @@ class MysqlSpans:
         if int.from_bytes(data[:4], "little") != size - 4 or size > MAX_PACKET_LEN:
             return False
         if code == _QUERY and size > 6 and data[5] > 0x20 and data[6] != 1:
-            if is_hinted(data):
+            if self._known.is_hinted(data):
                 self._requests.read_sql(code, data[4:], start + 4, self.streams[FROM_CLIENT])
         elif code != _PING or size != 5:
             return False

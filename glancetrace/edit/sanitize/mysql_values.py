@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from glancetrace.edit.sanitize.names import is_name_column
 from glancetrace.edit.sanitize.spans import Span, find_in_json, find_in_sql, find_in_text, is_secret_column
 from glancetrace.mysql.constants import ExecuteFlag, FieldType
 from glancetrace.mysql.resultset import Column, parse_column
@@ -42,10 +43,11 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Columns:
-    """The columns of a result set; `secret`: those whose values are secrets, whatever they are."""
+    """The columns of a result set; `secret`: those whose values are secrets, whatever they are, `names`: names."""
 
     columns: list[Column] = field(default_factory=list)
     secret: set[int] = field(default_factory=set)
+    names: set[int] = field(default_factory=set)
     name_index: int = -1
     value_index: int = -1
 
@@ -55,12 +57,15 @@ class Columns:
         if column is None:
             return False
         index = len(self.columns)
-        origin, at = b"", pos
+        parts: list[str] = []
+        at = pos
         for _ in range(6):
             length, at = pull_lenenc(data, at, end)
-            origin = bytes(data[at : at + length])
+            parts.append(bytes(data[at : at + length]).decode("latin-1"))
             at += length
-        real = origin.decode("latin-1")
+        real = parts[5]
+        if is_name_column(parts[3], real):
+            self.names.add(index)
         if is_secret_column(real) or is_secret_column(column.name):
             self.secret.add(index)
         if real == "name":

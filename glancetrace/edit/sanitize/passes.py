@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from glancetrace.capture.inputs import CaptureReader
 from glancetrace.decode import Options
 from glancetrace.edit.extract import check_repeatable
+from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns, Learner
@@ -37,11 +38,14 @@ KEPT_BYTES = 192 << 20
 class Choices:
     """What is done beyond secrets. `keep_other`: leave packets as they are that nobody decodes.
 
-    `image_bodies`: image data becomes zeros, with hashes that match.
+    `image_bodies`: image data becomes zeros, with hashes that match. `names`: of images, users, projects, domains and
+    hosts. `addresses`: IP and MAC addresses, in headers and in text.
     """
 
     keep_other: bool = False
     image_bodies: bool = False
+    names: bool = False
+    addresses: bool = False
 
 
 @dataclass(slots=True)
@@ -90,9 +94,16 @@ def sanitize(
     issues = issues if issues is not None else IssueLog()
     tally = Tally()
     pseudonyms = Pseudonyms(key)
+    addresses = Addresses(pseudonyms) if choices.addresses else None
     with HashPool() as pool:
         stage = Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
-        known = KnownSecrets(pseudonyms, tally, ImageBodies(pool) if choices.image_bodies else None)
+        known = KnownSecrets(
+            pseudonyms,
+            tally,
+            images=ImageBodies(pool) if choices.image_bodies else None,
+            addresses=addresses,
+            wants_names=choices.names,
+        )
         reading = Reading(paths, issues, options, stage, 0)
         kept = KeptRuns(kept_bytes)
         plans, opened = _learn(reading, stage, known, kept)
@@ -102,7 +113,7 @@ def sanitize(
         _sweep(second, plans, opened, known, kept)
         del kept
         third = Reading(paths, IssueLog(), options, stage, 2)
-        _write(third, reading.reader, output, plans, opened, tally, choices)
+        _write(third, reading.reader, output, plans, opened, tally, choices, addresses)
     counts: dict[str, int] = {}
     for plan in plans:
         name = plan.protocol if plan.trusted else "not-trusted"
@@ -165,8 +176,9 @@ def _write(
     opened: dict[FlowKey, list[int]],
     tally: Tally,
     choices: Choices,
+    addresses: Addresses | None,
 ) -> None:
-    rewriter = Rewriter(Offsets(plans, opened), tally, keep_other=choices.keep_other)
+    rewriter = Rewriter(Offsets(plans, opened), tally, addresses, keep_other=choices.keep_other)
     with open_writer(output, first) as writer:
         for block, segments in reading.blocks():
             buffer, cap_len = rewriter.rewrite(block, segments)

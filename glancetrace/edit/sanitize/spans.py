@@ -8,12 +8,12 @@ Texts are latin-1, a character per byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from glancetrace.redact import find_secrets, is_secret_name, may_hold_secret
 
-__all__ = ["Span", "find_at_end", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column"]
+__all__ = ["Span", "find_at_end", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column", "values_of_insert"]
 
 
 class Span(NamedTuple):
@@ -122,18 +122,23 @@ def find_in_sql(sql: str) -> Iterator[Span]:
     if not may_hold_secret(sql):
         return
     yield from find_in_text(sql)
-    insert = _INSERT.match(sql)
-    if insert is not None:
-        columns = [name.strip().strip("`").rsplit(".", 1)[-1].strip("`") for name in insert[1].split(",")]
-        secret = {index for index, name in enumerate(columns) if is_secret_column(name)}
-        if secret:
-            yield from _values_of(sql, insert.end(), secret)
+    yield from values_of_insert(sql, is_secret_column)
     for literal in _SQL_VALUE.finditer(sql):
         # JSON in a literal, with its quotes escaped or not.
         if literal[1] is not None and "{" in literal[1] and may_hold_secret(literal[1]):
             begin = literal.start(1)
             for span in _walk_json(literal[1].replace('\\"', ' "')):
                 yield Span(span.begin + begin, span.end + begin, span.kind, "json")
+
+
+def values_of_insert(sql: str, wanted: Callable[[str], bool]) -> Iterator[Span]:
+    """Values of an INSERT in the columns that are wanted."""
+    insert = _INSERT.match(sql)
+    if insert is not None:
+        columns = [name.strip().strip("`").rsplit(".", 1)[-1].strip("`") for name in insert[1].split(",")]
+        places = {index for index, name in enumerate(columns) if wanted(name)}
+        if places:
+            yield from _values_of(sql, insert.end(), places)
 
 
 def _values_of(sql: str, pos: int, wanted: set[int]) -> Iterator[Span]:

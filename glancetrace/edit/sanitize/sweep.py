@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns
 from glancetrace.edit.sanitize.offsets import Offsets
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
 from glancetrace.net.run import Connection, Run
 
-__all__ = ["CopyFinder", "Sweeper", "TextFinder"]
+__all__ = ["CopyFinder", "Sweeper", "TextFinder", "stands_alone"]
 
 _PREFIX_LEN = 6
 _MOST_PREFIXES = 64
@@ -73,6 +73,18 @@ def _common_prefix(texts: list[bytes]) -> bytes:
     return first[: same.index(False) if False in same else len(same)]
 
 
+def stands_alone(data: bytes, at: int, name: bytes) -> bool:
+    """A name stands there as a whole word, or as a value behind its length, and not as a key of JSON."""
+    before, behind = data[max(at - 1, 0) : at], data[at + len(name) : at + len(name) + 3]
+    if behind[:1] == b'"' and behind[1:].lstrip().startswith(b":"):
+        return False
+    return before == bytes([min(len(name), 255)]) or not (_in_word(before) or _in_word(behind[:1]))
+
+
+def _in_word(byte: bytes) -> bool:
+    return byte.isalnum() or byte == b"_"
+
+
 class StreamSearch:
     """Searches the runs of one connection."""
 
@@ -97,7 +109,8 @@ class StreamSearch:
         in_image = stream.is_image(start, start + len(data))
         finder = self._sweeper.plain_finder if in_image else self._sweeper.finder
         for at, text in finder.find(data):
-            self._sweeper.replace(stream, start + at, text)
+            if self._sweeper.is_wanted(data, at, text):
+                self._sweeper.replace(stream, start + at, text)
         self._ends[direction] = start + len(data)
         self._tails[direction] = data[1 - longest :] if longest > 1 else b""
 
@@ -147,6 +160,10 @@ class Sweeper:
             for start, data in _joined(runs):
                 search.search(direction, start, data)
 
+    def is_wanted(self, data: bytes, at: int, text: bytes) -> bool:
+        """What stands there is to be replaced; names only where they stand alone."""
+        return self._found[text][1] != NAME or stands_alone(data, at, text)
+
     def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
         """A secret stands at `begin`."""
         if _is_replaced(stream, begin, len(text)) or (stream.zeroed and stream.is_image(begin, begin + len(text))):
@@ -154,7 +171,7 @@ class Sweeper:
         replacement, kind = self._found[text]
         stream.replace(begin, replacement)
         stream.settle()
-        self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+        self._known.tally.replaced[kind if kind in (HASH, NAME) else f"elsewhere-{kind}"] += 1
 
 
 def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
