@@ -64,8 +64,11 @@ def cloud(image: bytes = IMAGE, recorded: bytes = IMAGE, *, whole: bool = True) 
     leg = database.legs[0]
     leg.send(wire.query(f"INSERT INTO images (id, name, status) VALUES ('{IMAGE_ID}', 'acme-payroll', 'queued')"))
     leg.reply(wire.packet(1, wire.ok(1)))
-    leg.send(wire.query(f"UPDATE images SET checksum='{checksum}', os_hash_value='{value}' WHERE id = '{IMAGE_ID}'"))
-    leg.reply(wire.packet(1, wire.ok(1)))
+    hashes = f"checksum='{checksum}', os_hash_value='{value}'"
+    for assigned, status in (("status='saving'", "queued"), (f"status='active', {hashes}", "saving")):
+        where = f"WHERE images.id = '{IMAGE_ID}' AND images.status = '{status}'"
+        leg.send(wire.query(f"UPDATE images SET {assigned} {where}"))
+        leg.reply(wire.packet(1, wire.ok(1)))
     leg.send(wire.query("SELECT image_locations.value FROM image_locations"))
     rows = [wire.text_row("10.1.2.3", "x" * 50), wire.text_row("http://10.1.2.9/v1", "2001:db8:5::7f")]
     columns = [wire.column("value"), wire.column("meta_data")]
