@@ -90,11 +90,32 @@ class ResponseSpans:
 
     def take_whole(self, data: bytes, start: int, stream: StreamPlan) -> bool:
         """Take a run that is one whole text result set, whose definitions are known; False when it is not."""
-        if self._binary() or len(data) < 12 or data[3] != 1:
+        flags = None if self._binary() else self._take_result(data, start, stream)
+        if flags is None:
             return False
+        self.end(flags)
+        return True
+
+    def take_alone(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+        """Keep bytes that are a whole answer, an OK or a text result set, to a request that nobody knows."""
+        if len(data) > 4 and data[3:5] == b"\1\0" and int.from_bytes(data[:3], "little") == len(data) - 4:
+            if parse_ok(data, 4, len(data)) is None:
+                return False
+            stream.keep(start, start + len(data))
+            self._replace_in_text(data, start, stream)
+            return True
+        columns = self._columns
+        understood = self._take_result(data, start, stream) is not None
+        self._columns = columns
+        return understood
+
+    def _take_result(self, data: bytes, start: int, stream: StreamPlan) -> int | None:
+        """Keep a whole text result set: its status flags; None, and nothing kept, when it is none."""
+        if len(data) < 12 or data[3] != 1:
+            return None
         found = self._blocks.find(data)
         if found is None:
-            return False
+            return None
         block, columns = found
         size = len(data)
         pos = len(block)
@@ -103,7 +124,7 @@ class ResponseSpans:
         elif data[size - 11 : size - 8] == b"\x07\0\0" and data[size - 7] == 0xFE:
             last = size - 11
         else:
-            return False
+            return None
         rows: list[tuple[int, int]] = []
         while pos < last and data[pos + 4] < 0xFE:
             end = pos + 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
@@ -111,7 +132,7 @@ class ResponseSpans:
             pos = end
         flags = data[last + 7] | data[last + 8] << 8
         if pos != last:
-            return False
+            return None
         if not columns.secret and not self._known.goes_beyond and self._blocks.is_harmless(data[len(block) : last]):
             stream.keep(start, start + size)
         else:
@@ -124,8 +145,7 @@ class ResponseSpans:
                 else:
                     self._known.tally.blanked["mysql-not-understood"] += end - begin
             stream.keep(start + last, start + size)
-        self.end(flags)
-        return True
+        return flags
 
     def _row(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """A row: True when it was understood."""
@@ -195,9 +215,7 @@ class ResponseSpans:
         if first in (0, 0xFE):
             ok = parse_ok(payload, 0, len(payload))
             self.in_file = False
-            text = payload.decode("latin-1")
-            if self._known.is_hinted(payload):
-                self._known.replace(stream, at, text, [*find_in_text(text), *self._known.beyond(text)])
+            self._replace_in_text(payload, at, stream)
             self.end(ok.status_flags if ok is not None else 0)
             return ok is not None or len(payload) == 5
         if first == 0xFB:
@@ -218,6 +236,12 @@ class ResponseSpans:
             self._left = count
         self.state = _DEFINITIONS
         return True
+
+    def _replace_in_text(self, payload: bytes, at: int, stream: StreamPlan) -> None:
+        """Replace what an OK says."""
+        if self._known.is_hinted(payload):
+            text = payload.decode("latin-1")
+            self._known.replace(stream, at, text, [*find_in_text(text), *self._known.beyond(text)])
 
     def _definition(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """Column definitions, the EOF behind them, or without it the first row."""
