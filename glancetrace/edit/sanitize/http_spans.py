@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from glancetrace.edit.sanitize.gzipped import resqueeze
 from glancetrace.edit.sanitize.images import ImageBody
 from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.loose import LOOSE_HINTS, find_loosely
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.edit.sanitize.spans import Span, find_at_end, find_in_json, find_in_text
 from glancetrace.http.body import BodyReader, ChunkedReader, CloseReader
@@ -37,8 +38,11 @@ _COOKIE_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesit
 _FIELD = re.compile(r"(?:^|\n)([^\s:]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
 _PAIR = re.compile(r"([^=;\s]+)=([^;\s]*)")
 _PATH_TOKEN = re.compile(r"/v[23][.0-9]*/(?:auth/)?tokens/([^/?\s]+)")
+_QUERY_SECRET = re.compile(
+    r"[?&;][\w.\-]*(?:signature|token|secret|password|_sig|-credential)=([^&\s;\"']+)", re.IGNORECASE
+)
 _FORM_PAIR = re.compile(r"(?:^|&)([^=&]+)=([^&]*)")
-_HINTS = tuple(hint.encode() for hint in HINTS)
+_HINTS = (*(hint.encode() for hint in HINTS), *LOOSE_HINTS)
 
 
 def _no_row(_exchange: HttpExchange) -> None:
@@ -58,6 +62,8 @@ def find_in_head(text: str) -> Iterator[Span]:
     """Secrets in a head: start line and header fields."""
     yield from (span for span in find_in_text(text) if span.kind != "header")
     start_line = text[: text.find("\n")]
+    for match in _QUERY_SECRET.finditer(text):
+        yield Span(*match.span(1), "query", "url")
     for match in _PATH_TOKEN.finditer(start_line):
         yield Span(*match.span(1), "token", "url")
     for match in _FIELD.finditer(text):
@@ -237,7 +243,7 @@ class HttpSpans(HttpDecoder):
         if not self._known.goes_beyond and not any(hint in content for hint in _HINTS):
             return []
         plain = content.decode("latin-1")
-        spans = list(find_in_json(plain, whole=complete))
+        spans = [*find_in_json(plain, whole=complete), *find_loosely(plain)]
         if not complete:
             spans += find_at_end(plain)
         if text.is_form:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import quote
 
 from glancetrace.edit.sanitize.addresses import Addresses
+from glancetrace.edit.sanitize.encodings import spellings, url_spellings
 from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.mysql_blocks import is_hinted
 from glancetrace.edit.sanitize.names import find_labels, find_names, is_common
@@ -159,17 +159,19 @@ class KnownSecrets:
         """What to look for everywhere, and what it becomes: secrets as they are, and encoded."""
         found: dict[bytes, tuple[bytes, str]] = {}
         texts: list[tuple[str, str, str, Callable[[bytes], Iterator[bytes]]]] = [
-            (value, self.pseudonyms.of(value), kind, _encodings)
+            (value, self.pseudonyms.of(value), kind, spellings)
             for value, kind in self.seen.items()
             if len(value) >= SHORTEST and value.lower() not in _WORDS
         ]
-        texts += [(name, self.name(name), NAME, _in_urls) for name in sorted(self.names) if len(name) >= _SHORTEST_NAME]
+        texts += [
+            (name, self.name(name), NAME, url_spellings) for name in sorted(self.names) if len(name) >= _SHORTEST_NAME
+        ]
         for value, made, kind, spell in texts:
             if value == made:
                 continue
             old, new = value.encode("latin-1", "replace"), made.encode("latin-1", "replace")
             for one, other in zip(spell(old), spell(new), strict=True):
-                if len(one) == len(other):
+                if one and len(one) == len(other) and one != other:
                     found.setdefault(one, (other, kind))
         found |= {old.encode(): (new.encode(), HASH) for old, new in self.hashes.items()}
         return found
@@ -178,18 +180,3 @@ class KnownSecrets:
     def unsearched(self) -> int:
         """Secrets that are too short or too common to be looked for outside their places."""
         return sum(len(value) < SHORTEST or value.lower() in _WORDS for value in self.seen)
-
-
-def _in_urls(name: bytes) -> Iterator[bytes]:
-    """A name as it is, and percent-encoded."""
-    yield name
-    yield quote(name, safe="").encode()
-
-
-def _encodings(secret: bytes) -> Iterator[bytes]:
-    """A secret as it is, in base64 (RFC 4648), percent-encoded, in hex."""
-    yield secret
-    yield base64.b64encode(secret)
-    yield base64.urlsafe_b64encode(secret)
-    yield quote(secret, safe="").encode()
-    yield secret.hex().encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.loose import find_loosely_in_sql
 from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_login import server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
@@ -184,7 +185,9 @@ class ResponseSpans:
             return True
         if first == 0xFF and len(payload) >= 3:
             text = payload.decode("latin-1")
-            self._known.replace(stream, at, text, [*find_in_sql(text), *self._known.beyond(text)])
+            self._known.replace(
+                stream, at, text, [*find_in_sql(text), *find_loosely_in_sql(text), *self._known.beyond(text)]
+            )
             if payload[1:3] != b"\xff\xff":
                 self.end(0)
             return True

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql
 from glancetrace.edit.sanitize.names import is_name_column
 from glancetrace.edit.sanitize.spans import Span, find_in_json, find_in_sql, find_in_text, is_secret_column
 from glancetrace.mysql.constants import ExecuteFlag, FieldType
@@ -183,7 +184,7 @@ def secret_parameters(sql: str) -> tuple[frozenset[int], int]:
         return f"'\0{count - 1}'"
 
     text = _MARK.sub(put_in, sql)
-    found = {text[span.begin : span.end] for span in find_in_sql(text)}
+    found = {text[span.begin : span.end] for span in (*find_in_sql(text), *find_loosely_in_sql(text))}
     return frozenset(index for index in range(count) if f"\0{index}" in found), count
 
 
@@ -199,5 +200,5 @@ def find_in_row(text: str, places: Sequence[Place], columns: Columns) -> Iterato
             yield Span(place.begin, place.end, "column", "plain")
             continue
         finder = find_in_json(value, whole=True) if value[:1] in ("{", "[") else find_in_text(value)
-        for span in finder:
+        for span in (*finder, *find_loosely(value)):
             yield Span(span.begin + place.begin, span.end + place.begin, span.kind, span.spelling)

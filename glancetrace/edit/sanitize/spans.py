@@ -29,6 +29,7 @@ _COLUMNS = frozenset({"encrypted_blob", "blob", "key_hash", "authentication_stri
 _COLUMN_SUFFIXES = ("password_hash", "key_hash", "_blob", "passwd", "authentication_string")
 
 _JSON = re.compile(r'"((?:[^"\\]|\\[\s\S])*)("?)|([{}\[\],:])|([^\s{}\[\],:"]+)')
+_ESCAPED = re.compile(r"\\u00([0-7][0-9a-fA-F])")
 _NAME_KEYS = ("name", "path", "key", "property")
 _TOKEN_ID = ("token", "id")
 
@@ -68,7 +69,7 @@ def find_at_end(text: str) -> Iterator[Span]:
 
 def find_in_json(text: str, *, whole: bool) -> Iterator[Span]:
     """Secrets in a JSON text, or what there is of one."""
-    if not may_hold_secret(text):
+    if not may_hold_secret(text) and "\\u00" not in text:
         return
     yield from find_in_text(text)
     yield from _walk_json(text)
@@ -87,7 +88,7 @@ def _walk_json(text: str) -> Iterator[Span]:
         if mark is None:
             begin, end = match.span(1) if match[4] is None else match.span(4)
             if not expect_value and path and path[-1] != "[]" and match[4] is None:
-                key = text[begin:end]
+                key = _unescape_key(text[begin:end])
                 continue
             expect_value = False
             spelling = "json" if match[4] is None else "plain"
@@ -115,6 +116,10 @@ def _walk_json(text: str) -> Iterator[Span]:
             expect_value = False
         else:
             expect_value = mark == ":" or bool(path and path[-1] == "[]")
+
+
+def _unescape_key(key: str) -> str:
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), key) if "\\" in key else key
 
 
 def find_in_sql(sql: str) -> Iterator[Span]:

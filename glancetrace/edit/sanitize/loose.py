@@ -1,0 +1,69 @@
+"""Secrets behind their names in texts of any form: INI, YAML, XML, form data, what Python prints, SQL's spellings.
+
+The patterns of `glancetrace.redact` are exact, so that what people read stays readable. Here nothing needs to stay
+readable: whatever follows the name of a secret and a sign that assigns is replaced. Texts are latin-1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from glancetrace.edit.sanitize.spans import Span
+from glancetrace.redact import is_secret_name
+
+__all__ = ["LOOSE_HINTS", "find_loosely", "find_loosely_in_sql"]
+
+LOOSE_HINTS = (b"\\u00", b"\0p", b"p\0", b"\0P", b"P\0", b"\0t", b"t\0")
+"""One of these stands in a text whose hints are spelled in escapes or in UTF-16."""
+
+_NAME = r"(?<![\w.\-])([\w.\-]*(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|_sig|hash|blob))"
+_ASSIGNED = re.compile(
+    _NAME + r"(?:(?:\\?[\"'`])?\]?[ \t]*(?::=|=>|[=:])[ \t]*|[ \t]*>)(?:[A-Za-z]?\\?([\"'])|(?![\s\"'\\{}\[\]<]))", re.IGNORECASE
+)  # fmt: skip
+_BARE = re.compile(r"[^\s\"'<>&,;(){}\[\]\\]+")
+_CONSTANTS = frozenset({"true", "false", "null", "none", "nil", "~", "0", "1"})
+_MULTIPART = re.compile(r"name=\"?([\w.\-]+)\"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n([\s\S]*?)(?=\r?\n--|\Z)")
+_ESCAPED_URL = re.compile(r":\\/\\/[^/\s'\"@\\:]*:([^/\s'\"@\\]+)@")
+_SQL_VALUE = (
+    r"(?:0x([0-9A-Fa-f]+)|(?:_\w+\s*|[NXBnxb])?(?:'((?:[^'\\]|\\[\s\S]|'')*)'?|\"((?:[^\"\\]|\\[\s\S]|\"\")*)\"?))"
+)
+_SQL = re.compile(
+    _NAME.replace(r"\w.", r"\w", 1) + rf"[`\"]?\s*(?::=|<=>|[!<>]*=|<>|\bLIKE\b|\b(?:NOT\s+)?IN\s*\(|\()\s*(?:{_SQL_VALUE})", re.IGNORECASE
+)  # fmt: skip
+_NEXT = re.compile(rf"\s*,\s*(?:{_SQL_VALUE})")
+
+
+def find_loosely(text: str) -> Iterator[Span]:
+    """Values that are assigned to the name of a secret, quoted or not."""
+    for match in _ASSIGNED.finditer(text):
+        if not is_secret_name(match[1]):
+            continue
+        begin = match.end()
+        if match[2]:
+            end = text.find(match[2], begin)
+            end = len(text) if end < 0 else end - (text[end - 1] == "\\")
+        else:
+            bare = _BARE.match(text, begin)
+            end = bare.end() if bare is not None else begin
+        if begin < end and text[begin:end].lower() not in _CONSTANTS:
+            yield Span(begin, end, "text", "plain")
+    for match in _MULTIPART.finditer(text):
+        if is_secret_name(match[1]) and match[2]:
+            yield Span(*match.span(2), "form", "plain")
+    for match in _ESCAPED_URL.finditer(text):
+        yield Span(*match.span(1), "url-user", "url")
+
+
+def find_loosely_in_sql(sql: str) -> Iterator[Span]:
+    """Values that a statement holds against the name of a secret: literals of any kind, also several."""
+    for match in _SQL.finditer(sql):
+        if not is_secret_name(match[1].rsplit(".", 1)[-1]):
+            continue
+        value: re.Match[str] | None = match
+        first = 2
+        while value is not None:
+            group = next((number for number in range(first, first + 3) if value[number]), 0)
+            if group:
+                yield Span(*value.span(group), "sql", "plain" if group == first else "sql")
+            value, first = _NEXT.match(sql, value.end()), 1
