@@ -18,11 +18,15 @@ from glancetrace.edit.sanitize.plan import StreamPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
 from glancetrace.edit.sanitize.spans import Span
 
-__all__ = ["HASH", "NAME", "SHORTEST", "KnownSecrets"]
+__all__ = ["HASH", "NAME", "SHORTEST", "Find", "KnownSecrets"]
 
 SHORTEST = 8
 """Characters of a secret that is looked for outside its place."""
 
+Find = Callable[[bytes], Iterable[tuple[int, bytes]]]
+"""Finds the secrets in bytes: where each stands, and what it becomes."""
+_DEFERRED = 256 << 20
+"""Bytes that wait until all secrets are known: compressed ones, and those of chunked texts."""
 HASH, NAME = "image-hash", "name"
 _SHORTEST_NAME = 4
 """Characters of a name that is looked for outside its place."""
@@ -67,6 +71,8 @@ class KnownSecrets:
         self.addresses = addresses
         self.wants_names = wants_names
         self.names: set[str] = set()
+        self.deferred: list[Callable[[Find | None], None]] = []
+        self._deferred_left = _DEFERRED
 
     def learn(self, raw: str, kind: str, spelling: str) -> str:
         """Note a secret; its pseudonym in the same spelling."""
@@ -93,6 +99,14 @@ class KnownSecrets:
         password = plain.partition(":")[2]
         if password:
             self.seen.setdefault(password, "basic")
+
+    def defer(self, size: int, finish: Callable[[Find | None], None]) -> None:
+        """Have something finished when all secrets are known; at once, and without them, when it takes too much."""
+        self._deferred_left -= size
+        if self._deferred_left < 0:
+            finish(None)
+        else:
+            self.deferred.append(finish)
 
     def name(self, raw: str, spelling: str = "plain") -> str:
         """What a name becomes; labels of a host's name each on their own."""

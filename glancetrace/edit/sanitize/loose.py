@@ -18,9 +18,8 @@ LOOSE_HINTS = (b"\\u00", b"\0p", b"p\0", b"\0P", b"P\0", b"\0t", b"t\0")
 """One of these stands in a text whose hints are spelled in escapes or in UTF-16."""
 
 _NAME = r"(?<![\w.\-])([\w.\-]*(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|_sig|hash|blob))"
-_ASSIGNED = re.compile(
-    _NAME + r"(?:(?:\\?[\"'`])?\]?[ \t]*(?::=|=>|[=:])[ \t]*|[ \t]*>)(?:[A-Za-z]?\\?([\"'])|(?![\s\"'\\{}\[\]<]))", re.IGNORECASE
-)  # fmt: skip
+_SIGN = r"(?:(?:\\?[\"'`])?\]?[ \t]*(?::=|=>|[=:])[ \t]*|[ \t]*>)"
+_ASSIGNED = re.compile(_NAME + _SIGN + r"(?:[A-Za-z]?\\?([\"'])|(?![\s\"'\\{}\[\]<]))", re.IGNORECASE)
 _BARE = re.compile(r"[^\s\"'<>&,;(){}\[\]\\]+")
 _CONSTANTS = frozenset({"true", "false", "null", "none", "nil", "~", "0", "1"})
 _MULTIPART = re.compile(r"name=\"?([\w.\-]+)\"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n([\s\S]*?)(?=\r?\n--|\Z)")
@@ -28,9 +27,8 @@ _ESCAPED_URL = re.compile(r":\\/\\/[^/\s'\"@\\:]*:([^/\s'\"@\\]+)@")
 _SQL_VALUE = (
     r"(?:0x([0-9A-Fa-f]+)|(?:_\w+\s*|[NXBnxb])?(?:'((?:[^'\\]|\\[\s\S]|'')*)'?|\"((?:[^\"\\]|\\[\s\S]|\"\")*)\"?))"
 )
-_SQL = re.compile(
-    _NAME.replace(r"\w.", r"\w", 1) + rf"[`\"]?\s*(?::=|<=>|[!<>]*=|<>|\bLIKE\b|\b(?:NOT\s+)?IN\s*\(|\()\s*(?:{_SQL_VALUE})", re.IGNORECASE
-)  # fmt: skip
+_COMPARED = r"[`\"]?\s*(?::=|<=>|[!<>]*=|<>|\bLIKE\b|\b(?:NOT\s+)?IN\s*\(|\()\s*"
+_SQL = re.compile(_NAME.replace(r"\w.", r"\w", 1) + _COMPARED + f"(?:{_SQL_VALUE})", re.IGNORECASE)
 _NEXT = re.compile(rf"\s*,\s*(?:{_SQL_VALUE})")
 
 

@@ -151,6 +151,12 @@ def _sweep(
     kept: KeptRuns,
 ) -> None:
     sweeper = Sweeper(plans, known)
+    for finish in known.deferred:
+        finish(sweeper.find)
+    known.deferred.clear()
+    for plan in plans:
+        for stream in plan.streams:
+            stream.settle()
     copies = CopyFinder(Offsets(plans, opened))
     if not kept.overflown:
         sweeper.search(kept)

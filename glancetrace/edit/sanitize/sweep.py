@@ -160,6 +160,14 @@ class Sweeper:
             for start, data in _joined(runs):
                 search.search(direction, start, data)
 
+    def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Secrets in bytes that stand in no stream as they are: where, and what they become."""
+        for at, text in self.finder.find(data):
+            if self.is_wanted(data, at, text):
+                replacement, kind = self._found[text]
+                self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+                yield at, replacement
+
     def is_wanted(self, data: bytes, at: int, text: bytes) -> bool:
         """What stands there is to be replaced; names only where they stand alone."""
         return self._found[text][1] != NAME or stands_alone(data, at, text)
