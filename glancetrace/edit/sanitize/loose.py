@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from glancetrace.edit.sanitize.spans import Span
-from glancetrace.redact import is_secret_name
+from glancetrace.redact import is_secret_name, may_hold_secret
 
 __all__ = ["LOOSE_HINTS", "find_loosely", "find_loosely_in_sql"]
 
@@ -34,6 +34,8 @@ _NEXT = re.compile(rf"\s*,\s*(?:{_SQL_VALUE})")
 
 def find_loosely(text: str) -> Iterator[Span]:
     """Values that are assigned to the name of a secret, quoted or not."""
+    if not may_hold_secret(text) and ":\\/" not in text:
+        return
     for match in _ASSIGNED.finditer(text):
         if not is_secret_name(match[1]):
             continue
@@ -55,6 +57,8 @@ def find_loosely(text: str) -> Iterator[Span]:
 
 def find_loosely_in_sql(sql: str) -> Iterator[Span]:
     """Values that a statement holds against the name of a secret: literals of any kind, also several."""
+    if not may_hold_secret(sql):
+        return
     for match in _SQL.finditer(sql):
         if not is_secret_name(match[1].rsplit(".", 1)[-1]):
             continue
