@@ -33,6 +33,7 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
     examples=[
         ("glancetrace sanitize capture.pcap -o clean.pcap --verify", "replace secrets, then look for them"),
         ("glancetrace sanitize 'ring*.pcap' -o clean.pcap --key team.key", "the same pseudonyms every time"),
+        ("glancetrace sanitize c.pcap --names --addresses --image-bodies -o clean.pcap", "whose it is goes, too"),
         ("glancetrace sanitize c.pcap --decrypt --keylog keys.txt -o clean.pcap", "TLS as plain HTTP, sanitised"),
     ],
 )
@@ -69,7 +70,7 @@ def sanitize(
 
     Lengths, times, statuses, ids and frame numbers stay, checksums fit, and analyze tells the same story. Equal secrets
     become equal pseudonyms. What nobody decodes is blanked, or cut behind its headers. Names, addresses and image data
-    stay, and TLS stays encrypted unless --decrypt is given.
+    stay unless --names, --addresses and --image-bodies are given, and TLS stays encrypted without --decrypt.
     """
     from glancetrace.decode import Options
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
