@@ -215,7 +215,7 @@ def test_image_data_becomes_zeros_and_hashes_match_as_before(
 
 def test_a_sample_with_everything_replaced_tells_its_story(tmp_path: Path) -> None:
     source, clean = CAPTURES["article"], tmp_path / "clean.pcap"
-    sanitize([str(source)], str(clean), KEY, choices=Choices(image_bodies=True, names=True, addresses=True))
+    sanitize([str(source)], str(clean), KEY, choices=EVERYTHING)
     before, after = (
         render_document(analyze([str(source)], Options())),
         render_document(analyze([str(clean)], Options())),
@@ -234,3 +234,64 @@ def test_a_sample_with_everything_replaced_tells_its_story(tmp_path: Path) -> No
 def test_addresses_inside_what_nobody_decodes(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="packets that nobody decodes hold addresses"):
         run(cloud().write(tmp_path / "a.pcap"), "-o", tmp_path / "b.pcap", "--addresses", "--keep-other")
+
+
+@pytest.mark.parametrize("text", [True, False], ids=["text", "binary"])
+def test_addresses_that_a_proxy_and_a_refusal_tell(text: bool, tmp_path: Path) -> None:
+    talk = Conversation()
+    addresses = IPv4Address("203.0.113.9"), IPv4Address("203.0.113.10")
+    packed = b"".join(address.packed for address in addresses)
+    binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack("!H", 12) + packed + b"\x10\x92\x0c\xea"
+    session = talk.connect("10.1.2.8", ("10.1.2.4", 3306))
+    session.send(b"PROXY TCP4 203.0.113.9 203.0.113.10 4242 3306\r\n" if text else binary)
+    session.reply(wire.packet(0, b"\xff\x6a\x04Host '203.0.113.9' is not allowed to connect to this server"))
+    after = texts_of(cleaned(talk.write(tmp_path / "a.pcap"), Choices(addresses=True)))
+    assert b"203.0.113.9" not in after
+    assert packed not in after
+    made = [ADDRESSES.v4(int(address)) for address in addresses]
+    assert b"Host '%s' is" % str(IPv4Address(made[0])).encode() in after
+    spelled = " ".join(str(IPv4Address(one)) for one in made).encode()
+    assert (spelled if text else struct.pack("!II", *made)) in after
+
+
+EVERYTHING = Choices(image_bodies=True, names=True, addresses=True)
+
+
+def test_blocks_and_memory_change_nothing(tmp_path: Path) -> None:
+    source, written = str(CAPTURES["article"]), []
+    for number, (block_size, kept) in enumerate([(4 << 20, 192 << 20), (70_000, 192 << 20), (4 << 20, 1000)]):
+        clean = tmp_path / f"{number}.pcap"
+        sanitize([source], str(clean), KEY, Options(block_size=block_size), choices=EVERYTHING, kept_bytes=kept)
+        written.append(clean.read_bytes())
+    assert written[0] == written[1] == written[2]
+
+
+def test_lost_packets_leave_the_story(tmp_path: Path) -> None:
+    rows = read([CAPTURES["article"]]).rows
+    kept = [Captured(row[1], row[3], row[4]) for number, row in enumerate(rows) if number % 211 != 17]
+    source, clean = tmp_path / "a.pcap", tmp_path / "b.pcap"
+    source.write_bytes(pcap(kept, nanoseconds=True))
+    done = sanitize([str(source)], str(clean), KEY)
+    assert story(clean) == story(source)
+    assert done.tally.blanked["mysql-not-understood"] > 0
+
+
+CLOUD = cloud()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 30), st.sampled_from([0, 1, 10, 34, 58, 92, 251, 255])), max_size=40))
+def test_any_bytes_are_sanitised_without_an_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("hostile")
+    changed = [bytearray(bytes(packet)) for _, packet in CLOUD.packets]
+    places = [(number, at) for number, data in enumerate(changed) for at in range(len(data))]
+    for place, byte in changes:
+        number, at = places[place % len(places)]
+        changed[number][at] = byte
+    rows = [Captured(ts, bytes(data)) for (ts, _), data in zip(CLOUD.packets, changed, strict=True)]
+    source, clean = folder / "a.pcap", folder / "b.pcap"
+    source.write_bytes(pcap(rows, nanoseconds=True))
+    sanitize([str(source)], str(clean), KEY, choices=EVERYTHING)
+    assert [row[4] for row in read([clean]).rows] == [len(row.data) for row in rows]

@@ -26,6 +26,7 @@ _ADDRESS = re.compile(
 )
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 _HINT = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]|[0-9A-Fa-f:]:[0-9A-Fa-f:]")
+_PROXY_V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 _V4_MAPPED = 0xFFFF << 32
 _ROUNDS = 4
 
@@ -94,6 +95,22 @@ class Addresses:
         except ValueError:
             return text
         return _spell(text, [f"{address >> shift & 0xFFFF:x}" for shift in range(112, -16, -16)])
+
+    def proxy_header(self, header: bytes) -> bytes:
+        """The same of a header of the PROXY protocol, as text or in binary form (version 2: 2.2)."""
+        if not header.startswith(_PROXY_V2):
+            text = header.decode("latin-1")
+            made = list(text)
+            for begin, end in self.find(text):
+                made[begin:end] = self.text(text[begin:end])
+            return "".join(made).encode("latin-1")
+        length, made_of = {1: (4, self.v4), 2: (16, self.v6)}.get(header[13] >> 4, (0, self.v4))
+        if not length or len(header) < 16 + 2 * length:
+            return header[:16] + bytes(len(header) - 16)
+        old = [header[at : at + length] for at in (16, 16 + length)]
+        new = b"".join(made_of(int.from_bytes(one, "big")).to_bytes(length, "big") for one in old)
+        rest = header[16 + 2 * length :]
+        return header[:16] + new + rest[:4] + bytes(len(rest) - min(4, len(rest)))
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Where addresses stand in a text."""

@@ -184,10 +184,7 @@ class ResponseSpans:
                 self._known.conceal_ranges(stream, at, payload, server_secrets(payload))
             return True
         if first == 0xFF and len(payload) >= 3:
-            text = payload.decode("latin-1")
-            self._known.replace(
-                stream, at, text, [*find_in_sql(text), *find_loosely_in_sql(text), *self._known.beyond(text)]
-            )
+            self.read_error(payload, at, stream)
             if payload[1:3] != b"\xff\xff":
                 self.end(0)
             return True
@@ -202,6 +199,12 @@ class ResponseSpans:
         if state in (_DEFINITIONS, PREPARED):
             return self._definition(payload, at, stream)
         return self._first(payload, first, at, stream)
+
+    def read_error(self, payload: bytes, at: int, stream: StreamPlan) -> None:
+        """Plan what an error says."""
+        text = payload.decode("latin-1")
+        found = [*find_in_sql(text), *find_loosely_in_sql(text), *self._known.beyond(text)]
+        self._known.replace(stream, at, text, found)
 
     def _end_rows(self, payload: bytes) -> None:
         if len(payload) == 5:

@@ -249,6 +249,9 @@ class MysqlSpans:
                 header_len = proxy_header_len(data[pos:])
                 if header_len:
                     stream.keep(start + pos, start + pos + header_len)
+                    if self._known.addresses is not None:
+                        header = data[pos : pos + header_len]
+                        stream.replace(start + pos, self._known.addresses.proxy_header(header))
                     pos += header_len
                     continue
             if size - pos < 4:
@@ -368,6 +371,7 @@ class MysqlSpans:
             self._greeted = True
             begin = b"\xff\0\0\0" + payload[:2]
             if is_refusal(begin):
+                self._responses.read_error(payload, at, stream)
                 return True
             if not is_greeting(begin):
                 self.phase = OFF
@@ -382,6 +386,8 @@ class MysqlSpans:
             self._synced = [True, True]
             if self._capabilities & _COMPRESSION:
                 self._start_frames()
+        elif payload[:1] == b"\xff":
+            self._responses.read_error(payload, at, stream)
         else:
             self._known.conceal_ranges(stream, at, payload, server_secrets(payload))
         return True
