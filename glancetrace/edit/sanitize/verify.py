@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
-from glancetrace.edit.sanitize.known import NAME, KnownSecrets
+from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
 from glancetrace.edit.sanitize.sweep import TextFinder, stands_alone
 from glancetrace.issues import IssueLog
 from glancetrace.net.reassemble import TcpReassembler
@@ -70,7 +70,7 @@ def verify(paths: Sequence[str], known: KnownSecrets) -> list[Remainder]:
     Raises:
         InputError: a capture cannot be read.
     """
-    kinds = {text: kind for text, (_, kind) in known.patterns().items()}
+    kinds = {text: kind for text, (_, kind) in known.patterns().items() if kind != HASH}
     kinds |= {raw: "mysql-authentication" for raw in known.binary if len(raw) >= _SHORTEST_BINARY}
     finder = TextFinder(list(kinds))
     found: list[Remainder] = []
