@@ -37,6 +37,10 @@ _BINARY = ("application/octet-stream", "image/", "video/", "audio/", "applicatio
 _COOKIES = frozenset({"cookie", "set-cookie"})
 _COOKIE_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "comment"})
 _FIELD = re.compile(r"(?:^|\n)([^\s:]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)")
+_KEY_HEADER = re.compile(r"[\w\-]+-key(?:-[0-9])?")
+"""`X-Account-Meta-Temp-URL-Key-2`, `X-Amz-Server-Side-Encryption-Customer-Key`."""
+_KEPT_SECRET = re.compile(r"/v1/secrets(?:/[0-9a-f\-]+/payload)?/?(?:\?|\Z)|/v1/secrets/[0-9a-f\-]+\Z")
+"""Barbican: the body of a call is a secret, or holds one."""
 _PAIR = re.compile(r"([^=;\s]+)=([^;\s]*)")
 _PATH_TOKEN = re.compile(r"/v[23][.0-9]*/(?:auth/)?tokens/([^/?\s]+)")
 _QUERY_SECRET = re.compile(
@@ -77,7 +81,7 @@ def find_in_head(text: str) -> Iterator[Span]:
             for pair in _PAIR.finditer(text, begin, end):
                 if pair[1].lower() not in _COOKIE_ATTRIBUTES:
                     yield Span(*pair.span(2), "cookie", "plain")
-        elif name in SECRET_HEADERS or is_secret_name(name):
+        elif name in SECRET_HEADERS or is_secret_name(name) or _KEY_HEADER.fullmatch(name):
             yield Span(begin, end, "header", "plain")
 
 
@@ -170,9 +174,11 @@ class HttpSpans(HttpDecoder):
             return
         media = head.get("content-type").lower().strip()
         request = side.exchange.row.request if side.exchange is not None else head
-        self._binary[direction] = _is_binary(request, None if direction == FROM_CLIENT else head)
+        kept_secret = _KEPT_SECRET.search(request.target) is not None
+        self._binary[direction] = not kept_secret and _is_binary(request, None if direction == FROM_CLIENT else head)
         if not self._binary[direction]:
-            self._texts[direction] = _Text(start, content_codings(head), "form-urlencoded" in media)
+            self._texts[direction] = text = _Text(start, content_codings(head), "form-urlencoded" in media)
+            text.broken = kept_secret
         elif self._known.images is not None:
             self._images[direction] = self._known.images.begin(self._plan.streams[direction])
 
@@ -198,6 +204,8 @@ class HttpSpans(HttpDecoder):
             text.broken = len(text.raw) > TEXT_LIMIT
             if text.broken:
                 self._known.tally.blanked["http-long-text"] += len(text.raw)
+        elif len(text.raw) <= TEXT_LIMIT:
+            self._known.tally.blanked["http-kept-secret"] += pos - begin
         if body.done or body.lost:
             self._end_text(direction, complete=body.done, chunked=isinstance(body, ChunkedReader))
             self._end_image(direction, body, complete=body.done)

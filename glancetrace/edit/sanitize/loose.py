@@ -14,10 +14,27 @@ from glancetrace.redact import is_secret_name, may_hold_secret
 
 __all__ = ["LOOSE_HINTS", "find_loosely", "find_loosely_in_sql"]
 
-LOOSE_HINTS = (b"\\u00", b"\0p", b"p\0", b"\0P", b"P\0", b"\0t", b"t\0")
-"""One of these stands in a text whose hints are spelled in escapes or in UTF-16."""
+LOOSE_HINTS = (
+    b"\\u00",
+    b"user_data",
+    b"assertion",
+    b"SAMLRe",
+    b"code_verifier",
+    b"\0p",
+    b"p\0",
+    b"\0P",
+    b"P\0",
+    b"\0t",
+    b"t\0",
+)
+"""One of these stands in a text whose hints are spelled in escapes or in UTF-16, or that is told by its name."""
 
-_NAME = r"(?<![\w.\-])([\w.\-]*(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|_sig|hash|blob))"
+_NAME = (
+    r"(?<![\w.\-])([\w.\-]*(?:pass(?:word|wd|phrase|code)?|secret|key|token|signature|_sig|hash|blob"
+    r"|user_data|assertion|saml(?:response|request)|code_verifier))"
+)
+_TELLING = re.compile(r"user_data|(?:client_)?assertion|SAML(?:Response|Request)|code_verifier", re.IGNORECASE)
+"""Names that `redact` leaves alone: start scripts of servers, and what identity federation sends."""
 _SIGN = r"(?:(?:\\?[\"'`])?\]?[ \t]*(?::=|=>|[=:])[ \t]*|[ \t]*>)"
 _ASSIGNED = re.compile(_NAME + _SIGN + r"(?:[A-Za-z]?\\?([\"'])|(?![\s\"'\\{}\[\]<]))", re.IGNORECASE)
 _BARE = re.compile(r"[^\s\"'<>&,;(){}\[\]\\]+")
@@ -34,10 +51,10 @@ _NEXT = re.compile(rf"\s*,\s*(?:{_SQL_VALUE})")
 
 def find_loosely(text: str) -> Iterator[Span]:
     """Values that are assigned to the name of a secret, quoted or not."""
-    if not may_hold_secret(text) and ":\\/" not in text:
+    if not may_hold_secret(text) and ":\\/" not in text and not _TELLING.search(text):
         return
     for match in _ASSIGNED.finditer(text):
-        if not is_secret_name(match[1]):
+        if not is_secret_name(match[1]) and not _TELLING.fullmatch(match[1]):
             continue
         begin = match.end()
         if match[2]:

@@ -21,7 +21,7 @@ from glancetrace.mysql.commands import ResponseForm, response_form
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
 from glancetrace.mysql.session_state import parse_ok, pull_lenenc
 
-__all__ = ["AUTH", "FIRST", "IDLE", "MORE_RESULTS", "PREPARED", "ResponseSpans"]
+__all__ = ["AUTH", "FIRST", "IDLE", "MORE_RESULTS", "PREPARED", "ResponseSpans", "begins_answer"]
 
 MORE_RESULTS = 8
 IDLE, FIRST, _DEFINITIONS, _ROWS, PREPARED, AUTH, _STRING = range(7)
@@ -32,6 +32,10 @@ _FIRST_STATE = {
     ResponseForm.ROWS: _ROWS,
     ResponseForm.FIELDS: _DEFINITIONS,
 }
+_LONGEST_ANSWER = 1 << 20
+"""Bytes that are tried as one answer behind a gap."""
+_LONGEST_COUNT = 9
+"""Bytes of a length-encoded integer."""
 _QUERY = int(Command.COM_QUERY)
 
 
@@ -97,7 +101,21 @@ class ResponseSpans:
         self.end(flags)
         return True
 
-    def take_alone(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+    def keep_answers(self, data: bytes, start: int, stream: StreamPlan, segments: list[int]) -> int:
+        """Behind a gap the answers to several requests may come at once: keep those that fill segments.
+
+        `segments`: where they begin. Gives the number of bytes that are not kept.
+        """
+        begin = lost = 0
+        for end in sorted({at for at in segments if 0 < at < len(data)} | {len(data)}):
+            if self._take_alone(data[begin:end], start + begin, stream):
+                begin = end
+            elif end - begin > _LONGEST_ANSWER or not begins_answer(data[begin : begin + 5]):
+                lost += end - begin
+                begin = end
+        return lost + len(data) - begin
+
+    def _take_alone(self, data: bytes, start: int, stream: StreamPlan) -> bool:
         """Keep bytes that are a whole answer, an OK or a text result set, to a request that nobody knows."""
         if len(data) > 4 and data[3:5] == b"\1\0" and int.from_bytes(data[:3], "little") == len(data) - 4:
             if parse_ok(data, 4, len(data)) is None:
@@ -294,3 +312,11 @@ class ResponseSpans:
         if not self._left:
             self.end(0)
         return True
+
+
+def begins_answer(data: bytes) -> bool:
+    """An answer can begin so: with an OK, an error, or a number of columns."""
+    if len(data) < 5 or data[3] != 1:
+        return False
+    length = int.from_bytes(data[:3], "little")
+    return 0 < length <= _LONGEST_COUNT or (data[4] in (0, 0xFF) and length <= _LONGEST_ANSWER)

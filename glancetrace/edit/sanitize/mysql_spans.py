@@ -15,7 +15,15 @@ from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_frames import Frames
 from glancetrace.edit.sanitize.mysql_login import answer_secrets, greeting_secrets, reply_secrets, server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
-from glancetrace.edit.sanitize.mysql_responses import AUTH, FIRST, IDLE, MORE_RESULTS, PREPARED, ResponseSpans
+from glancetrace.edit.sanitize.mysql_responses import (
+    AUTH,
+    FIRST,
+    IDLE,
+    MORE_RESULTS,
+    PREPARED,
+    ResponseSpans,
+    begins_answer,
+)
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.mysql.commands import PLAUSIBLE_LEN, ResponseForm, is_request, response_form
 from glancetrace.mysql.compressed import is_compressed_request
@@ -28,10 +36,6 @@ __all__ = ["MysqlSpans"]
 
 _COMPRESSION = Capability.CLIENT_COMPRESS | Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM
 _QUERY, _PING = int(Command.COM_QUERY), int(Command.COM_PING)
-_LONGEST_ANSWER = 1 << 20
-"""Bytes that are tried as one answer behind a gap."""
-_LONGEST_COUNT = 9
-"""Bytes of a length-encoded integer."""
 _OK_SIZE = 11
 _OK_HEADER = 1 << 24 | _OK_SIZE - 4
 
@@ -156,7 +160,8 @@ class MysqlSpans:
                 self._blank(len(data))
                 return
         elif self.phase == COMMANDS and not self._synced[direction] and not self._sync_server(data, turn):
-            self._keep_answers(data, start, run)
+            segments = [at - len(run.data) + len(data) for at in run.offsets] if run is not None else []
+            self._blank(self._responses.keep_answers(data, start, self.streams[FROM_SERVER], segments))
             return
         if direction == FROM_SERVER and self._responses.state == IDLE and self._held[0] and self.phase == COMMANDS:
             # It answers a request whose end is missing, which only the client's next bytes will show.
@@ -195,27 +200,11 @@ class MysqlSpans:
         return False
 
     def _sync_server(self, data: bytes, turn: bool) -> bool:
-        if turn and self._responses.state != IDLE and _begins_answer(data):
+        if turn and self._responses.state != IDLE and begins_answer(data):
             self._synced[1] = True
             self._responses.lost = False
             return True
         return False
-
-    def _keep_answers(self, data: bytes, start: int, run: PlacedRun | None) -> None:
-        """Behind a gap the answers to several requests may come at once: those are kept that fill segments."""
-        stream = self.streams[FROM_SERVER]
-        bounds = [0, len(data)]
-        if run is not None:
-            left_out = len(run.data) - len(data)
-            bounds = sorted({*bounds, *(at - left_out for at in run.offsets if at > left_out)})
-        begin = 0
-        for end in bounds[1:]:
-            if self._responses.take_alone(data[begin:end], start + begin, stream):
-                begin = end
-            elif end - begin > _LONGEST_ANSWER or not _begins_answer(data[begin : begin + 5]):
-                self._blank(end - begin)
-                begin = end
-        self._blank(len(data) - begin)
 
     def _start_frames(self) -> None:
         self._synced = [True, True]
@@ -417,11 +406,3 @@ class MysqlSpans:
             if self._responses.state == IDLE:
                 self._responses.next()
         return self._requests.read(code, payload, at, stream, cut=cut)
-
-
-def _begins_answer(data: bytes) -> bool:
-    """An answer can begin so: with an OK, an error, or a number of columns."""
-    if len(data) < 5 or data[3] != 1:
-        return False
-    length = int.from_bytes(data[:3], "little")
-    return 0 < length <= _LONGEST_COUNT or (data[4] in (0, 0xFF) and length <= _LONGEST_ANSWER)
