@@ -21,7 +21,7 @@ from glancetrace.mysql.commands import ResponseForm, response_form
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
 from glancetrace.mysql.session_state import parse_ok, pull_lenenc
 
-__all__ = ["AUTH", "FIRST", "IDLE", "MORE_RESULTS", "PREPARED", "ResponseSpans", "begins_answer"]
+__all__ = ["AUTH", "FIRST", "IDLE", "PREPARED", "ResponseSpans", "begins_answer"]
 
 MORE_RESULTS = 8
 IDLE, FIRST, _DEFINITIONS, _ROWS, PREPARED, AUTH, _STRING = range(7)
@@ -36,7 +36,9 @@ _LONGEST_ANSWER = 1 << 20
 """Bytes that are tried as one answer behind a gap."""
 _LONGEST_COUNT = 9
 """Bytes of a length-encoded integer."""
-_QUERY = int(Command.COM_QUERY)
+_OK_SIZE = 11
+_OK_HEADER = 1 << 24 | _OK_SIZE - 4
+_QUERY, _PING = int(Command.COM_QUERY), int(Command.COM_PING)
 
 
 class ResponseSpans:
@@ -92,6 +94,19 @@ class ResponseSpans:
             if self.code == Command.COM_STMT_EXECUTE and self._requests.executing:
                 self._requests.executing.popleft()
             self.next()
+
+    def take_run(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+        """Take a run that is the whole response to COM_QUERY or COM_PING; False, and nothing changed, else."""
+        if self.code not in (_QUERY, _PING):
+            return False
+        is_ok = len(data) == _OK_SIZE and int.from_bytes(data[:5], "little") == _OK_HEADER
+        if is_ok and data[5] < 0xFB and data[6] < 0xFB:
+            if data[7] & MORE_RESULTS:
+                return False
+            stream.keep(start, start + _OK_SIZE)
+            self.next()
+            return True
+        return self.take_whole(data, start, stream)
 
     def take_whole(self, data: bytes, start: int, stream: StreamPlan) -> bool:
         """Take a run that is one whole text result set, whose definitions are known; False when it is not."""

@@ -19,7 +19,6 @@ from glancetrace.edit.sanitize.mysql_responses import (
     AUTH,
     FIRST,
     IDLE,
-    MORE_RESULTS,
     PREPARED,
     ResponseSpans,
     begins_answer,
@@ -36,8 +35,6 @@ __all__ = ["MysqlSpans"]
 
 _COMPRESSION = Capability.CLIENT_COMPRESS | Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM
 _QUERY, _PING = int(Command.COM_QUERY), int(Command.COM_PING)
-_OK_SIZE = 11
-_OK_HEADER = 1 << 24 | _OK_SIZE - 4
 
 LOGIN, COMMANDS, TLS, OFF = "login", "commands", "tls", "off"
 
@@ -83,7 +80,11 @@ class MysqlSpans:
         if direction == FROM_CLIENT:
             taken = self._take_request(data, size, start)
         else:
-            taken = self._responses.state == FIRST and self._synced[1] and self._take_response(data, size, start)
+            taken = (
+                self._responses.state == FIRST
+                and self._synced[1]
+                and self._responses.take_run(data, start, self.streams[FROM_SERVER])
+            )
         if taken:
             self._direction = direction
         return taken
@@ -103,17 +104,6 @@ class MysqlSpans:
         self._responses.code = code
         self._responses.state = FIRST
         return True
-
-    def _take_response(self, data: bytes, size: int, start: int) -> bool:
-        if self._responses.code != _QUERY and self._responses.code != _PING:
-            return False
-        if size == _OK_SIZE and int.from_bytes(data[:5], "little") == _OK_HEADER and data[5] < 0xFB and data[6] < 0xFB:
-            if data[7] & MORE_RESULTS:
-                return False
-            self.streams[FROM_SERVER].keep(start, start + size)
-            self._responses.next()
-            return True
-        return self._responses.take_whole(data, start, self.streams[FROM_SERVER])
 
     def feed(self, run: PlacedRun) -> None:
         """The next run, in the order of the wire."""
