@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from glancetrace.edit.sanitize.spans import Span
 from glancetrace.redact import is_secret_name, may_hold_secret
 
-__all__ = ["LOOSE_HINTS", "find_loosely", "find_loosely_in_sql"]
+__all__ = ["LOOSE_HINTS", "find_loosely", "find_loosely_in_sql", "may_hold_loosely"]
 
 LOOSE_HINTS = (
     b"\\u00",
@@ -49,9 +49,14 @@ _SQL = re.compile(_NAME.replace(r"\w.", r"\w", 1) + _COMPARED + f"(?:{_SQL_VALUE
 _NEXT = re.compile(rf"\s*,\s*(?:{_SQL_VALUE})")
 
 
+def may_hold_loosely(text: str) -> bool:
+    """False when nothing in a text can be a secret by any rule."""
+    return may_hold_secret(text) or ":\\/" in text or _TELLING.search(text) is not None
+
+
 def find_loosely(text: str) -> Iterator[Span]:
     """Values that are assigned to the name of a secret, quoted or not."""
-    if not may_hold_secret(text) and ":\\/" not in text and not _TELLING.search(text):
+    if not may_hold_loosely(text):
         return
     for match in _ASSIGNED.finditer(text):
         if not is_secret_name(match[1]) and not _TELLING.fullmatch(match[1]):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql
+from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql, may_hold_loosely
 from glancetrace.edit.sanitize.names import is_name_column
 from glancetrace.edit.sanitize.spans import Span, find_in_json, find_in_sql, find_in_text, is_secret_column
 from glancetrace.mysql.constants import ExecuteFlag, FieldType
@@ -31,6 +31,8 @@ _NUMBERS = frozenset(
         FieldType.MYSQL_TYPE_DATETIME, FieldType.MYSQL_TYPE_YEAR, FieldType.MYSQL_TYPE_NEWDATE,
     )
 )  # fmt: skip
+_PLAIN = re.compile(r"[0-9a-f\-]{0,40}|[0-9 :.\-]*")
+"""Ids, numbers and times: no secret by what they are."""
 _MARK = re.compile(r"'(?:[^'\\]|\\[\s\S])*'|\"(?:[^\"\\]|\\[\s\S])*\"|`[^`]*`|(\?)")
 
 
@@ -194,10 +196,13 @@ def find_in_row(text: str, places: Sequence[Place], columns: Columns) -> Iterato
     for place in places:
         if place.number == columns.name_index:
             name = text[place.begin : place.end]
+    holds = may_hold_loosely(text)
     for place in places:
         value = text[place.begin : place.end]
         if place.number in columns.secret or (place.number == columns.value_index and is_secret_name(name)):
             yield Span(place.begin, place.end, "column", "plain")
+            continue
+        if not holds or value.isdigit() or _PLAIN.fullmatch(value):
             continue
         finder = find_in_json(value, whole=True) if value[:1] in ("{", "[") else find_in_text(value)
         for span in (*finder, *find_loosely(value)):
