@@ -33,6 +33,7 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
     examples=[
         ("glancetrace sanitize capture.pcap -o clean.pcap --verify", "replace secrets, then look for them"),
         ("glancetrace sanitize 'ring*.pcap' -o clean.pcap --key team.key", "the same pseudonyms every time"),
+        ("glancetrace sanitize c.pcap --names --addresses --image-bodies -o clean.pcap", "whose it is goes, too"),
         ("glancetrace sanitize c.pcap --decrypt --keylog keys.txt -o clean.pcap", "TLS as plain HTTP, sanitised"),
     ],
 )
@@ -42,6 +43,9 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
 @option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")
 @option("--keep-other", is_flag=True, help="Leave packets as they are that are neither HTTP nor MySQL.")
+@option("--image-bodies", is_flag=True, help="Turn image data into zeros, and its recorded hashes into theirs.")
+@option("--names", is_flag=True, help="Replace names of images, users, projects, domains and hosts.")
+@option("--addresses", is_flag=True, help="Replace IP and MAC addresses; networks stay together.")
 @option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
 @option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
 @option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
@@ -53,6 +57,9 @@ def sanitize(
     check: bool,
     decrypt: bool,
     keep_other: bool,
+    image_bodies: bool,
+    names: bool,
+    addresses: bool,
     report: str | None,
     ports: tuple[str, ...],
     no_progress: bool,
@@ -63,10 +70,11 @@ def sanitize(
 
     Lengths, times, statuses, ids and frame numbers stay, checksums fit, and analyze tells the same story. Equal secrets
     become equal pseudonyms. What nobody decodes is blanked, or cut behind its headers. Names, addresses and image data
-    stay, and TLS stays encrypted unless --decrypt is given.
+    stay unless --names, --addresses and --image-bodies are given, and TLS stays encrypted without --decrypt.
     """
     from glancetrace.decode import Options
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
+    from glancetrace.edit.sanitize.passes import Choices
     from glancetrace.edit.sanitize.passes import sanitize as sanitize_captures
     from glancetrace.edit.sanitize.pseudonyms import read_key
     from glancetrace.edit.sanitize.report import render_report, render_text
@@ -76,6 +84,8 @@ def sanitize(
 
     if output == "-":
         raise UsageError("packets cannot go to standard output", action="give a file name")
+    if addresses and keep_other:
+        raise UsageError("packets that nobody decodes hold addresses", action="give --addresses or --keep-other")
     if (keylogs or rsa_keys) and not decrypt:
         raise UsageError("keys are of use with --decrypt only", action="add --decrypt, or leave them out")
     issues = IssueLog()
@@ -88,7 +98,14 @@ def sanitize(
             passphrase=ask_passphrase,
         )
         run = sanitize_decrypted if decrypt else sanitize_captures
-        done = run(list(paths), output, read_key(key), options, issues, keep_other=keep_other)
+        done = run(
+            list(paths),
+            output,
+            read_key(key),
+            options,
+            issues,
+            choices=Choices(keep_other=keep_other, image_bodies=image_bodies, names=names, addresses=addresses),
+        )
     warn_of_damage(issue.kind for issue in issues.rows())
     remainders = verify([output], done.known) if check else None
     document = render_report(done, remainders)

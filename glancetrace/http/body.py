@@ -25,13 +25,15 @@ class BodyReader:
     """What the readers have in common: the row, the hasher, the kept content.
 
     `done`: the body has ended. `lost`: its end cannot be found any more. `malformed`: because its framing is broken.
+    `ranges`: where content stood in the last run, without framing.
     """
 
-    __slots__ = ("_content", "_wanted", "body", "done", "lost", "malformed", "span")
+    __slots__ = ("_content", "_wanted", "body", "done", "lost", "malformed", "ranges", "span")
 
     def __init__(self, body: Body, plan: BodyPlan, head: Head) -> None:
         self.body = body
         self.span = Span()
+        self.ranges: list[tuple[int, int]] = []
         self.done = False
         self.lost = False
         self.malformed = False
@@ -50,6 +52,7 @@ class BodyReader:
 
     def deliver(self, data: bytes, ranges: list[tuple[int, int]]) -> None:
         """Bytes of the body, as ranges of `data`."""
+        self.ranges = ranges
         count = sum(end - begin for begin, end in ranges)
         self.body.byte_count += count
         if not self._wanted or not count:

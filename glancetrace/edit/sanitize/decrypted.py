@@ -17,7 +17,7 @@ from glancetrace.decode import Options, read_secrets
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.decrypt import Decrypter, PlainWriter
 from glancetrace.edit.sanitize.offsets import Offsets, Sequences
-from glancetrace.edit.sanitize.passes import Sanitised, sanitize
+from glancetrace.edit.sanitize.passes import Choices, Sanitised, sanitize
 from glancetrace.edit.sanitize.reading import Reading, open_writer
 from glancetrace.errors import UsageError
 from glancetrace.http.hashing import HashPool
@@ -29,7 +29,7 @@ __all__ = ["decrypt", "sanitize_decrypted"]
 
 
 def sanitize_decrypted(
-    paths: list[str], output: str, key: bytes, options: Options, issues: IssueLog, *, keep_other: bool = False
+    paths: list[str], output: str, key: bytes, options: Options, issues: IssueLog, *, choices: Choices
 ) -> Sanitised:
     """Decrypt with the secrets of the options and of the captures, then sanitize; see `passes.sanitize`.
 
@@ -43,7 +43,7 @@ def sanitize_decrypted(
     with TemporaryDirectory(prefix="glancetrace-") as folder:
         plain = os.path.join(folder, "plain")
         connections, secrets = decrypt(paths, plain, options, issues)
-        done = sanitize([plain], output, key, replace(options, keylogs=(), rsa_keys=()), keep_other=keep_other)
+        done = sanitize([plain], output, key, replace(options, keylogs=(), rsa_keys=()), choices=choices)
     done.decrypted = connections
     done.tls_secrets = secrets
     return done

@@ -7,17 +7,29 @@ a password `keystone` must not take the name of the service with it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator
 
+from glancetrace.edit.sanitize.addresses import Addresses
+from glancetrace.edit.sanitize.encodings import spellings, url_spellings
+from glancetrace.edit.sanitize.images import ImageBodies
+from glancetrace.edit.sanitize.mysql_blocks import is_hinted
+from glancetrace.edit.sanitize.names import find_labels, find_names, is_common
 from glancetrace.edit.sanitize.plan import StreamPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
 from glancetrace.edit.sanitize.spans import Span
 
-__all__ = ["SHORTEST", "KnownSecrets"]
+__all__ = ["HASH", "NAME", "SHORTEST", "Find", "KnownSecrets"]
 
 SHORTEST = 8
 """Characters of a secret that is looked for outside its place."""
+
+Find = Callable[[bytes], Iterable[tuple[int, bytes]]]
+"""Finds the secrets in bytes: where each stands, and what it becomes."""
+_DEFERRED = 256 << 20
+"""Bytes that wait until all secrets are known: compressed ones, and those of chunked texts."""
+HASH, NAME = "image-hash", "name"
+_SHORTEST_NAME = 4
+"""Characters of a name that is looked for outside its place."""
 
 _WORDS = (
     "openstack keystone glance-api glanceclient python-glanceclient keystoneauth1 keystonemiddleware application/json "
@@ -37,17 +49,39 @@ class KnownSecrets:
 
     Attributes:
         seen: latin-1 secrets as they are, not as they are spelled, with their kinds. binary: authentication data.
+        images: image data that is to be zeroed; None: it stays. hashes: those of image data, and what they become.
+        addresses: makes addresses of addresses; None: they stay. wants_names: names are replaced; names: those seen.
     """
 
-    def __init__(self, pseudonyms: Pseudonyms, tally: Tally) -> None:
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        tally: Tally,
+        *,
+        images: ImageBodies | None = None,
+        addresses: Addresses | None = None,
+        wants_names: bool = False,
+    ) -> None:
         self.pseudonyms = pseudonyms
         self.tally = tally
         self.seen: dict[str, str] = {}
         self.binary: set[bytes] = set()
+        self.hashes: dict[str, str] = {}
+        self.images = images
+        self.addresses = addresses
+        self.wants_names = wants_names
+        self.names: set[str] = set()
+        self.deferred: list[Callable[[Find | None], None]] = []
+        self._deferred_left = _DEFERRED
 
     def learn(self, raw: str, kind: str, spelling: str) -> str:
         """Note a secret; its pseudonym in the same spelling."""
+        if kind == "address":
+            return self.addresses.text(raw) if self.addresses is not None else raw
         value = unescape(raw, spelling)
+        if kind == "name":
+            self.names.add(value)
+            return self.name(raw, spelling)
         scheme, space, rest = value.partition(" ")
         if space and scheme.isalnum() and kind == "header":
             self.seen.setdefault(rest.strip(), kind)
@@ -65,6 +99,41 @@ class KnownSecrets:
         password = plain.partition(":")[2]
         if password:
             self.seen.setdefault(password, "basic")
+
+    def defer(self, size: int, finish: Callable[[Find | None], None]) -> None:
+        """Have something finished when all secrets are known; at once, and without them, when it takes too much."""
+        self._deferred_left -= size
+        if self._deferred_left < 0:
+            finish(None)
+        else:
+            self.deferred.append(finish)
+
+    def name(self, raw: str, spelling: str = "plain") -> str:
+        """What a name becomes; labels of a host's name each on their own."""
+        if is_common(raw):
+            return raw
+        made = list(raw)
+        for begin, end in find_labels(raw):
+            made[begin:end] = self.pseudonyms.of(raw[begin:end], spelling)
+        return "".join(made)
+
+    def beyond(self, text: str) -> list[Span]:
+        """Names and addresses in a text, where those are to be replaced."""
+        spans: list[Span] = []
+        if self.addresses is not None:
+            spans += [Span(begin, end, "address", "address") for begin, end in self.addresses.find(text)]
+        if self.wants_names:
+            spans += find_names(text)
+        return spans
+
+    def is_hinted(self, data: bytes) -> bool:
+        """Something that is to be replaced may be in these bytes."""
+        return self.goes_beyond or is_hinted(data)
+
+    @property
+    def goes_beyond(self) -> bool:
+        """More than secrets is replaced."""
+        return self.addresses is not None or self.wants_names
 
     def edits(self, text: str, spans: Iterable[Span]) -> Iterator[tuple[int, bytes]]:
         """Replacements in a text; of secrets that overlap the widest counts, and one in another's place once."""
@@ -103,30 +172,25 @@ class KnownSecrets:
     def patterns(self) -> dict[bytes, tuple[bytes, str]]:
         """What to look for everywhere, and what it becomes: secrets as they are, and encoded."""
         found: dict[bytes, tuple[bytes, str]] = {}
-        for value, kind in self.seen.items():
-            if len(value) < SHORTEST or value.lower() in _WORDS:
+        texts: list[tuple[str, str, str, Callable[[bytes], Iterator[bytes]]]] = [
+            (value, self.pseudonyms.of(value), kind, spellings)
+            for value, kind in self.seen.items()
+            if len(value) >= SHORTEST and value.lower() not in _WORDS
+        ]
+        texts += [
+            (name, self.name(name), NAME, url_spellings) for name in sorted(self.names) if len(name) >= _SHORTEST_NAME
+        ]
+        for value, made, kind, spell in texts:
+            if value == made:
                 continue
-            secret, pseudonym = (
-                value.encode("latin-1", "replace"),
-                self.pseudonyms.of(value).encode("latin-1", "replace"),
-            )
-            if secret == pseudonym:
-                continue
-            for one, other in zip(_encodings(secret), _encodings(pseudonym), strict=True):
-                if len(one) == len(other):
+            old, new = value.encode("latin-1", "replace"), made.encode("latin-1", "replace")
+            for one, other in zip(spell(old), spell(new), strict=True):
+                if one and len(one) == len(other) and one != other:
                     found.setdefault(one, (other, kind))
+        found |= {old.encode(): (new.encode(), HASH) for old, new in self.hashes.items()}
         return found
 
     @property
     def unsearched(self) -> int:
         """Secrets that are too short or too common to be looked for outside their places."""
         return sum(len(value) < SHORTEST or value.lower() in _WORDS for value in self.seen)
-
-
-def _encodings(secret: bytes) -> Iterator[bytes]:
-    """A secret as it is, in base64 (RFC 4648), percent-encoded, in hex."""
-    yield secret
-    yield base64.b64encode(secret)
-    yield base64.urlsafe_b64encode(secret)
-    yield quote(secret, safe="").encode()
-    yield secret.hex().encode()

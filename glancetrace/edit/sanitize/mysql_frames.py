@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
+from glancetrace.edit.sanitize.known import Find, KnownSecrets
+from glancetrace.edit.sanitize.plan import BLANK, ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.net.run import Connection
 
 if TYPE_CHECKING:
@@ -124,18 +124,32 @@ class Frames:
         """All packets in the frames have ended: carry out the plan for them."""
         inner, stream = self._plan.streams[direction], self._streams[direction]
         inner.settle()
-        for frame in self._frames[direction]:
-            stream.keep(frame.at, frame.at + len(frame.payload))
-            new = inner.apply(frame.inner_at, frame.content)
-            if new == frame.content:
-                continue
-            if not frame.compressed:
-                stream.replace(frame.at, new)
-            else:
-                stream.replace(frame.at, self._squeeze(frame, new))
+        frames = [(frame, inner.apply(frame.inner_at, frame.content)) for frame in self._frames[direction]]
         self._frames[direction].clear()
+        for frame, _ in frames:
+            stream.keep(frame.at, frame.at + len(frame.payload))
+        self._known.defer(
+            sum(len(frame.payload) + 2 * len(frame.content) for frame, _ in frames),
+            lambda find: self._finish(stream, frames, find),
+        )
         if len(inner.edits) > 64:
             inner.edits.clear()
+
+    def _finish(self, stream: StreamPlan, frames: list[tuple[_Frame, bytes]], find: Find | None) -> None:
+        """Replace the secrets that were learned elsewhere; where that cannot be done, everything."""
+        content = bytearray(b"".join([new for _, new in frames]))
+        if find is None:
+            content[:] = BLANK * len(content)
+            self._known.tally.blanked["mysql-compressed"] += len(content)
+        else:
+            for at, data in find(bytes(content)):
+                content[at : at + len(data)] = data
+        pos = 0
+        for frame, _ in frames:
+            new = bytes(content[pos : pos + len(frame.content)])
+            pos += len(frame.content)
+            if new != frame.content:
+                stream.replace(frame.at, self._squeeze(frame, new) if frame.compressed else new)
 
     def _squeeze(self, frame: _Frame, new: bytes) -> bytes:
         room = len(frame.payload)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_blocks import is_hinted
+from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql
 from glancetrace.edit.sanitize.mysql_login import change_user_secrets
 from glancetrace.edit.sanitize.mysql_values import Statement, execute_values, secret_parameters
 from glancetrace.edit.sanitize.plan import StreamPlan
@@ -69,10 +69,15 @@ class RequestSpans:
 
     def read_sql(self, code: int, payload: bytes, at: int, stream: StreamPlan, *, cut: bool = False) -> None:
         """Plan a request with a statement."""
-        hinted = is_hinted(payload)
+        hinted = self._known.is_hinted(payload)
         text = payload.decode("latin-1") if hinted or code == Command.COM_STMT_PREPARE else ""
         if hinted:
-            found = [*find_in_sql(text[1:]), *(find_at_end(text[1:]) if cut else ())]
+            found = [
+                *find_in_sql(text[1:]),
+                *find_loosely_in_sql(text[1:]),
+                *(find_at_end(text[1:]) if cut else ()),
+                *self._known.beyond(text[1:]),
+            ]
             spans = [Span(span.begin + 1, span.end + 1, span.kind, span.spelling) for span in found]
             self._known.replace(stream, at, text, spans)
         if code == Command.COM_STMT_PREPARE:
@@ -97,7 +102,8 @@ class RequestSpans:
             if statement is not None and place.number in statement.secret:
                 spans.append(Span(place.begin, place.end, "parameter", "plain"))
             else:
-                found = find_in_text(text[place.begin : place.end])
+                value = text[place.begin : place.end]
+                found = [*find_in_text(value), *find_loosely(value), *self._known.beyond(value)]
                 spans += [Span(one.begin + place.begin, one.end + place.begin, one.kind, one.spelling) for one in found]
         self._known.replace(stream, at, text, spans)
         return True
@@ -108,5 +114,8 @@ class RequestSpans:
         if statement is None or int.from_bytes(payload[5:7], "little") in statement.secret:
             spans = [Span(7, len(text), "parameter", "plain")]
         else:
-            spans = [Span(one.begin + 7, one.end + 7, one.kind, one.spelling) for one in find_in_text(text[7:])]
+            spans = [
+                Span(one.begin + 7, one.end + 7, one.kind, one.spelling)
+                for one in (*find_in_text(text[7:]), *find_loosely(text[7:]), *self._known.beyond(text[7:]))
+            ]
         self._known.replace(stream, at, text, [span for span in spans if span.begin < span.end])

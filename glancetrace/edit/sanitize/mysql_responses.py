@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections import deque
 
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks, is_hinted
+from glancetrace.edit.sanitize.loose import find_loosely_in_sql
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_login import server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
-from glancetrace.edit.sanitize.mysql_values import Columns, Statement, binary_values, find_in_row, text_values
+from glancetrace.edit.sanitize.mysql_values import Columns, Place, Statement, binary_values, find_in_row, text_values
 from glancetrace.edit.sanitize.plan import StreamPlan
-from glancetrace.edit.sanitize.spans import find_in_sql, find_in_text
+from glancetrace.edit.sanitize.spans import Span, find_in_sql, find_in_text
 from glancetrace.mysql.commands import ResponseForm, response_form
 from glancetrace.mysql.constants import MAX_PACKET_LEN, Command
 from glancetrace.mysql.session_state import parse_ok, pull_lenenc
 
-__all__ = ["AUTH", "FIRST", "IDLE", "MORE_RESULTS", "PREPARED", "ResponseSpans"]
+__all__ = ["AUTH", "FIRST", "IDLE", "PREPARED", "ResponseSpans", "begins_answer"]
 
 MORE_RESULTS = 8
 IDLE, FIRST, _DEFINITIONS, _ROWS, PREPARED, AUTH, _STRING = range(7)
@@ -31,7 +32,13 @@ _FIRST_STATE = {
     ResponseForm.ROWS: _ROWS,
     ResponseForm.FIELDS: _DEFINITIONS,
 }
-_QUERY = int(Command.COM_QUERY)
+_LONGEST_ANSWER = 1 << 20
+"""Bytes that are tried as one answer behind a gap."""
+_LONGEST_COUNT = 9
+"""Bytes of a length-encoded integer."""
+_OK_SIZE = 11
+_OK_HEADER = 1 << 24 | _OK_SIZE - 4
+_QUERY, _PING = int(Command.COM_QUERY), int(Command.COM_PING)
 
 
 class ResponseSpans:
@@ -88,13 +95,61 @@ class ResponseSpans:
                 self._requests.executing.popleft()
             self.next()
 
+    def take_run(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+        """Take a run that is the whole response to COM_QUERY or COM_PING; False, and nothing changed, else."""
+        if self.code not in (_QUERY, _PING):
+            return False
+        is_ok = len(data) == _OK_SIZE and int.from_bytes(data[:5], "little") == _OK_HEADER
+        if is_ok and data[5] < 0xFB and data[6] < 0xFB:
+            if data[7] & MORE_RESULTS:
+                return False
+            stream.keep(start, start + _OK_SIZE)
+            self.next()
+            return True
+        return self.take_whole(data, start, stream)
+
     def take_whole(self, data: bytes, start: int, stream: StreamPlan) -> bool:
         """Take a run that is one whole text result set, whose definitions are known; False when it is not."""
-        if self._binary() or len(data) < 12 or data[3] != 1:
+        flags = None if self._binary() else self._take_result(data, start, stream)
+        if flags is None:
             return False
+        self.end(flags)
+        return True
+
+    def keep_answers(self, data: bytes, start: int, stream: StreamPlan, segments: list[int]) -> int:
+        """Behind a gap the answers to several requests may come at once: keep those that fill segments.
+
+        `segments`: where they begin. Gives the number of bytes that are not kept.
+        """
+        begin = lost = 0
+        for end in sorted({at for at in segments if 0 < at < len(data)} | {len(data)}):
+            if self._take_alone(data[begin:end], start + begin, stream):
+                begin = end
+            elif end - begin > _LONGEST_ANSWER or not begins_answer(data[begin : begin + 5]):
+                lost += end - begin
+                begin = end
+        return lost + len(data) - begin
+
+    def _take_alone(self, data: bytes, start: int, stream: StreamPlan) -> bool:
+        """Keep bytes that are a whole answer, an OK or a text result set, to a request that nobody knows."""
+        if len(data) > 4 and data[3:5] == b"\1\0" and int.from_bytes(data[:3], "little") == len(data) - 4:
+            if parse_ok(data, 4, len(data)) is None:
+                return False
+            stream.keep(start, start + len(data))
+            self._replace_in_text(data, start, stream)
+            return True
+        columns = self._columns
+        understood = self._take_result(data, start, stream) is not None
+        self._columns = columns
+        return understood
+
+    def _take_result(self, data: bytes, start: int, stream: StreamPlan) -> int | None:
+        """Keep a whole text result set: its status flags; None, and nothing kept, when it is none."""
+        if len(data) < 12 or data[3] != 1:
+            return None
         found = self._blocks.find(data)
         if found is None:
-            return False
+            return None
         block, columns = found
         size = len(data)
         pos = len(block)
@@ -103,7 +158,7 @@ class ResponseSpans:
         elif data[size - 11 : size - 8] == b"\x07\0\0" and data[size - 7] == 0xFE:
             last = size - 11
         else:
-            return False
+            return None
         rows: list[tuple[int, int]] = []
         while pos < last and data[pos + 4] < 0xFE:
             end = pos + 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
@@ -111,8 +166,8 @@ class ResponseSpans:
             pos = end
         flags = data[last + 7] | data[last + 8] << 8
         if pos != last:
-            return False
-        if not columns.secret and self._blocks.is_harmless(data[len(block) : last]):
+            return None
+        if not columns.secret and not self._known.goes_beyond and self._blocks.is_harmless(data[len(block) : last]):
             stream.keep(start, start + size)
         else:
             stream.keep(start, start + len(block))
@@ -124,8 +179,7 @@ class ResponseSpans:
                 else:
                     self._known.tally.blanked["mysql-not-understood"] += end - begin
             stream.keep(start + last, start + size)
-        self.end(flags)
-        return True
+        return flags
 
     def _row(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """A row: True when it was understood."""
@@ -136,10 +190,21 @@ class ResponseSpans:
             places = text_values(payload, 0, len(payload), len(columns.columns))
         if places is None:
             return False
-        if columns.secret or columns.value_index >= 0 or not self._blocks.is_harmless(payload):
+        goes_beyond = self._known.goes_beyond
+        if columns.secret or columns.value_index >= 0 or goes_beyond or not self._blocks.is_harmless(payload):
             text = payload.decode("latin-1")
             self._known.replace(stream, at, text, find_in_row(text, places, columns))
+            if goes_beyond:
+                self._replace_beyond(stream, at, text, places)
         return True
+
+    def _replace_beyond(self, stream: StreamPlan, at: int, text: str, places: list[Place]) -> None:
+        """Names and addresses in the values of a row."""
+        for place in places:
+            value = text[place.begin : place.end]
+            named = place.number in self._columns.names and self._known.wants_names and value
+            spans = [Span(0, len(value), "name", "plain")] if named else self._known.beyond(value)
+            self._known.replace(stream, at + place.begin, value, spans)
 
     def take(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """Plan the next packet of the response; True when it was understood."""
@@ -152,8 +217,7 @@ class ResponseSpans:
                 self._known.conceal_ranges(stream, at, payload, server_secrets(payload))
             return True
         if first == 0xFF and len(payload) >= 3:
-            text = payload.decode("latin-1")
-            self._known.replace(stream, at, text, find_in_sql(text))
+            self.read_error(payload, at, stream)
             if payload[1:3] != b"\xff\xff":
                 self.end(0)
             return True
@@ -168,6 +232,12 @@ class ResponseSpans:
         if state in (_DEFINITIONS, PREPARED):
             return self._definition(payload, at, stream)
         return self._first(payload, first, at, stream)
+
+    def read_error(self, payload: bytes, at: int, stream: StreamPlan) -> None:
+        """Plan what an error says."""
+        text = payload.decode("latin-1")
+        found = [*find_in_sql(text), *find_loosely_in_sql(text), *self._known.beyond(text)]
+        self._known.replace(stream, at, text, found)
 
     def _end_rows(self, payload: bytes) -> None:
         if len(payload) == 5:
@@ -184,9 +254,7 @@ class ResponseSpans:
         if first in (0, 0xFE):
             ok = parse_ok(payload, 0, len(payload))
             self.in_file = False
-            text = payload.decode("latin-1")
-            if is_hinted(payload):
-                self._known.replace(stream, at, text, find_in_text(text))
+            self._replace_in_text(payload, at, stream)
             self.end(ok.status_flags if ok is not None else 0)
             return ok is not None or len(payload) == 5
         if first == 0xFB:
@@ -207,6 +275,12 @@ class ResponseSpans:
             self._left = count
         self.state = _DEFINITIONS
         return True
+
+    def _replace_in_text(self, payload: bytes, at: int, stream: StreamPlan) -> None:
+        """Replace what an OK says."""
+        if self._known.is_hinted(payload):
+            text = payload.decode("latin-1")
+            self._known.replace(stream, at, text, [*find_in_text(text), *self._known.beyond(text)])
 
     def _definition(self, payload: bytes, at: int, stream: StreamPlan) -> bool:
         """Column definitions, the EOF behind them, or without it the first row."""
@@ -253,3 +327,11 @@ class ResponseSpans:
         if not self._left:
             self.end(0)
         return True
+
+
+def begins_answer(data: bytes) -> bool:
+    """An answer can begin so: with an OK, an error, or a number of columns."""
+    if len(data) < 5 or data[3] != 1:
+        return False
+    length = int.from_bytes(data[:3], "little")
+    return 0 < length <= _LONGEST_COUNT or (data[4] in (0, 0xFF) and length <= _LONGEST_ANSWER)

@@ -11,11 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks, is_hinted
+from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
 from glancetrace.edit.sanitize.mysql_frames import Frames
 from glancetrace.edit.sanitize.mysql_login import answer_secrets, greeting_secrets, reply_secrets, server_secrets
 from glancetrace.edit.sanitize.mysql_requests import RequestSpans
-from glancetrace.edit.sanitize.mysql_responses import AUTH, FIRST, IDLE, MORE_RESULTS, PREPARED, ResponseSpans
+from glancetrace.edit.sanitize.mysql_responses import (
+    AUTH,
+    FIRST,
+    IDLE,
+    PREPARED,
+    ResponseSpans,
+    begins_answer,
+)
 from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.mysql.commands import PLAUSIBLE_LEN, ResponseForm, is_request, response_form
 from glancetrace.mysql.compressed import is_compressed_request
@@ -28,8 +35,6 @@ __all__ = ["MysqlSpans"]
 
 _COMPRESSION = Capability.CLIENT_COMPRESS | Capability.CLIENT_ZSTD_COMPRESSION_ALGORITHM
 _QUERY, _PING = int(Command.COM_QUERY), int(Command.COM_PING)
-_OK_SIZE = 11
-_OK_HEADER = 1 << 24 | _OK_SIZE - 4
 
 LOGIN, COMMANDS, TLS, OFF = "login", "commands", "tls", "off"
 
@@ -75,7 +80,11 @@ class MysqlSpans:
         if direction == FROM_CLIENT:
             taken = self._take_request(data, size, start)
         else:
-            taken = self._responses.state == FIRST and self._synced[1] and self._take_response(data, size, start)
+            taken = (
+                self._responses.state == FIRST
+                and self._synced[1]
+                and self._responses.take_run(data, start, self.streams[FROM_SERVER])
+            )
         if taken:
             self._direction = direction
         return taken
@@ -87,7 +96,7 @@ class MysqlSpans:
         if int.from_bytes(data[:4], "little") != size - 4 or size > MAX_PACKET_LEN:
             return False
         if code == _QUERY and size > 6 and data[5] > 0x20 and data[6] != 1:
-            if is_hinted(data):
+            if self._known.is_hinted(data):
                 self._requests.read_sql(code, data[4:], start + 4, self.streams[FROM_CLIENT])
         elif code != _PING or size != 5:
             return False
@@ -95,17 +104,6 @@ class MysqlSpans:
         self._responses.code = code
         self._responses.state = FIRST
         return True
-
-    def _take_response(self, data: bytes, size: int, start: int) -> bool:
-        if self._responses.code != _QUERY and self._responses.code != _PING:
-            return False
-        if size == _OK_SIZE and int.from_bytes(data[:5], "little") == _OK_HEADER and data[5] < 0xFB and data[6] < 0xFB:
-            if data[7] & MORE_RESULTS:
-                return False
-            self.streams[FROM_SERVER].keep(start, start + size)
-            self._responses.next()
-            return True
-        return self._responses.take_whole(data, start, self.streams[FROM_SERVER])
 
     def feed(self, run: PlacedRun) -> None:
         """The next run, in the order of the wire."""
@@ -152,7 +150,8 @@ class MysqlSpans:
                 self._blank(len(data))
                 return
         elif self.phase == COMMANDS and not self._synced[direction] and not self._sync_server(data, turn):
-            self._blank(len(data))
+            segments = [at - len(run.data) + len(data) for at in run.offsets] if run is not None else []
+            self._blank(self._responses.keep_answers(data, start, self.streams[FROM_SERVER], segments))
             return
         if direction == FROM_SERVER and self._responses.state == IDLE and self._held[0] and self.phase == COMMANDS:
             # It answers a request whose end is missing, which only the client's next bytes will show.
@@ -191,7 +190,7 @@ class MysqlSpans:
         return False
 
     def _sync_server(self, data: bytes, turn: bool) -> bool:
-        if turn and self._responses.state != IDLE and len(data) > 4 and data[3] == 1:
+        if turn and self._responses.state != IDLE and begins_answer(data):
             self._synced[1] = True
             self._responses.lost = False
             return True
@@ -229,6 +228,9 @@ class MysqlSpans:
                 header_len = proxy_header_len(data[pos:])
                 if header_len:
                     stream.keep(start + pos, start + pos + header_len)
+                    if self._known.addresses is not None:
+                        header = data[pos : pos + header_len]
+                        stream.replace(start + pos, self._known.addresses.proxy_header(header))
                     pos += header_len
                     continue
             if size - pos < 4:
@@ -348,6 +350,7 @@ class MysqlSpans:
             self._greeted = True
             begin = b"\xff\0\0\0" + payload[:2]
             if is_refusal(begin):
+                self._responses.read_error(payload, at, stream)
                 return True
             if not is_greeting(begin):
                 self.phase = OFF
@@ -362,6 +365,8 @@ class MysqlSpans:
             self._synced = [True, True]
             if self._capabilities & _COMPRESSION:
                 self._start_frames()
+        elif payload[:1] == b"\xff":
+            self._responses.read_error(payload, at, stream)
         else:
             self._known.conceal_ranges(stream, at, payload, server_secrets(payload))
         return True

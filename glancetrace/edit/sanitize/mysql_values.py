@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql, may_hold_loosely
+from glancetrace.edit.sanitize.names import is_name_column
 from glancetrace.edit.sanitize.spans import Span, find_in_json, find_in_sql, find_in_text, is_secret_column
 from glancetrace.mysql.constants import ExecuteFlag, FieldType
 from glancetrace.mysql.resultset import Column, parse_column
@@ -29,6 +31,8 @@ _NUMBERS = frozenset(
         FieldType.MYSQL_TYPE_DATETIME, FieldType.MYSQL_TYPE_YEAR, FieldType.MYSQL_TYPE_NEWDATE,
     )
 )  # fmt: skip
+_PLAIN = re.compile(r"[0-9a-f\-]{0,40}|[0-9 :.\-]*")
+"""Ids, numbers and times: no secret by what they are."""
 _MARK = re.compile(r"'(?:[^'\\]|\\[\s\S])*'|\"(?:[^\"\\]|\\[\s\S])*\"|`[^`]*`|(\?)")
 
 
@@ -42,10 +46,11 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Columns:
-    """The columns of a result set; `secret`: those whose values are secrets, whatever they are."""
+    """The columns of a result set; `secret`: those whose values are secrets, whatever they are, `names`: names."""
 
     columns: list[Column] = field(default_factory=list)
     secret: set[int] = field(default_factory=set)
+    names: set[int] = field(default_factory=set)
     name_index: int = -1
     value_index: int = -1
 
@@ -55,12 +60,15 @@ class Columns:
         if column is None:
             return False
         index = len(self.columns)
-        origin, at = b"", pos
+        parts: list[str] = []
+        at = pos
         for _ in range(6):
             length, at = pull_lenenc(data, at, end)
-            origin = bytes(data[at : at + length])
+            parts.append(bytes(data[at : at + length]).decode("latin-1"))
             at += length
-        real = origin.decode("latin-1")
+        real = parts[5]
+        if is_name_column(parts[3], real):
+            self.names.add(index)
         if is_secret_column(real) or is_secret_column(column.name):
             self.secret.add(index)
         if real == "name":
@@ -178,7 +186,7 @@ def secret_parameters(sql: str) -> tuple[frozenset[int], int]:
         return f"'\0{count - 1}'"
 
     text = _MARK.sub(put_in, sql)
-    found = {text[span.begin : span.end] for span in find_in_sql(text)}
+    found = {text[span.begin : span.end] for span in (*find_in_sql(text), *find_loosely_in_sql(text))}
     return frozenset(index for index in range(count) if f"\0{index}" in found), count
 
 
@@ -188,11 +196,14 @@ def find_in_row(text: str, places: Sequence[Place], columns: Columns) -> Iterato
     for place in places:
         if place.number == columns.name_index:
             name = text[place.begin : place.end]
+    holds = may_hold_loosely(text)
     for place in places:
         value = text[place.begin : place.end]
         if place.number in columns.secret or (place.number == columns.value_index and is_secret_name(name)):
             yield Span(place.begin, place.end, "column", "plain")
             continue
+        if not holds or value.isdigit() or _PLAIN.fullmatch(value):
+            continue
         finder = find_in_json(value, whole=True) if value[:1] in ("{", "[") else find_in_text(value)
-        for span in finder:
+        for span in (*finder, *find_loosely(value)):
             yield Span(span.begin + place.begin, span.end + place.begin, span.kind, span.spelling)

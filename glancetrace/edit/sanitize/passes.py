@@ -8,13 +8,13 @@ same in each. Memory follows connections and secrets, and a few bytes per packet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from glancetrace.capture.inputs import CaptureReader
 from glancetrace.decode import Options
 from glancetrace.edit.extract import check_repeatable
+from glancetrace.edit.sanitize.addresses import Addresses
+from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns, Learner
 from glancetrace.edit.sanitize.offsets import Offsets, Sequences
@@ -29,9 +29,23 @@ from glancetrace.net.grouping import FlowKey
 from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 
-__all__ = ["Sanitised", "sanitize"]
+__all__ = ["Choices", "Sanitised", "sanitize"]
 
 KEPT_BYTES = 192 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What is done beyond secrets. `keep_other`: leave packets as they are that nobody decodes.
+
+    `image_bodies`: image data becomes zeros, with hashes that match. `names`: of images, users, projects, domains and
+    hosts. `addresses`: IP and MAC addresses, in headers and in text.
+    """
+
+    keep_other: bool = False
+    image_bodies: bool = False
+    names: bool = False
+    addresses: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +61,9 @@ class Sanitised:
     decrypted: int = 0
 
 
+_SECRETS_ONLY = Choices()
+
+
 def sanitize(
     paths: list[str],
     output: str,
@@ -54,7 +71,7 @@ def sanitize(
     options: Options | None = None,
     issues: IssueLog | None = None,
     *,
-    keep_other: bool = False,
+    choices: Choices = _SECRETS_ONLY,
     kept_bytes: int = KEPT_BYTES,
 ) -> Sanitised:
     """Write captures without their secrets to one file.
@@ -65,7 +82,7 @@ def sanitize(
         key: the key of the pseudonyms.
         options: ports, block size and progress.
         issues: where damage of the input is counted.
-        keep_other: leave packets as they are that nobody decodes.
+        choices: what is done beyond secrets.
         kept_bytes: memory for streams, so that those of a small capture need not be read a second time.
 
     Raises:
@@ -76,16 +93,27 @@ def sanitize(
     options = options or Options()
     issues = issues if issues is not None else IssueLog()
     tally = Tally()
-    known = KnownSecrets(Pseudonyms(key), tally)
-    with _stage(options) as stage:
+    pseudonyms = Pseudonyms(key)
+    addresses = Addresses(pseudonyms) if choices.addresses else None
+    with HashPool() as pool:
+        stage = Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
+        known = KnownSecrets(
+            pseudonyms,
+            tally,
+            images=ImageBodies(pool) if choices.image_bodies else None,
+            addresses=addresses,
+            wants_names=choices.names,
+        )
         reading = Reading(paths, issues, options, stage, 0)
         kept = KeptRuns(kept_bytes)
         plans, opened = _learn(reading, stage, known, kept)
+        if known.images is not None:
+            known.hashes = known.images.settle(pseudonyms)
         second = Reading(paths, IssueLog(), options, stage, 1)
         _sweep(second, plans, opened, known, kept)
         del kept
         third = Reading(paths, IssueLog(), options, stage, 2)
-        _write(third, reading.reader, output, plans, opened, tally, keep_other=keep_other)
+        _write(third, reading.reader, output, plans, opened, tally, choices, addresses)
     counts: dict[str, int] = {}
     for plan in plans:
         name = plan.protocol if plan.trusted else "not-trusted"
@@ -93,12 +121,6 @@ def sanitize(
     return Sanitised(
         output, reading.reader.packets, dict(sorted(counts.items())), tally, known, len(reading.reader.secrets)
     )
-
-
-@contextmanager
-def _stage(options: Options) -> Iterator[Stage]:
-    with HashPool() as pool:
-        yield Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
 
 
 def _learn(
@@ -129,6 +151,12 @@ def _sweep(
     kept: KeptRuns,
 ) -> None:
     sweeper = Sweeper(plans, known)
+    for finish in known.deferred:
+        finish(sweeper.find)
+    known.deferred.clear()
+    for plan in plans:
+        for stream in plan.streams:
+            stream.settle()
     copies = CopyFinder(Offsets(plans, opened))
     if not kept.overflown:
         sweeper.search(kept)
@@ -153,10 +181,10 @@ def _write(
     plans: list[ConnectionPlan],
     opened: dict[FlowKey, list[int]],
     tally: Tally,
-    *,
-    keep_other: bool,
+    choices: Choices,
+    addresses: Addresses | None,
 ) -> None:
-    rewriter = Rewriter(Offsets(plans, opened), tally, keep_other=keep_other)
+    rewriter = Rewriter(Offsets(plans, opened), tally, addresses, keep_other=choices.keep_other)
     with open_writer(output, first) as writer:
         for block, segments in reading.blocks():
             buffer, cap_len = rewriter.rewrite(block, segments)

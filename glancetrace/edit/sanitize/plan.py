@@ -8,8 +8,9 @@ the first byte of a direction that was decoded; they go on over missing bytes.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from glancetrace.net.run import Connection, Run
@@ -19,6 +20,9 @@ __all__ = ["BLANK", "ConnectionPlan", "PlacedRun", "StreamPlan", "Tally", "place
 
 BLANK = b"\xff"
 """What takes the place of bytes that may not stay: no HTTP begins so, and no MySQL packet that could be expected."""
+
+_MARK_LEN = 16
+"""Bytes of a mark, at most."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,8 @@ class StreamPlan:
 
     Attributes:
         kept: ranges that may stay (begin, end), ascending, apart from each other.
+        images: ranges of what is kept that are image data, as `kept` is.
+        zeroed: ranges of image data that become zeros; marks: (begin, bytes) that stand in them.
         edits: (begin, bytes) that replace what is kept there, ascending once `settle` was called.
         anchor: 32-bit sequence number of offset 0; None while nothing was decoded.
         end: offset behind the last byte decoded.
@@ -56,6 +62,9 @@ class StreamPlan:
     """
 
     kept: list[tuple[int, int]] = field(default_factory=list)
+    images: list[tuple[int, int]] = field(default_factory=list)
+    zeroed: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[int, bytes]] = field(default_factory=list)
     edits: list[tuple[int, bytes]] = field(default_factory=list)
     anchor: int | None = None
     end: int = 0
@@ -65,16 +74,19 @@ class StreamPlan:
 
     def keep(self, begin: int, end: int) -> None:
         """Bytes may stay; ranges may come in any order, most come in theirs."""
-        if begin >= end:
-            return
-        kept = self.kept
-        if not kept or begin > kept[-1][1]:
-            kept.append((begin, end))
-        elif begin >= kept[-1][0]:
-            kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
-        else:
-            kept.append((begin, end))
-            self.kept = merge(kept)
+        if begin < end:
+            self.kept = _with_range(self.kept, begin, end)
+
+    def keep_image(self, begin: int, end: int) -> None:
+        """Image data may stay."""
+        self.keep(begin, end)
+        if begin < end:
+            self.images = _with_range(self.images, begin, end)
+
+    def is_image(self, begin: int, end: int) -> bool:
+        """All of a range is image data."""
+        index = bisect_right(self.images, begin, key=lambda one: one[0]) - 1
+        return index >= 0 and self.images[index][1] >= end
 
     def replace(self, begin: int, data: bytes) -> None:
         """Bytes become others; the later word counts where edits overlap."""
@@ -84,6 +96,7 @@ class StreamPlan:
     def settle(self) -> None:
         """All edits are known."""
         self.edits.sort(key=lambda edit: edit[0])
+        self.marks.sort(key=lambda mark: mark[0])
 
     def edits_in(self, begin: int, end: int) -> list[tuple[int, bytes]]:
         """Edits that touch a range."""
@@ -91,6 +104,15 @@ class StreamPlan:
         first = bisect_left(edits, begin - self.longest, key=lambda edit: edit[0])
         last = bisect_left(edits, end, key=lambda edit: edit[0])
         return [edit for edit in edits[first:last] if edit[0] + len(edit[1]) > begin]
+
+    def zeros_in(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """What image data between `begin` and `end` becomes, as edits."""
+        first = bisect_right(self.zeroed, begin, key=lambda one: one[1])
+        for low, high in self.zeroed[first : bisect_left(self.zeroed, end, key=lambda one: one[0])]:
+            low, high = max(low, begin), min(high, end)
+            yield low, bytes(high - low)
+        first = bisect_left(self.marks, begin - _MARK_LEN, key=lambda one: one[0])
+        yield from self.marks[first : bisect_left(self.marks, end, key=lambda one: one[0])]
 
     def blanks_in(self, begin: int, end: int) -> list[tuple[int, int]]:
         """Ranges between `begin` and `end` that may not stay."""
@@ -136,6 +158,17 @@ class ConnectionPlan:
     def decoded(self) -> bool:
         """Something of it may stay."""
         return self.trusted and self.protocol != "unknown"
+
+
+def _with_range(ranges: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
+    """The ranges and one more, which most often comes last."""
+    if not ranges or begin > ranges[-1][1]:
+        ranges.append((begin, end))
+    elif begin >= ranges[-1][0]:
+        ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+    else:
+        return merge([*ranges, (begin, end)])
+    return ranges
 
 
 def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

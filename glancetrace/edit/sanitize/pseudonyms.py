@@ -18,6 +18,7 @@ from binascii import Error as BinasciiError
 from hashlib import blake2b
 from os import path
 from string import ascii_lowercase, ascii_uppercase, digits
+from urllib.parse import unquote_to_bytes
 
 __all__ = ["Pseudonyms", "read_key", "unescape"]
 
@@ -31,11 +32,16 @@ _KEPT = re.compile(
 _BASIC = re.compile(r"(basic\s+)([A-Za-z0-9+/]+={0,2})\s*", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|aws4-hmac-sha256)\s+", re.IGNORECASE)
 
+_UTF8 = r"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 _UNITS = {
-    "plain": re.compile(r"[\s\S]"),
-    "json": re.compile(r"\\u[0-9a-fA-F]{4}|\\[\s\S]|[\s\S]"),
-    "sql": re.compile(r"\\[\s\S]|''|[\s\S]"),
-    "url": re.compile(r"(?:%[0-9a-fA-F]{2})+|[\s\S]"),
+    "plain": re.compile(rf"{_UTF8}|[\s\S]"),
+    "json": re.compile(
+        rf"\\u[dD][89abAB][0-9a-fA-F]{{2}}\\u[dD][c-fC-F][0-9a-fA-F]{{2}}|\\u[0-9a-fA-F]{{4}}|\\[\s\S]|{_UTF8}|[\s\S]"
+    ),
+    "sql": re.compile(rf"\\[\s\S]|''|{_UTF8}|[\s\S]"),
+    "url": re.compile(
+        rf"%[cCdD].%[89abAB].|%[eE].(?:%[89abAB].){{2}}|%[fF].(?:%[89abAB].){{3}}|%[0-9a-fA-F]{{2}}|{_UTF8}|[\s\S]"
+    ),
 }
 """A secret as it is spelled, character by character."""
 
@@ -52,18 +58,30 @@ def read_key(text: str | None) -> bytes:
 
 
 def unescape(raw: str, spelling: str) -> str:
-    """The secret that stands as `raw` in JSON or SQL; as it is elsewhere."""
-    if spelling == "json" and "\\" in raw:
-        return "".join(_plain_json(unit) for unit in _UNITS["json"].findall(raw))
-    if spelling == "sql" and ("\\" in raw or "''" in raw):
-        return "".join(unit[-1] for unit in _UNITS["sql"].findall(raw))
-    return raw
+    """The secret that stands as `raw` in JSON, SQL or a URL, its UTF-8 as latin-1; as it is elsewhere."""
+    if spelling == "plain" or not _ESCAPES[spelling].search(raw):
+        return raw
+    return "".join(_plain(unit, spelling) for unit in _UNITS[spelling].findall(raw))
 
 
-def _plain_json(unit: str) -> str:
-    if unit.startswith("\\u") and len(unit) == 6:
-        return chr(int(unit[2:], 16))
-    return unit[-1]
+_ESCAPES = {
+    "json": re.compile(r"\\"),
+    "sql": re.compile(r"\\|''"),
+    "url": re.compile("%"),
+    "address": re.compile(r"\A\Z"),
+}
+
+
+def _plain(unit: str, spelling: str) -> str:
+    """One character without its escape; what is no character stays."""
+    if spelling == "url" and unit[0] == "%":
+        return unquote_to_bytes(unit).decode("latin-1")
+    if spelling == "json" and unit.startswith("\\u") and len(unit) >= 6:
+        code = int(unit[2:6], 16)
+        if len(unit) == 12:
+            code = 0x10000 + (code - 0xD800) * 0x400 + int(unit[8:], 16) - 0xDC00
+        return unit if 0xD800 <= code < 0xE000 else chr(code).encode().decode("latin-1")
+    return unit[-1] if unit[0] in "\\'" and len(unit) == 2 else unit
 
 
 class Pseudonyms:
@@ -87,6 +105,10 @@ class Pseudonyms:
         """As many bytes, none of them NUL, for a secret that is no text: a scramble or the answer to one."""
         stream = self._stream(raw, len(raw))
         return bytes(byte % 94 + 33 if old else 0 for byte, old in zip(stream, raw, strict=True))
+
+    def digest(self, raw: bytes) -> bytes:
+        """64 bytes, always the same for the same `raw`."""
+        return blake2b(raw, key=self._key).digest()
 
     def number(self, raw: bytes, limit: int) -> int:
         """A number below `limit`, always the same for the same `raw`."""
@@ -128,7 +150,7 @@ class Pseudonyms:
             return raw
         for attempt in range(16):
             stream = self._stream(value.encode("utf-8", "surrogatepass") + bytes([attempt]) * bool(attempt), len(units))
-            made = "".join(_replace(unit, byte, alphabets) for unit, byte in zip(units, stream, strict=True))
+            made = "".join(_replace(unit, spelling, byte, alphabets) for unit, byte in zip(units, stream, strict=True))
             if made != raw:
                 return made
         return raw
@@ -142,17 +164,33 @@ class Pseudonyms:
         return b"".join(blocks)[:length]
 
 
-def _replace(unit: str, byte: int, alphabets: tuple[str, str, str]) -> str:
-    """One character as it is spelled becomes another of its kind."""
-    if len(unit) > 1:
-        if unit.startswith("\\u") and len(unit) == 6:
-            code = int(unit[2:], 16)
-            return f"\\u{0xE0 + byte % 16:04x}" if not 0xD800 <= code < 0xE000 else f"\\u{code & 0xFC00 | byte:04x}"
-        return unit
+def _replace(unit: str, spelling: str, byte: int, alphabets: tuple[str, str, str]) -> str:
+    """One character as it is spelled becomes another of its kind, spelled likewise."""
+    plain = _plain(unit, spelling)
+    made = _replace_plain(plain, byte, alphabets)
+    if made == plain or unit == plain:
+        return made if unit == plain else unit
+    if spelling == "url":
+        escaped = "".join(f"%{ord(char):02X}" for char in made)
+    elif unit.startswith("\\u"):
+        pairs = made.encode("latin-1").decode().encode("utf-16-be").hex()
+        escaped = "".join(f"\\u{pairs[at : at + 4]}" for at in range(0, len(pairs), 4))
+        return escaped if unit[2:].upper() != unit[2:] else "\\u".join(part.upper() for part in escaped.split("\\u"))
+    else:
+        return unit[0] + made if made.isalnum() and plain not in _NAMED_ESCAPES else unit
+    return escaped.lower() if unit.lower() == unit else escaped
+
+
+_NAMED_ESCAPES = frozenset("bfnrtu0Z")
+"""Letters that mean something else behind a backslash."""
+
+
+def _replace_plain(unit: str, byte: int, alphabets: tuple[str, str, str]) -> str:
     if unit.isascii():
         for kind, alphabet in zip((digits, ascii_lowercase, ascii_uppercase), alphabets, strict=True):
             if unit in kind:
                 return alphabet[byte % len(alphabet)]
         return unit
-    # A byte behind the first of a character in UTF-8; 0xA0 to 0xBF can stand behind nearly all first bytes.
-    return chr(0xA0 | byte & 0x1F) if 0x80 <= ord(unit) < 0xC0 else unit
+    # The last byte of a character in UTF-8; 0xA0 to 0xBF can stand behind nearly all first bytes.
+    last = unit[-1]
+    return unit[:-1] + chr(0xA0 | byte & 0x1F) if 0x80 <= ord(last) < 0xC0 else unit

@@ -12,6 +12,7 @@ __all__ = ["render_report", "render_text"]
 
 _BLANKED = {
     "http-content-coding": "bytes of compressed bodies whose secrets did not fit, or that could not be decoded",
+    "http-kept-secret": "bytes of bodies that are the secrets of a key manager",
     "http-long-text": "bytes of text bodies that are too long to be looked through",
     "http-not-understood": "bytes that are no HTTP, or follow missing ones",
     "http-tunnel": "bytes behind CONNECT or a change of protocol",

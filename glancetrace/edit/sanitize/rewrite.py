@@ -16,7 +16,9 @@ from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.columns import Columns
 from glancetrace.capture.link import ARP, IPV4, IPV6, find_network_layer
 from glancetrace.capture.segments import SegmentBlock
+from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.checksums import fill_ipv4_checksums, fill_tcp_checksums
+from glancetrace.edit.sanitize.headers import new_addresses, replace_addresses
 from glancetrace.edit.sanitize.offsets import Offsets, StreamRows
 from glancetrace.edit.sanitize.plan import BLANK, StreamPlan, Tally
 
@@ -25,6 +27,8 @@ __all__ = ["Rewriter"]
 _Bytes = npt.NDArray[np.uint8]
 _TRANSPORT_LEN = 8
 """Bytes behind the IP header that stay of a datagram: the header of UDP or ICMP."""
+_ROUTING = 43
+"""IPv6 extension header with addresses (RFC 8200, 4.4)."""
 _UDP_OR_ICMP = (1, 17, 58)
 _FORGOTTEN = 16 << 20
 """So far behind in the stream a copy is blanked instead of being held against the first one."""
@@ -72,12 +76,14 @@ class Rewriter:
     """Rewrites blocks, in order.
 
     Args:
+        addresses: makes addresses of addresses; None: they stay.
         keep_other: leave what nobody decodes as it is.
     """
 
-    def __init__(self, offsets: Offsets, tally: Tally, *, keep_other: bool) -> None:
+    def __init__(self, offsets: Offsets, tally: Tally, addresses: Addresses | None, *, keep_other: bool) -> None:
         self._offsets = offsets
         self._tally = tally
+        self._addresses = addresses
         self._keep_other = keep_other
         self._copies: dict[int, _Copies] = {}
 
@@ -108,6 +114,10 @@ class Rewriter:
             for row in np.flatnonzero(padded).tolist():
                 buffer[stay[row] : end[row]] = 0
             stay = np.where(padded, end, stay)
+        if self._addresses is not None:
+            replace_addresses(buffer, block, network, ethertype, self._addresses)
+            routed = (ethertype == IPV6) & (network + 40 <= end) & (columns.u8(network + 6) == _ROUTING)
+            stay = np.where(routed, network + 40, stay)
         self._fill_checksums(block, buffer, columns, network, ethertype, segments, in_place)
         return buffer, np.minimum(stay, end) - block.offset
 
@@ -153,7 +163,7 @@ class Rewriter:
         payload, end = segments.payload[rows], begin + segments.payload_len[rows]
         low, high = int(begin.min()), int(end.max())
         changes: list[tuple[int, int, bytes | None]] = [
-            (at, at + len(data), data) for at, data in stream.edits_in(low, high)
+            (at, at + len(data), data) for at, data in (*stream.edits_in(low, high), *stream.zeros_in(low, high))
         ]
         changes += [(first, last, None) for first, last in stream.blanks_in(low, high)]
         for first, last, data in changes:
@@ -207,8 +217,12 @@ class Rewriter:
         payload, length = segments.payload[whole], segments.payload_len[whole]
         tcp = self._tcp_headers(block.data, columns, network[rows], ethertype[rows], segments, whole)
         known = tcp >= 0
-        addresses = _address_sum(segments.src[whole]) + _address_sum(segments.dst[whole])
-        fill_tcp_checksums(buffer, tcp[known], (payload + length)[known], addresses[known])
+        sums = np.zeros(int(whole.sum()), np.int64)
+        for address in (segments.src[whole], segments.dst[whole]):
+            if self._addresses is not None:
+                address = new_addresses(address, segments.version[whole], self._addresses)
+            sums += _address_sum(address)
+        fill_tcp_checksums(buffer, tcp[known], (payload + length)[known], sums[known])
 
     def _tcp_headers(
         self,

@@ -8,12 +8,12 @@ Texts are latin-1, a character per byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from glancetrace.redact import find_secrets, is_secret_name, may_hold_secret
 
-__all__ = ["Span", "find_at_end", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column"]
+__all__ = ["Span", "find_at_end", "find_in_json", "find_in_sql", "find_in_text", "is_secret_column", "values_of_insert"]
 
 
 class Span(NamedTuple):
@@ -29,6 +29,7 @@ _COLUMNS = frozenset({"encrypted_blob", "blob", "key_hash", "authentication_stri
 _COLUMN_SUFFIXES = ("password_hash", "key_hash", "_blob", "passwd", "authentication_string")
 
 _JSON = re.compile(r'"((?:[^"\\]|\\[\s\S])*)("?)|([{}\[\],:])|([^\s{}\[\],:"]+)')
+_ESCAPED = re.compile(r"\\u00([0-7][0-9a-fA-F])")
 _NAME_KEYS = ("name", "path", "key", "property")
 _TOKEN_ID = ("token", "id")
 
@@ -68,7 +69,7 @@ def find_at_end(text: str) -> Iterator[Span]:
 
 def find_in_json(text: str, *, whole: bool) -> Iterator[Span]:
     """Secrets in a JSON text, or what there is of one."""
-    if not may_hold_secret(text):
+    if not may_hold_secret(text) and "\\u00" not in text:
         return
     yield from find_in_text(text)
     yield from _walk_json(text)
@@ -87,7 +88,7 @@ def _walk_json(text: str) -> Iterator[Span]:
         if mark is None:
             begin, end = match.span(1) if match[4] is None else match.span(4)
             if not expect_value and path and path[-1] != "[]" and match[4] is None:
-                key = text[begin:end]
+                key = _unescape_key(text[begin:end])
                 continue
             expect_value = False
             spelling = "json" if match[4] is None else "plain"
@@ -117,23 +118,32 @@ def _walk_json(text: str) -> Iterator[Span]:
             expect_value = mark == ":" or bool(path and path[-1] == "[]")
 
 
+def _unescape_key(key: str) -> str:
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), key) if "\\" in key else key
+
+
 def find_in_sql(sql: str) -> Iterator[Span]:
     """Secrets in a statement, or the beginning of one."""
     if not may_hold_secret(sql):
         return
     yield from find_in_text(sql)
-    insert = _INSERT.match(sql)
-    if insert is not None:
-        columns = [name.strip().strip("`").rsplit(".", 1)[-1].strip("`") for name in insert[1].split(",")]
-        secret = {index for index, name in enumerate(columns) if is_secret_column(name)}
-        if secret:
-            yield from _values_of(sql, insert.end(), secret)
+    yield from values_of_insert(sql, is_secret_column)
     for literal in _SQL_VALUE.finditer(sql):
         # JSON in a literal, with its quotes escaped or not.
         if literal[1] is not None and "{" in literal[1] and may_hold_secret(literal[1]):
             begin = literal.start(1)
             for span in _walk_json(literal[1].replace('\\"', ' "')):
                 yield Span(span.begin + begin, span.end + begin, span.kind, "json")
+
+
+def values_of_insert(sql: str, wanted: Callable[[str], bool]) -> Iterator[Span]:
+    """Values of an INSERT in the columns that are wanted."""
+    insert = _INSERT.match(sql)
+    if insert is not None:
+        columns = [name.strip().strip("`").rsplit(".", 1)[-1].strip("`") for name in insert[1].split(",")]
+        places = {index for index, name in enumerate(columns) if wanted(name)}
+        if places:
+            yield from _values_of(sql, insert.end(), places)
 
 
 def _values_of(sql: str, pos: int, wanted: set[int]) -> Iterator[Span]:

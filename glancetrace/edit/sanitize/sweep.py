@@ -1,7 +1,8 @@
 """The second reading: every secret that was learned is looked for in every stream, whole and encoded.
 
 A secret may stand where no rule expects one, before it was learned, or across packets. Searching is done on the runs of
-the reassembled streams, with the end of the run before. Ciphertext is left out.
+the reassembled streams, with the end of the run before. Ciphertext is left out, and image data, which is most of a
+capture with uploads, is searched for secrets as they are and not for their encodings.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.edit.sanitize.known import KnownSecrets
+from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns
 from glancetrace.edit.sanitize.offsets import Offsets
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
 from glancetrace.net.run import Connection, Run
 
-__all__ = ["CopyFinder", "Sweeper", "TextFinder"]
+__all__ = ["CopyFinder", "Sweeper", "TextFinder", "stands_alone"]
 
 _PREFIX_LEN = 6
 _MOST_PREFIXES = 64
@@ -72,6 +73,18 @@ def _common_prefix(texts: list[bytes]) -> bytes:
     return first[: same.index(False) if False in same else len(same)]
 
 
+def stands_alone(data: bytes, at: int, name: bytes) -> bool:
+    """A name stands there as a whole word, or as a value behind its length, and not as a key of JSON."""
+    before, behind = data[max(at - 1, 0) : at], data[at + len(name) : at + len(name) + 3]
+    if behind[:1] == b'"' and behind[1:].lstrip().startswith(b":"):
+        return False
+    return before == bytes([min(len(name), 255)]) or not (_in_word(before) or _in_word(behind[:1]))
+
+
+def _in_word(byte: bytes) -> bool:
+    return byte.isalnum() or byte == b"_"
+
+
 class StreamSearch:
     """Searches the runs of one connection."""
 
@@ -88,15 +101,18 @@ class StreamSearch:
     def search(self, direction: int, start: int, data: bytes) -> None:
         """Bytes that stand at `start` of a stream."""
         stream = self._plan.streams[direction]
-        finder = self._sweeper.finder
+        longest = self._sweeper.finder.longest
         if start == self._ends[direction]:
             tail = self._tails[direction]
             start -= len(tail)
             data = tail + data
+        in_image = stream.is_image(start, start + len(data))
+        finder = self._sweeper.plain_finder if in_image else self._sweeper.finder
         for at, text in finder.find(data):
-            self._sweeper.replace(stream, start + at, text)
+            if self._sweeper.is_wanted(data, at, text):
+                self._sweeper.replace(stream, start + at, text)
         self._ends[direction] = start + len(data)
-        self._tails[direction] = data[1 - finder.longest :] if finder.longest > 1 else b""
+        self._tails[direction] = data[1 - longest :] if longest > 1 else b""
 
     def close(self, ts: int, frame: int, how: str) -> None:
         """Nothing is held."""
@@ -116,7 +132,7 @@ class Sweeper:
     """Looks for the secrets in the connections that have a plan; makes the consumers of a second reading.
 
     Attributes:
-        finder: finds the secrets and their encodings.
+        finder: finds the secrets and their encodings. plain_finder: finds the secrets as they are, for image data.
     """
 
     def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
@@ -124,6 +140,7 @@ class Sweeper:
         self._known = known
         self._found = known.patterns()
         self.finder = TextFinder(list(self._found))
+        self.plain_finder = TextFinder([text for text in self._found if text.decode("latin-1") in known.seen])
 
     def consumer(self, connection: Connection) -> StreamSearch | None:
         """What searches a connection."""
@@ -143,14 +160,26 @@ class Sweeper:
             for start, data in _joined(runs):
                 search.search(direction, start, data)
 
+    def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Secrets in bytes that stand in no stream as they are: where, and what they become."""
+        for at, text in self.finder.find(data):
+            if self.is_wanted(data, at, text):
+                replacement, kind = self._found[text]
+                self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+                yield at, replacement
+
+    def is_wanted(self, data: bytes, at: int, text: bytes) -> bool:
+        """What stands there is to be replaced; names only where they stand alone."""
+        return self._found[text][1] != NAME or stands_alone(data, at, text)
+
     def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
         """A secret stands at `begin`."""
-        if _is_replaced(stream, begin, len(text)):
+        if _is_replaced(stream, begin, len(text)) or (stream.zeroed and stream.is_image(begin, begin + len(text))):
             return
         replacement, kind = self._found[text]
         stream.replace(begin, replacement)
         stream.settle()
-        self._known.tally.replaced[f"elsewhere-{kind}"] += 1
+        self._known.tally.replaced[kind if kind in (HASH, NAME) else f"elsewhere-{kind}"] += 1
 
 
 def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

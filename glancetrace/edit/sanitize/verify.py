@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
-from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.sweep import TextFinder
+from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
+from glancetrace.edit.sanitize.sweep import TextFinder, stands_alone
 from glancetrace.issues import IssueLog
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection, Run, render_endpoint
@@ -50,7 +50,7 @@ class _Search:
         tail = b"" if run.gap else self._tails[run.direction]
         data = tail + run.data
         for at, text in self._finder.find(data):
-            if at + len(text) > len(tail):
+            if at + len(text) > len(tail) and _counts(data, at, text, self._kinds):
                 frame = run.at(max(at - len(tail), 0))[1]
                 self._found.append(Remainder(self._kinds[text], frame, self._where))
         self._tails[run.direction] = data[1 - self._finder.longest :] if self._finder.longest > 1 else b""
@@ -59,13 +59,18 @@ class _Search:
         """Nothing is held."""
 
 
+def _counts(data: bytes, at: int, text: bytes, kinds: dict[bytes, str]) -> bool:
+    """It is a secret, or a name that stands alone."""
+    return kinds[text] != NAME or stands_alone(data, at, text)
+
+
 def verify(paths: Sequence[str], known: KnownSecrets) -> list[Remainder]:
     """Secrets that are still in captures, by frame.
 
     Raises:
         InputError: a capture cannot be read.
     """
-    kinds = {text: kind for text, (_, kind) in known.patterns().items()}
+    kinds = {text: kind for text, (_, kind) in known.patterns().items() if kind != HASH}
     kinds |= {raw: "mysql-authentication" for raw in known.binary if len(raw) >= _SHORTEST_BINARY}
     finder = TextFinder(list(kinds))
     found: list[Remainder] = []
@@ -81,6 +86,8 @@ def verify(paths: Sequence[str], known: KnownSecrets) -> list[Remainder]:
     with open_captures(paths, issues) as reader:
         for block in reader:
             for at, text in finder.find(block.data):
+                if not _counts(block.data, at, text, kinds):
+                    continue
                 row = max(int((block.offset <= at).sum()) - 1, 0)
                 found.append(Remainder(kinds[text], block.first_frame + row, "a packet"))
             reassembler.push(index.index(block))
