@@ -88,11 +88,14 @@ def check(
     with showing.target([*paths, *([rules_file] if rules_file else [])]) as target:
         document = read_document(paths, reading)
         if init:
-            from glancetrace.check.gate.starter import render_starter
+            from glancetrace.check.gate.starter import render_starter, would_fail
 
             folder = os.path.dirname(showing.output or "")
             lines = list(render_starter(document, folder))
             target.write_lines(lines)
+            if ignored := would_fail(document):
+                found = ", ".join(f"{rule} ({count})" for rule, count in sorted(ignored.items()))
+                say(f"this capture fails by {found}; [ignore] lets that pass: look at each, is it a good capture?")
             verdict = judge(document, parse_rules("\n".join(lines), showing.output or "rules"))
             if verdict.exit_code:
                 say(f"{verdict.count(CANNOT_JUDGE)} rules cannot be judged by this capture: is it a good one?")

@@ -51,6 +51,15 @@ def test_exit_codes(rules: Path, result: Path) -> None:
     assert code("check", "--rules", str(rules), FAILURES) == 1
 
 
+def test_init_says_what_it_ignores(rules: Path, tmp_path: Path) -> None:
+    assert "[ignore]" not in rules.read_text()
+    path = tmp_path / "failures.glancetrace.toml"
+    done = run("check", "--init", FAILURES, "-o", str(path))
+    assert "this capture fails by image-stuck (1); [ignore] lets that pass" in done.stderr
+    text = path.read_text()
+    assert text.index("# WARNING: the capture has findings that fail") < text.index("[ignore]\nimage-stuck = ")
+
+
 def test_a_rules_file_may_name_its_capture(rules: Path) -> None:
     assert "article.pcap.gz" in rules.read_text()
     done = run("check", "--rules", str(rules))

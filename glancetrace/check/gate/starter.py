@@ -21,7 +21,7 @@ from glancetrace.check.gate.times import p95
 from glancetrace.check.rules import RULES
 from glancetrace.verdict import PASSED, Outcome
 
-__all__ = ["render_starter"]
+__all__ = ["render_starter", "would_fail"]
 
 Judge = Callable[[Facts, Expectations], Iterator[Outcome]]
 Row = dict[str, Any]
@@ -116,13 +116,21 @@ def _kept(facts: Facts, judge: Judge, head: Sequence[str], keys: Sequence[tuple[
     yield ""
 
 
+def would_fail(document: Row) -> Counter[str]:
+    """Rule -> findings that fail without a rules file, and that the starter ignores."""
+    return Counter(f["rule"] for f in document["findings"] if RULES[f["rule"]].severity == "error")
+
+
 def _ignored(facts: Facts) -> Iterator[str]:
     """What fails in a capture that is called good is ignored, until a person has looked."""
-    found = Counter(f["rule"] for f in facts.findings if RULES[f["rule"]].severity == "error")
+    found = would_fail(facts.document)
     if found:
-        yield "[ignore]  # findings of this capture that would fail: is it a good one?"
+        yield "# WARNING: the capture has findings that fail. They are ignored here so that it passes its own rules:"
+        yield "# look at each, and delete its line unless it belongs to the scenario. `glancetrace rules RULE` explains."
+        yield "[ignore]"
         for rule, count in sorted(found.items()):
-            yield f'{rule} = "found {count} times in the capture that these rules come from: say why that is all right"'
+            times = "once" if count == 1 else f"{count} times"
+            yield f'{rule} = "found {times} in the capture that these rules come from: say why that is all right"'
         yield ""
 
 
