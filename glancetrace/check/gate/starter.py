@@ -126,7 +126,7 @@ def _ignored(facts: Facts) -> Iterator[str]:
     found = would_fail(facts.document)
     if found:
         yield "# WARNING: the capture has findings that fail. They are ignored here so that it passes its own rules:"
-        yield "# look at each, and delete its line unless it belongs to the scenario. `glancetrace rules RULE` explains."
+        yield "# look at each, and delete its line unless it belongs to the scenario; see `glancetrace rules RULE`."
         yield "[ignore]"
         for rule, count in sorted(found.items()):
             times = "once" if count == 1 else f"{count} times"
