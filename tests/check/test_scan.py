@@ -9,6 +9,8 @@ from glancetrace.sql.parser import StatementParser
 
 JOINED = "FROM images LEFT OUTER JOIN image_tags ON images.id = image_tags.image_id WHERE images.deleted = 0"
 
+MEMBERS = "FROM image_members JOIN images ON images.id = image_members.image_id WHERE image_members.image_id = 'x'"
+
 
 @pytest.mark.parametrize(
     ("text", "scan"),
@@ -25,6 +27,7 @@ JOINED = "FROM images LEFT OUTER JOIN image_tags ON images.id = image_tags.image
         ("FROM images WHERE images.status = 'a' AND (images.owner = 'x' OR images.visibility != 'public')", False),
         ("FROM images WHERE images.owner = 'x' AND images.name = 'y' OR images.checksum = 'z'", False),
         ("FROM images WHERE images.id = 'x' OR (images.id = 'y' AND (images.id = 'z' OR images.size = 1))", False),
+        (f"{MEMBERS} AND (images.owner = 'x' OR image_members.member = 'y')", False),
         ("FROM image_tags WHERE image_tags.value = 'x'", False),
         ("FROM (SELECT images.id AS i FROM images WHERE images.owner = 'x' OR images.size > 5) AS a", True),
     ],

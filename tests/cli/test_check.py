@@ -60,6 +60,15 @@ def test_init_says_what_it_ignores(rules: Path, tmp_path: Path) -> None:
     assert text.index("# WARNING: the capture has findings that fail") < text.index("[ignore]\nimage-stuck = ")
 
 
+def test_init_writes_down_the_keys_that_it_was_read_with(tmp_path: Path) -> None:
+    capture = capture_path("article-tls13")
+    path = tmp_path / "tls.glancetrace.toml"
+    keys = str(capture.with_name("article-tls13.keylog"))
+    assert code("check", "--init", str(capture), "--keylog", keys, "--port", "glance=9999", "-o", str(path)) == 0
+    assert code("check", "--rules", str(path)) == 0
+    assert 'port = "glance=9999"' in path.read_text()
+
+
 def test_a_rules_file_may_name_its_capture(rules: Path) -> None:
     assert "article.pcap.gz" in rules.read_text()
     done = run("check", "--rules", str(rules))

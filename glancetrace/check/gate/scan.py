@@ -3,7 +3,7 @@
 Indexed columns: `glance/db/sqlalchemy/models.py`, `Image.__table_args__`. `deleted` and `os_hidden` have an index too,
 but two values: reading by them is reading half of the table. Of an OR every branch has to name an indexed column; one
 that does not makes the database read everything all the same. Glance's own "whose images" (`owner = ? OR visibility !=
-?`) names one in each.
+?`) names one in each. A statement that starts from one image's members, tags or properties finds the image by its key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def reads_all_images(shape: Shape) -> bool:
     narrow = [
         p for p in shape.predicates if p.column in _INDEXED and p.operator in _POSITIVE and p.table in ("images", "")
     ]
-    if any(p.conjunct for p in narrow):
+    of_one = any(p.column == "image_id" and p.operator in ("=", "IN") and p.conjunct for p in shape.predicates)
+    if of_one or any(p.conjunct for p in narrow):
         return False
     return not narrow or _only_in_broad_or(shape.text)
 
