@@ -227,6 +227,14 @@ def test_findings_of_severity_error() -> None:
     assert regressions(scripted(lambda rows: add(rows, "warning"))) == []
 
 
+def test_one_finding_more_of_a_kind_may_be_chance() -> None:
+    base, new = (build_profile(document("article")) for _ in range(2))
+    base.findings["server-error", "error"], new.findings["server-error", "error"] = 1, 2
+    assert regressions(compare(base, new)) == []
+    new.findings["server-error", "error"] = 15
+    assert regressions(compare(base, new)) == [("findings", "more")]
+
+
 def test_what_is_not_visible_is_not_alike() -> None:
     encrypted = build_profile(render_document(analyze(capture_path("article-tls13"))))
     base = build_profile(document("article"))

@@ -283,9 +283,12 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
 
 
 def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
+    before, after = (sum(operation.calls for operation in side.operations.values()) for side in (base, new))
     for rule, severity in sorted(base.findings.keys() | new.findings.keys()):
         was, is_now = base.findings[rule, severity], new.findings[rule, severity]
         if was != is_now:
-            regression = severity == "error" and is_now - was > limits.findings
+            # Something of a kind that was there before has to be more than chance; a first one is news.
+            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < _ALPHA / 10
+            regression = severity == "error" and (not was or surely) and is_now - was > limits.findings
             kind = "new" if not was else "gone" if not is_now else "more" if is_now > was else "fewer"
             yield Change("findings", rule, kind, str(was), str(is_now), f"findings of severity {severity}", regression)
