@@ -69,6 +69,18 @@ def test_init_writes_down_the_keys_that_it_was_read_with(tmp_path: Path) -> None
     assert 'port = "glance=9999"' in path.read_text()
 
 
+def test_a_file_that_ends_in_a_packet_does_not_pass(tmp_path: Path) -> None:
+    whole = gzip.decompress(capture_path("article").read_bytes())
+    cut, rules = tmp_path / "cut.pcap", tmp_path / "rules.toml"
+    cut.write_bytes(whole[:-40])
+    done = run("check", str(cut))
+    assert done.return_value == 3
+    assert "not whole (capture-cut-short)" in done.stdout
+    assert code("diff", ARTICLE, str(cut), "--no-progress") == 3
+    rules.write_text('[capture]\nmax_loss = "0.1 %"\n')
+    assert code("check", "--rules", str(rules), str(cut)) == 0
+
+
 def test_a_rules_file_may_name_its_capture(rules: Path) -> None:
     assert "article.pcap.gz" in rules.read_text()
     done = run("check", "--rules", str(rules))
