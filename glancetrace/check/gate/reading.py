@@ -31,11 +31,11 @@ from glancetrace.glance.status import STATUSES
 from glancetrace.glance.templates import TEMPLATES
 from glancetrace.issues import SEVERITIES
 
-__all__ = ["parse_rules", "read_rules"]
+__all__ = ["OPERATIONS", "parse_rules", "read_rules"]
 
 _T = TypeVar("_T")
 _SERVICES = ("glance", "keystone", "registry", "swift")
-_OPERATIONS = frozenset({"unknown"} | {operation for *_, operation in TEMPLATES})
+OPERATIONS = frozenset({"unknown"} | {operation for *_, operation in TEMPLATES})
 _NONE: tuple[str, ...] = ()
 _STATUS_CODE = re.compile(r"[1-5](?:\d\d|xx)|none")
 
@@ -226,8 +226,8 @@ def _pattern(value: Any) -> re.Pattern[str]:
 def _operation(value: Any) -> str:
     """A pattern that some operation fits: one that is misspelt would be met by no call, and pass for ever."""
     pattern = _text(value)
-    if not any(fnmatchcase(operation, pattern) for operation in _OPERATIONS):
-        near = difflib.get_close_matches(pattern, _OPERATIONS, 1)
+    if not any(fnmatchcase(operation, pattern) for operation in OPERATIONS):
+        near = difflib.get_close_matches(pattern, OPERATIONS, 1)
         meant = f"did you mean {near[0]}?" if near else "see the column operation of glancetrace calls"
         raise UsageError(f"no operation is called {pattern!r}", action=meant)
     return pattern
