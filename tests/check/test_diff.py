@@ -11,7 +11,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from itertools import permutations
 from typing import Any
 
@@ -25,27 +24,21 @@ from glancetrace.check.diff.noise import compare_ranks, fisher_greater, median
 from glancetrace.check.diff.profile import Profile, build_profile
 from glancetrace.check.diff.scripted import added_selects, agree
 from glancetrace.cli import cli
-from glancetrace.document import render_document
 from glancetrace.output.diff import render_markdown, render_text
 from glancetrace.output.paint import Painter
-from glancetrace.pipeline import Options, analyze
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Change, Comparison
 from tests.support.doctor import Doctored, ok_packet, query
+from tests.support.results import document_of
 from tests.support.samples import capture_path
 
 Document = dict[str, Any]
 REPETITIONS = range(20)
 
 
-@cache
-def document(name: str) -> Document:
-    return render_document(analyze(capture_path(name)))
-
-
 def halves(seed: int) -> tuple[Document, Document]:
     """The calls and images of a busy capture, dealt out at random; each with somebody else's duration."""
     generator = random.Random(seed)
-    whole = document("concurrent-16")
+    whole = document_of("concurrent-16")
     durations: dict[str, list[int]] = {}
     for call in whole["api_calls"]:
         durations.setdefault(call["operation"], []).append(call["dur"])
@@ -97,22 +90,16 @@ def test_repetitions_are_no_regression_and_an_added_select_is_found(seed: int) -
     assert comparison.exit_code == 1
 
 
-@cache
-def recording(name: str) -> Document:
-    """One of several recordings of the same script, over plain connections or TLS, alone or among other schemas."""
-    keys = capture_path(name).with_name(f"{name}.keylog")
-    return render_document(analyze(capture_path(name), Options(keylogs=(str(keys),) if keys.exists() else ())))
-
-
 RECORDINGS = ("article", "article-tls12", "article-tls13", "article-proxied-foreign")
+"""Of one script, over plain connections or TLS, alone or among other schemas."""
 
 
 @pytest.mark.parametrize(("base", "new"), list(permutations(RECORDINGS, 2)))
 def test_recordings_of_one_script_are_alike_and_a_select_added_to_any_operation_is_found(base: str, new: str) -> None:
-    before = build_profile(recording(base))
-    assert regressions(compare(before, build_profile(recording(new)))) == []
+    before = build_profile(document_of(base))
+    assert regressions(compare(before, build_profile(document_of(new)))) == []
     for operation in ("image-create", "image-list", "image-show", "image-update", "image-upload", "schema-show"):
-        comparison = compare(before, build_profile(with_select(recording(new), operation)))
+        comparison = compare(before, build_profile(with_select(document_of(new), operation)))
         found = {change.subject.split()[0] for change in comparison.changes if change.regression}
         assert found == {operation}, comparison.changes
 
@@ -127,7 +114,7 @@ def only(rows: Document, operations: dict[str, int]) -> Document:
 
 def test_one_call_a_side_is_enough_in_a_script() -> None:
     once = {"image-create": 1, "image-list": 1, "image-update": 1, "image-upload": 1}
-    base, new = (only(document("article"), once), only(with_select(document("article"), "image-update"), once))
+    base, new = (only(document_of("article"), once), only(with_select(document_of("article"), "image-update"), once))
     comparison = compare(build_profile(base), build_profile(new))
     assert [(c.subject, c.kind) for c in comparison.changes if c.regression] == [("image-update (glance) 200", "new")]
     assert "feedfeedfeedfeed" in comparison.changes[0].what
@@ -137,7 +124,7 @@ def test_one_call_a_side_is_enough_in_a_script() -> None:
 
 def test_what_too_few_calls_do_differently_is_told_as_unclear() -> None:
     """Two different clients: no script, so one call more or less proves nothing."""
-    base, new = build_profile(document("article")), build_profile(document("openstack-cli"))
+    base, new = build_profile(document_of("article")), build_profile(document_of("openstack-cli"))
     comparison = compare(base, new)
     unclear = [c for c in comparison.changes if c.kind == "unclear"]
     assert "image-upload (glance) 204" in {c.subject for c in unclear if c.part == "statements"}
@@ -154,17 +141,17 @@ def test_what_too_few_calls_do_differently_is_told_as_unclear() -> None:
 
 def test_a_base_with_holes_adds_nothing() -> None:
     once = {"image-create": 1, "image-list": 1, "image-update": 1, "image-upload": 1}
-    base = build_profile(only(document("article"), once))
-    new = build_profile(only(with_select(document("article"), "image-update"), once))
+    base = build_profile(only(document_of("article"), once))
+    new = build_profile(only(with_select(document_of("article"), "image-update"), once))
     base.whole = False
     assert regressions(compare(base, new)) == []
 
 
 def scripted(change: Callable[[Document], object]) -> Comparison:
     """The article capture against itself with a change."""
-    new = copy.deepcopy(document("article"))
+    new = copy.deepcopy(document_of("article"))
     change(new)
-    return compare(build_profile(document("article")), build_profile(new))
+    return compare(build_profile(document_of("article")), build_profile(new))
 
 
 def regressions(comparison: Comparison) -> list[tuple[str, str]]:
@@ -194,9 +181,9 @@ def test_times_count_beyond_what_all_have_in_common() -> None:
     everything = scripted(slow_down("*", 9))
     assert regressions(everything) == []
     assert [change.subject for change in everything.changes] == ["all operations"]
-    new = copy.deepcopy(document("article"))
+    new = copy.deepcopy(document_of("article"))
     slow_down("*", 9)(new)
-    strict = compare(build_profile(document("article")), build_profile(new), Thresholds(overall=1))
+    strict = compare(build_profile(document_of("article")), build_profile(new), Thresholds(overall=1))
     assert regressions(strict) == [("time", "slower")]
 
 
@@ -228,7 +215,7 @@ def test_findings_of_severity_error() -> None:
 
 
 def test_one_finding_more_of_a_kind_may_be_chance() -> None:
-    base, new = (build_profile(document("article")) for _ in range(2))
+    base, new = (build_profile(document_of("article")) for _ in range(2))
     base.findings["server-error", "error"], new.findings["server-error", "error"] = 1, 2
     assert regressions(compare(base, new)) == []
     new.findings["server-error", "error"] = 15
@@ -236,8 +223,8 @@ def test_one_finding_more_of_a_kind_may_be_chance() -> None:
 
 
 def test_what_is_not_visible_is_not_alike() -> None:
-    encrypted = build_profile(render_document(analyze(capture_path("article-tls13"))))
-    base = build_profile(document("article"))
+    encrypted = build_profile(document_of("article-tls13", keys=False))
+    base = build_profile(document_of("article"))
     for one, other in ((base, encrypted), (encrypted, base)):
         comparison = compare(one, other)
         assert comparison.verdict == CANNOT_JUDGE
@@ -247,7 +234,7 @@ def test_what_is_not_visible_is_not_alike() -> None:
 
 
 def test_thresholds_let_pass() -> None:
-    base, new = build_profile(document("article")), build_profile(with_select(document("article"), "image-show"))
+    base, new = build_profile(document_of("article")), build_profile(with_select(document_of("article"), "image-show"))
     assert compare(base, new).verdict == FAILED
     assert compare(base, new, Thresholds(statements=1.5)).verdict == PASSED
 
