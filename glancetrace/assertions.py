@@ -6,7 +6,10 @@ only where the capture shows that it holds.
 
 from __future__ import annotations
 
+import difflib
+import textwrap
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glancetrace.check.gate.calls import judge_calls
@@ -14,12 +17,14 @@ from glancetrace.check.gate.expectations import CallExpectation, Expectations, I
 from glancetrace.check.gate.facts import Facts
 from glancetrace.check.gate.images import judge_images
 from glancetrace.check.gate.judge import judge
-from glancetrace.check.gate.reading import read_rules
+from glancetrace.check.gate.reading import OPERATIONS, read_rules
+from glancetrace.check.gate.rules import ALL_RULES
 from glancetrace.check.rules import RULES
 from glancetrace.duration import parse_duration
+from glancetrace.glance.status import STATUSES
 from glancetrace.issues import SEVERITIES
 from glancetrace.output.clean import clean
-from glancetrace.verdict import PASSED, Files, Outcome
+from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Files, Outcome
 
 if TYPE_CHECKING:
     from glancetrace.result import Result
@@ -29,11 +34,59 @@ __all__ = ["CheckedImage", "CheckedTrace", "describe"]
 _ANY = Range(0, None)
 
 
-def describe(outcome: Outcome, files: Files) -> str:
-    """An outcome that did not pass, in one or two lines."""
-    shown = files.filter(outcome.frames)
-    what = clean(f"{outcome.subject}: {outcome.verdict}: {outcome.message}")
-    return f"{what}\n  Wireshark: {shown}" if shown else what
+_WORDS = {FAILED: "failed", CANNOT_JUDGE: "cannot be judged"}
+_WIDTH = 72
+"""What pytest leaves of 80 columns."""
+_HEAD = " " * len("AssertionError: ")
+_SHOWN_FRAMES = 6
+
+
+def _wrapped(text: str, head: str) -> list[str]:
+    """Lines of a text whose first one stands behind `head`."""
+    wrapped = textwrap.wrap(
+        text, _WIDTH, initial_indent=head, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return [line.removeprefix(head) for line in wrapped]
+
+
+def describe(outcomes: Iterable[Outcome], files: Files) -> str:
+    """Outcomes that did not pass, a few lines each; rules that say the same are told together."""
+    groups: dict[tuple[str, str, str, tuple[int, ...]], list[str]] = {}
+    for outcome in outcomes:
+        key = outcome.subject, outcome.verdict, outcome.message, tuple(outcome.frames)
+        groups.setdefault(key, []).append(f"{ALL_RULES[outcome.rule].number} {outcome.rule}")
+    lines: list[str] = []
+    for (subject, verdict, message, frames), rules in groups.items():
+        text = clean(f"{', '.join(dict.fromkeys(rules))}: {subject}: {_WORDS[verdict]}: {message}")
+        head = "" if lines else _HEAD
+        lines += _wrapped(text, head)
+        shown = files.filter(frames[:_SHOWN_FRAMES])
+        if shown:
+            more = f" and {len(frames) - _SHOWN_FRAMES} more" if len(frames) > _SHOWN_FRAMES else ""
+            lines.append(f"    Wireshark: {shown}{more}")
+    return "\n".join(lines)
+
+
+def _known_statuses(statuses: Iterable[str]) -> None:
+    """A misspelt status would never be met.
+
+    Raises:
+        ValueError: one is none of Glance's.
+    """
+    unknown = set(statuses) - set(STATUSES)
+    if unknown:
+        raise ValueError(f"no status of an image: {', '.join(sorted(unknown))}; there are: {', '.join(STATUSES)}")
+
+
+def _known_operation(pattern: str) -> None:
+    """A misspelt operation would be met by no call.
+
+    Raises:
+        ValueError: no operation fits.
+    """
+    if not any(fnmatchcase(operation, pattern) for operation in OPERATIONS):
+        near = difflib.get_close_matches(pattern, OPERATIONS, 1)
+        raise ValueError(f"no operation is called {pattern!r}{f'; did you mean {near[0]}?' if near else ''}")
 
 
 def _demand(outcomes: Iterable[Outcome], files: Files) -> None:
@@ -45,12 +98,12 @@ def _demand(outcomes: Iterable[Outcome], files: Files) -> None:
     __tracebackhide__ = True
     bad = [outcome for outcome in outcomes if outcome.verdict != PASSED]
     if bad:
-        raise AssertionError("\n".join(describe(outcome, files) for outcome in bad))
+        raise AssertionError(describe(bad, files))
 
 
 def _fail(message: str) -> NoReturn:
     __tracebackhide__ = True
-    raise AssertionError(message)
+    raise AssertionError("\n".join(_wrapped(message, _HEAD)))
 
 
 class CheckedTrace:
@@ -116,24 +169,23 @@ class CheckedTrace:
         """So many calls of an operation (a pattern) were made: exactly `count`, or from `least` to `most`."""
         __tracebackhide__ = True
         wanted = Range(least, most) if count is None else Range(count, count)
-        _demand(
-            judge_calls(self._facts, self._rules(calls=(CallExpectation(0, operation, count=wanted),))), self._files
-        )
+        self._demand_calls(CallExpectation(0, operation, count=wanted))
 
     def assert_statements(self, operation: str, count: int | None = None, *, most: int | None = None) -> None:
         """Every call of an operation ran `count` statements, or at most `most`."""
         __tracebackhide__ = True
         wanted = Range(0, most) if count is None else Range(count, count)
-        _demand(
-            judge_calls(self._facts, self._rules(calls=(CallExpectation(0, operation, statements=wanted),))),
-            self._files,
-        )
+        self._demand_calls(CallExpectation(0, operation, statements=wanted))
 
     def assert_duration(self, operation: str, most: str | None = None, *, p95: str | None = None) -> None:
         """No call of an operation took longer than `most` ("1.5s"), and 95 % of them no longer than `p95`."""
         __tracebackhide__ = True
         bounds = [None if bound is None else parse_duration(bound) for bound in (most, p95)]
-        expected = CallExpectation(0, operation, max_duration=bounds[0], p95_duration=bounds[1])
+        self._demand_calls(CallExpectation(0, operation, max_duration=bounds[0], p95_duration=bounds[1]))
+
+    def _demand_calls(self, expected: CallExpectation) -> None:
+        __tracebackhide__ = True
+        _known_operation(expected.operation)
         _demand(judge_calls(self._facts, self._rules(calls=(expected,))), self._files)
 
     def assert_rules(self, path: str) -> None:
@@ -148,23 +200,31 @@ class CheckedTrace:
 
 
 def _story(image: dict[str, Any], facts: Facts) -> list[str]:
-    lines = [clean(f"image {image['name'] or '(no name)'} ({image['id']}), {image['status'] or 'status unknown'}")]
+    day = next((change["ts"][:10] for change in image["transitions"]), "")
+    lines = [clean(f"image {image['name'] or '(no name)'} ({image['id']})"),
+             f"  {image['status'] or 'status unknown'}{f', {day}, UTC' if day else ''}"]  # fmt: skip
     frames: list[int] = []
     for change in image["transitions"]:
         call = facts.call_of.get(change["call_id"] or 0)
         by = f", {call['operation']} (call {call['id']})" if call is not None else ""
         sure = "" if change["certainty"] == "observed" else f", {change['certainty']}"
         lines.append(
-            f"  {change['ts']}  {change['from'] or '(new)'} -> {change['to']}  frame {change['frame']}{by}{sure}"
+            f"  {_time(change['ts'])}  {change['from'] or '(new)'} -> {change['to']}  frame {change['frame']}{by}{sure}"
         )
         frames += [frame for frame in (change["frame"], change["commit_frame"]) if frame]
     for finding in facts.findings:
         if finding["image_id"] == image["id"]:
-            lines.append(f"  {finding['severity']} {finding['rule']}: {clean(finding['message'])}")
+            text = f"{finding['severity']} {finding['rule']}: {clean(finding['message'])}"
+            lines += textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
             frames += finding["frames"]
     if frames:
         lines.append(f"  Wireshark: {Files.of(facts.capture).filter(frames)}")
     return lines
+
+
+def _time(ts: str) -> str:
+    """Time of day of an RFC 3339 time, to the microsecond."""
+    return ts[11:26]
 
 
 class CheckedImage:
@@ -191,6 +251,7 @@ class CheckedImage:
 
     def _demand(self, **fields: Any) -> None:
         __tracebackhide__ = True
+        _known_statuses(status for value in fields.values() for status in value)
         expected = ImageExpectation(0, None, self.id, _ANY, **fields)
         rules = Expectations(quality=Quality(max_loss=self.trace.max_loss), images=(expected,))
         outcomes = judge_images(self.trace._facts, rules)

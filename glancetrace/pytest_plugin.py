@@ -290,7 +290,7 @@ class _Expectation(pytest.Item):
             pytest.fail(str(error), pytrace=False)
         bad = [outcome for outcome in outcomes if outcome.line == self.line and outcome.verdict != PASSED]
         if bad:
-            pytest.fail("\n".join(describe(outcome, self.parent.files) for outcome in bad), pytrace=False)
+            pytest.fail(describe(bad, self.parent.files), pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where it stands."""

@@ -155,7 +155,8 @@ class Change:
 
     Attributes:
         part: "calls", "answers", "statements", "time", "images" or "findings". subject: what of it.
-        kind: "new", "gone", "more", "fewer", "slower", "faster", "calls", or the status of answers.
+        kind: "new", "gone", "more", "fewer", "slower", "faster", "calls", "unclear" (too few calls to
+            judge), or the status of answers.
         before, after: in words. what: what is counted. regression: it is worse, and not by chance.
         frames: where the new result shows it.
     """

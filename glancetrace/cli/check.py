@@ -56,7 +56,7 @@ def check(
     Exit codes: 0 passed, 1 failed, 3 cannot be judged, since the capture does not show what a rule needs to see.
     Without CAPTURE the one that the rules file names is read.
     """
-    from glancetrace.check.gate.expectations import Expectations
+    from glancetrace.check.gate.expectations import Expectations, Source
     from glancetrace.check.gate.judge import judge
     from glancetrace.check.gate.reading import parse_rules, read_rules
     from glancetrace.verdict import CANNOT_JUDGE
@@ -72,11 +72,15 @@ def check(
     with showing.target([*paths, *([rules_file] if rules_file else [])]) as target:
         document = read_result(paths, reading).document()
         if init:
-            from glancetrace.check.gate.starter import render_starter
+            from glancetrace.check.gate.starter import render_starter, would_fail
 
             folder = os.path.dirname(showing.output or "")
-            lines = list(render_starter(document, folder))
+            source = Source((), reading.keylogs, reading.rsa_keys, reading.api_logs, reading.ports)
+            lines = list(render_starter(document, folder, source))
             target.write_lines(lines)
+            if ignored := would_fail(document):
+                found = ", ".join(f"{rule} ({count})" for rule, count in sorted(ignored.items()))
+                say(f"this capture fails by {found}; [ignore] lets that pass: look at each, is it a good capture?")
             verdict = judge(document, parse_rules("\n".join(lines), showing.output or "rules"))
             if verdict.exit_code:
                 say(f"{verdict.count(CANNOT_JUDGE)} rules cannot be judged by this capture: is it a good one?")

@@ -93,8 +93,9 @@ def diff(
 ) -> int:
     """Compare two captures, JSON results or saved traces: calls, their answers, SQL per call, times, statuses.
 
-    Order, ids, times of day and tokens do not matter. Exit codes: 0 no regression, 1 regressions, 3 no regression, but
-    one of the two does not show everything. A pattern in quotes names a capture of several files.
+    Order, ids, times of day and tokens do not matter; what too few calls leave open is told as unclear. Exit codes: 0
+    no regression, 1 regressions, 3 no regression, but one of the two does not show everything. A pattern in quotes
+    names a capture of several files.
     """
     from glancetrace.check.diff.compare import Thresholds, compare
     from glancetrace.check.diff.profile import build_profile

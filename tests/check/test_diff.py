@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
-from functools import cache
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -21,28 +22,23 @@ from hypothesis import strategies as st
 from glancetrace.check.diff.compare import Thresholds, compare
 from glancetrace.check.diff.noise import compare_ranks, fisher_greater, median
 from glancetrace.check.diff.profile import Profile, build_profile
+from glancetrace.check.diff.scripted import added_selects, agree
 from glancetrace.cli import cli
-from glancetrace.document import render_document
 from glancetrace.output.diff import render_markdown, render_text
 from glancetrace.output.paint import Painter
-from glancetrace.pipeline import analyze
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Change, Comparison
 from tests.support.doctor import Doctored, ok_packet, query
+from tests.support.results import document_of
 from tests.support.samples import capture_path
 
 Document = dict[str, Any]
 REPETITIONS = range(20)
 
 
-@cache
-def document(name: str) -> Document:
-    return render_document(analyze(capture_path(name)))
-
-
 def halves(seed: int) -> tuple[Document, Document]:
     """The calls and images of a busy capture, dealt out at random; each with somebody else's duration."""
     generator = random.Random(seed)
-    whole = document("concurrent-16")
+    whole = document_of("concurrent-16")
     durations: dict[str, list[int]] = {}
     for call in whole["api_calls"]:
         durations.setdefault(call["operation"], []).append(call["dur"])
@@ -94,11 +90,68 @@ def test_repetitions_are_no_regression_and_an_added_select_is_found(seed: int) -
     assert comparison.exit_code == 1
 
 
+RECORDINGS = ("article", "article-tls12", "article-tls13", "article-proxied-foreign")
+"""Of one script, over plain connections or TLS, alone or among other schemas."""
+
+
+@pytest.mark.parametrize(("base", "new"), list(permutations(RECORDINGS, 2)))
+def test_recordings_of_one_script_are_alike_and_a_select_added_to_any_operation_is_found(base: str, new: str) -> None:
+    before = build_profile(document_of(base))
+    assert regressions(compare(before, build_profile(document_of(new)))) == []
+    for operation in ("image-create", "image-list", "image-show", "image-update", "image-upload", "schema-show"):
+        comparison = compare(before, build_profile(with_select(document_of(new), operation)))
+        found = {change.subject.split()[0] for change in comparison.changes if change.regression}
+        assert found == {operation}, comparison.changes
+
+
+def only(rows: Document, operations: dict[str, int]) -> Document:
+    """The first so many calls of these operations, and no others."""
+    calls = []
+    for operation, count in operations.items():
+        calls += [call for call in rows["api_calls"] if call["operation"] == operation][:count]
+    return {**rows, "api_calls": calls}
+
+
+def test_one_call_a_side_is_enough_in_a_script() -> None:
+    once = {"image-create": 1, "image-list": 1, "image-update": 1, "image-upload": 1}
+    base, new = (only(document_of("article"), once), only(with_select(document_of("article"), "image-update"), once))
+    comparison = compare(build_profile(base), build_profile(new))
+    assert [(c.subject, c.kind) for c in comparison.changes if c.regression] == [("image-update (glance) 200", "new")]
+    assert "feedfeedfeedfeed" in comparison.changes[0].what
+    backwards = compare(build_profile(new), build_profile(base))
+    assert [(c.kind, c.regression) for c in backwards.changes] == [("unclear", False)]
+
+
+def test_what_too_few_calls_do_differently_is_told_as_unclear() -> None:
+    """Two different clients: no script, so one call more or less proves nothing."""
+    base, new = build_profile(document_of("article")), build_profile(document_of("openstack-cli"))
+    comparison = compare(base, new)
+    unclear = [c for c in comparison.changes if c.kind == "unclear"]
+    assert "image-upload (glance) 204" in {c.subject for c in unclear if c.part == "statements"}
+    assert all("too few calls to judge" in c.what or "not sure" in c.what for c in unclear)
+    assert not any(c.regression for c in unclear)
+    text = "\n".join(render_text(comparison, Painter(color=False)))
+    assert "too few calls to judge (3 and 1)" in text
+
+    def slow(rows: Document) -> None:
+        next(c for c in rows["api_calls"] if c["operation"] == "version-list")["dur"] += 3_000_000_000
+
+    assert [(c.part, c.kind) for c in scripted(slow).changes] == [("time", "unclear")]
+
+
+def test_a_base_with_holes_adds_nothing() -> None:
+    once = {"image-create": 1, "image-list": 1, "image-update": 1, "image-upload": 1}
+    base = build_profile(only(document_of("article"), once))
+    new = build_profile(only(with_select(document_of("article"), "image-update"), once))
+    base.whole = False
+    assert regressions(compare(base, new)) == []
+
+
 def scripted(change: Callable[[Document], object]) -> Comparison:
     """The article capture against itself with a change."""
-    new = copy.deepcopy(document("article"))
+    new = copy.deepcopy(document_of("article"))
     change(new)
-    return compare(build_profile(document("article")), build_profile(new))
+    return compare(build_profile(document_of("article")), build_profile(new))
 
 
 def regressions(comparison: Comparison) -> list[tuple[str, str]]:
@@ -128,9 +181,9 @@ def test_times_count_beyond_what_all_have_in_common() -> None:
     everything = scripted(slow_down("*", 9))
     assert regressions(everything) == []
     assert [change.subject for change in everything.changes] == ["all operations"]
-    new = copy.deepcopy(document("article"))
+    new = copy.deepcopy(document_of("article"))
     slow_down("*", 9)(new)
-    strict = compare(build_profile(document("article")), build_profile(new), Thresholds(overall=1))
+    strict = compare(build_profile(document_of("article")), build_profile(new), Thresholds(overall=1))
     assert regressions(strict) == [("time", "slower")]
 
 
@@ -161,9 +214,17 @@ def test_findings_of_severity_error() -> None:
     assert regressions(scripted(lambda rows: add(rows, "warning"))) == []
 
 
+def test_one_finding_more_of_a_kind_may_be_chance() -> None:
+    base, new = (build_profile(document_of("article")) for _ in range(2))
+    base.findings["server-error", "error"], new.findings["server-error", "error"] = 1, 2
+    assert regressions(compare(base, new)) == []
+    new.findings["server-error", "error"] = 15
+    assert regressions(compare(base, new)) == [("findings", "more")]
+
+
 def test_what_is_not_visible_is_not_alike() -> None:
-    encrypted = build_profile(render_document(analyze(capture_path("article-tls13"))))
-    base = build_profile(document("article"))
+    encrypted = build_profile(document_of("article-tls13", keys=False))
+    base = build_profile(document_of("article"))
     for one, other in ((base, encrypted), (encrypted, base)):
         comparison = compare(one, other)
         assert comparison.verdict == CANNOT_JUDGE
@@ -173,7 +234,7 @@ def test_what_is_not_visible_is_not_alike() -> None:
 
 
 def test_thresholds_let_pass() -> None:
-    base, new = build_profile(document("article")), build_profile(with_select(document("article"), "image-show"))
+    base, new = build_profile(document_of("article")), build_profile(with_select(document_of("article"), "image-show"))
     assert compare(base, new).verdict == FAILED
     assert compare(base, new, Thresholds(statements=1.5)).verdict == PASSED
 
@@ -203,6 +264,23 @@ def test_a_comment_takes_no_markup_from_a_capture() -> None:
     assert "\x1b" not in text
     assert "a\\|b'&lt;img src=x> # c" in text
     assert "\x1b" not in "\n".join(render_text(Comparison("a\x1b", "b", FAILED, [hostile]), Painter(color=False)))
+
+
+SHAPES = {"a": "SELECT images", "b": "SELECT image_tags", "c": "UPDATE images", "d": "SELECT tasks"}
+calls = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(1, 4)).map(Counter), min_size=1, max_size=5)
+
+
+@given(calls, st.dictionaries(st.sampled_from("abd"), st.integers(1, 3), min_size=1), st.randoms())
+def test_selects_added_to_every_call_are_found_whatever_the_order(
+    base: list[Counter[str]], added: dict[str, int], order: random.Random
+) -> None:
+    new = [call + Counter(added) for call in base]
+    order.shuffle(new)
+    assert added_selects(base, new, SHAPES) == added
+    assert added_selects(new, base, SHAPES) == {}
+    assert added_selects(base, [*new, Counter(a=99)], SHAPES) == {}
+    assert agree(base, new) is False
+    assert added_selects(base, [call + Counter(c=1) for call in new], SHAPES) == {}
 
 
 values = st.lists(st.integers(0, 50), min_size=4, max_size=30)

@@ -19,6 +19,7 @@ from glancetrace.document import render_document
 from glancetrace.pipeline import analyze
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Outcome
 from tests.support.doctor import Doctored
+from tests.support.results import document_of
 from tests.support.samples import capture_path
 
 Document = dict[str, Any]
@@ -28,12 +29,12 @@ UPLOADED = '[[image]]\nname = "overcloud-full"\n'
 
 @pytest.fixture(scope="module")
 def article() -> Document:
-    return render_document(analyze(capture_path("article")))
+    return document_of("article")
 
 
 @pytest.fixture(scope="module")
 def encrypted() -> Document:
-    return render_document(analyze(capture_path("article-tls13")))
+    return document_of("article-tls13", keys=False)
 
 
 def outcomes(document: Document, text: str, rule: str) -> list[Outcome]:
@@ -199,12 +200,11 @@ def test_lost_packets_fail_nothing_that_passed(article: Document, lost: int, tmp
     assert [outcome for outcome in verdict.outcomes if outcome.verdict == FAILED] == []
 
 
-@pytest.mark.parametrize("name", ["failures", "concurrent-16", "mysql-variants"])
+@pytest.mark.parametrize("name", ["failures", "concurrent-16", "pymysql-basic"])
 def test_a_first_rules_file_passes_on_its_capture(name: str) -> None:
-    path = capture_path("pymysql-basic") if name == "mysql-variants" else capture_path(name)
-    document = render_document(analyze(path))
+    document = document_of(name)
     verdict = judge(document, parse_rules("\n".join(render_starter(document)), "rules.toml"))
-    assert verdict.exit_code == (3 if name == "mysql-variants" else 0)
+    assert verdict.exit_code == (3 if name == "pymysql-basic" else 0)
     assert verdict.count(FAILED) == 0
 
 

@@ -22,7 +22,8 @@ from glancetrace.document import render_document
 from glancetrace.pipeline import analyze
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED
 from tests.support.doctor import AUTOCOMMIT, Doctored, error_packet, ok_packet, query
-from tests.support.samples import capture_path, keylog_path
+from tests.support.results import document_of
+from tests.support.samples import capture_path
 
 Document = dict[str, Any]
 Mutation = Callable[[Doctored], None]
@@ -266,14 +267,9 @@ STRICT = '\n[[sql.forbid]]\npattern = "^DELETE FROM image_tags"\nreason = "Glanc
 
 
 @cache
-def good(name: str) -> Document:
-    return render_document(analyze(capture_path(name), keylog=str(keylog_path(name)) if keylog_path(name) else None))
-
-
-@cache
 def starter(name: str = "article") -> str:
     """The rules that `check --init` writes for a good sample, made strict."""
-    text = "\n".join(render_starter(good(name)))
+    text = "\n".join(render_starter(document_of(name)))
     return text.replace("unexpected = true", "unexpected = false") + STRICT
 
 
@@ -283,7 +279,7 @@ def mutated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Documen
     def make(rule: str) -> Document:
         mutation = MUTATIONS[rule]
         if mutation is None:
-            return render_document(analyze(capture_path("article-tls13")))
+            return document_of("article-tls13", keys=False)
         capture = Doctored(capture_path("article"))
         mutation(capture)
         return render_document(analyze(capture.write(tmp_path_factory.mktemp(rule) / "capture.pcap")))
@@ -319,8 +315,8 @@ def test_an_expectation_fires_on_its_mutation(rule: str, mutated: Callable[[str]
 
 @pytest.mark.parametrize("name", GOOD)
 def test_no_rule_fires_on_a_good_sample(name: str) -> None:
-    assert fired(good(name)) <= CLIENTS_DO_THAT
-    verdict = judge(good(name), parse_rules(starter(name), "rules.toml"))
+    assert fired(document_of(name)) <= CLIENTS_DO_THAT
+    verdict = judge(document_of(name), parse_rules(starter(name), "rules.toml"))
     assert {outcome.verdict for outcome in verdict.outcomes} == {PASSED}
     assert {outcome.rule for outcome in verdict.outcomes} >= set(EXPECTATIONS)
     assert verdict.exit_code == 0
@@ -329,4 +325,4 @@ def test_no_rule_fires_on_a_good_sample(name: str) -> None:
 def test_a_doctored_capture_without_a_change_is_the_capture(tmp_path: Path) -> None:
     document = render_document(analyze(Doctored(capture_path("article")).write(tmp_path / "same.pcap")))
     for table in ("api_calls", "images", "links", "findings"):
-        assert document[table] == good("article")[table]
+        assert document[table] == document_of("article")[table]

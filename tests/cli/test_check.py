@@ -13,7 +13,10 @@ from click.testing import CliRunner, Result
 from glancetrace.check.gate.rules import ALL_RULES
 from glancetrace.cli import cli
 from glancetrace.errors import InputError, UsageError
+from glancetrace.output.json import dump_document
+from tests.support.results import document_of
 from tests.support.samples import capture_path
+from tests.support.traces import analysed
 
 ARTICLE = str(capture_path("article"))
 FAILURES = str(capture_path("failures"))
@@ -32,8 +35,15 @@ def code(*args: str) -> Any:
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("result") / "result.json"
-    run("analyze", ARTICLE, "--format", "json", "-o", str(path))
+    path.write_bytes(dump_document(document_of("article")))
     return path
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("failures") / "failures.json"
+    path.write_bytes(dump_document(document_of("failures")))
+    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +53,42 @@ def rules(result: Path) -> Path:
     return path
 
 
-def test_exit_codes(rules: Path, result: Path) -> None:
+def test_exit_codes(rules: Path, result: Path, failures: str) -> None:
     assert code("check", str(result)) == 0
-    assert code("check", FAILURES) == 1
+    assert code("check", failures) == 1
     assert code("check", str(capture_path("article-tls13"))) == 3
     assert code("check", "--rules", str(rules), str(result)) == 0
-    assert code("check", "--rules", str(rules), FAILURES) == 1
+    assert code("check", "--rules", str(rules), failures) == 1
+
+
+def test_init_says_what_it_ignores(rules: Path, failures: str, tmp_path: Path) -> None:
+    assert "[ignore]" not in rules.read_text()
+    path = tmp_path / "failures.glancetrace.toml"
+    done = run("check", "--init", failures, "-o", str(path))
+    assert "this capture fails by image-stuck (1); [ignore] lets that pass" in done.stderr
+    text = path.read_text()
+    assert text.index("# WARNING: the capture has findings that fail") < text.index("[ignore]\nimage-stuck = ")
+
+
+def test_init_writes_down_the_keys_that_it_was_read_with(tmp_path: Path) -> None:
+    capture = capture_path("article-tls13")
+    path = tmp_path / "tls.glancetrace.toml"
+    keys = str(capture.with_name("article-tls13.keylog"))
+    assert code("check", "--init", str(capture), "--keylog", keys, "--port", "glance=9999", "-o", str(path)) == 0
+    assert code("check", "--rules", str(path)) == 0
+    assert 'port = "glance=9999"' in path.read_text()
+
+
+def test_a_file_that_ends_in_a_packet_does_not_pass(tmp_path: Path) -> None:
+    whole = gzip.decompress(capture_path("article").read_bytes())
+    cut, rules = tmp_path / "cut.pcap", tmp_path / "rules.toml"
+    cut.write_bytes(whole[:-40])
+    done = run("check", str(cut))
+    assert done.return_value == 3
+    assert "not whole (capture-cut-short)" in done.stdout
+    assert code("diff", ARTICLE, str(cut), "--no-progress") == 3
+    rules.write_text('[capture]\nmax_loss = "0.1 %"\n')
+    assert code("check", "--rules", str(rules), str(cut)) == 0
 
 
 def test_a_rules_file_may_name_its_capture(rules: Path) -> None:
@@ -113,9 +153,7 @@ def test_no_secret_reaches_a_verdict() -> None:
 
 
 def test_a_saved_trace_is_judged_like_its_capture(result: Path, rules: Path, tmp_path: Path) -> None:
-    from glancetrace.pipeline import analyze
-
-    analyze(ARTICLE).save(tmp_path / "saved")
+    analysed("article").save(tmp_path / "saved")
     for args in ((), ("--rules", str(rules))):
         saved = run("check", str(tmp_path / "saved"), *args)
         assert saved.stdout == run("check", str(result), *args).stdout

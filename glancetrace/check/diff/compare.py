@@ -1,9 +1,11 @@
 """Two profiles compared: what changed, and which changes are regressions.
 
 A change is a regression only where chance does not explain it. Counts of statements: either every call on each side has
-the same count and the two differ (a scripted scenario; three calls a side), or a rank test says so after correction for
-the many tests (Bonferroni). Durations: a rank test, a least effect, and a least change of the median beyond what all
-operations have in common: another host or its load slows everything, and says nothing about one of them.
+the same count and the two differ (a scripted scenario; three calls a side), or all calls agree but for SELECTs that
+were added to each (`glancetrace.check.diff.scripted`), or a rank test says so after correction for the many tests
+(Bonferroni). Durations: a rank test, a least effect, and a least change of the median beyond what all operations have
+in common: another host or its load slows everything, and says nothing about one of them. What differs in calls too few
+for any test is told as unclear.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from glancetrace.check.diff.noise import compare_ranks, fisher_greater, median
 from glancetrace.check.diff.profile import Operation, Profile
+from glancetrace.check.diff.scripted import added_selects, agree, is_script
 from glancetrace.check.wording import duration_text
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Change, Comparison
 
@@ -25,6 +28,7 @@ _SCRIPTED = 3
 _EFFECT = 0.33
 _NOTEWORTHY = 1.5
 """Factor of all durations from which on it is told."""
+_UNCLEAR = "too few calls to judge"
 _SETBACKS = frozenset({("saving", "queued"), ("uploading", "queued"), ("importing", "queued")})
 
 Key = tuple[str, str]
@@ -104,35 +108,65 @@ def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Cha
     """SQL per call, shape by shape, and in sum; calls that were answered alike are compared."""
     kinds = {**base.kinds, **new.kinds}
     shared = [
-        (f"{_name(key)} {status}", before.statements[status], after.statements[status], after.frames)
+        (key, status, before.statements[status], after.statements[status], after.frames)
         for key, before, after in _shared(base, new)
         for status in sorted(before.statements.keys() & after.statements.keys())
     ]
-    tests = 1 + sum(len({d for counts in (*was, *is_now) for d in counts}) for _, was, is_now, _ in shared)
-    for name, was, is_now, frames in shared:
-        told = False
+    tests = 1 + sum(len({d for counts in (*was, *is_now) for d in counts}) for _, _, was, is_now, _ in shared)
+    yield from _without_statements(base, new)
+    # What the base does not show would seem to be added.
+    script = base.whole and is_script([(was, is_now) for key, _, was, is_now, _ in shared if _reads(key)], kinds)
+    for key, status, was, is_now, frames in shared:
+        name = f"{_name(key)} {status}"
+        added = added_selects(was, is_now, kinds) if script and _reads(key) else {}
+        told = failed = False
         for digest in sorted({digest for counts in (*was, *is_now) for digest in counts} - {""}):
-            change = _shape_change(name, digest, was, is_now, tests)
+            change = _shape_change(name, digest, was, is_now, tests, surely=digest in added)
             if change is None:
                 continue
-            # A shape that takes the place of another one of its kind (as an admin's of a member's) is no more SQL.
-            alike = [d for d, kind in kinds.items() if kind == kinds[digest]]
-            worse = change.kind in ("new", "more") and _grown(was, is_now, alike, tests) > limits.statements
-            told = told or worse
+            if digest in added:
+                worse = added[digest] > limits.statements
+            else:
+                # A shape that takes the place of another one of its kind (as an admin's of a member's) is no more SQL.
+                alike = [d for d, kind in kinds.items() if kind == kinds[digest]]
+                worse = change.kind in ("new", "more") and _grown(was, is_now, alike, tests) > limits.statements
+            told = True
+            failed = failed or worse
             text = new.texts.get(digest) or base.texts.get(digest, "")
             frame = frames.get(digest, 0)
             yield replace(change, what=f"{digest} {text}", regression=worse, frames=[frame] if frame else [])
-        change = None if told else _shape_change(name, "", was, is_now, tests)
+        change = None if failed else _shape_change(name, "", was, is_now, tests)
         if change is not None:
             yield replace(change, regression=_grown(was, is_now, [""], tests) > limits.statements)
+        elif not told and not agree(was, is_now) and _too_few(was, is_now, tests):
+            what = f"all statements; {_UNCLEAR} ({len(was)} and {len(is_now)})"
+            yield Change("statements", name, "unclear", _sums(was), _sums(is_now), what)
 
 
 Counts = Sequence[Counter[str]]
 
 
-def _shape_change(name: str, digest: str, base: Counts, new: Counts, tests: int) -> Change | None:
+def _reads(key: Key) -> bool:
+    """What an operation reads is the same each time: no cache decides it."""
+    return key[0] != "keystone"
+
+
+def _without_statements(base: Profile, new: Profile) -> Iterator[Change]:
+    """Calls whose statements are not surely known on one side only."""
+    for key, before, after in _shared(base, new):
+        for status in sorted((before.statements.keys() ^ after.statements.keys()) & before.statuses.keys()):
+            if status in after.statuses:
+                was, is_now = (_sums(side[status]) if status in side else "not known"
+                               for side in (before.statements, after.statements))  # fmt: skip
+                what = "all statements; on one side it is not sure which are a call's"
+                yield Change("statements", f"{_name(key)} {status}", "unclear", was, is_now, what)
+
+
+def _shape_change(
+    name: str, digest: str, base: Counts, new: Counts, tests: int, *, surely: bool = False
+) -> Change | None:
     was, is_now = [counts[digest] for counts in base], [counts[digest] for counts in new]
-    direction = _differ(was, is_now, tests)
+    direction = 1 if surely else _differ(was, is_now, tests)
     if not direction:
         return None
     kind = "more" if direction > 0 else "fewer"
@@ -155,6 +189,10 @@ def _per_call(values: Sequence[int]) -> str:
     return f"{_mean(values):.3g} per call"
 
 
+def _sums(calls: Counts) -> str:
+    return _per_call([counts[""] for counts in calls])
+
+
 def _differ(base: Sequence[int], new: Sequence[int], tests: int) -> int:
     """1 where `new` is greater beyond chance, -1 where it is smaller, 0 else."""
     if min(base) == max(base) and min(new) == max(new):
@@ -165,6 +203,12 @@ def _differ(base: Sequence[int], new: Sequence[int], tests: int) -> int:
         if shift is not None and shift[0] < _ALPHA / tests:
             return direction
     return 0
+
+
+def _too_few(base: Sequence[object], new: Sequence[object], tests: int) -> bool:
+    """No rank test could tell, however much they differ."""
+    shift = compare_ranks(range(len(base)), range(len(base), len(base) + len(new)))
+    return shift is None or shift[0] >= _ALPHA / max(1, tests)
 
 
 def _durations(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
@@ -179,9 +223,12 @@ def _durations(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Chan
         usual = was * max(1.0, common)
         slower = _is_slower(before.durations, after.durations, max(1.0, common), len(shared))
         faster = not slower and _is_slower(after.durations, before.durations, max(1.0, 1 / common), len(shared))
+        beyond = is_now > usual * (1 + limits.slower) and is_now - usual > limits.delay
+        if beyond and not slower and _too_few(before.durations, after.durations, len(shared)):
+            what = f"median of the calls' durations; {_UNCLEAR} ({len(before.durations)} and {len(after.durations)})"
+            yield Change("time", _name(key), "unclear", duration_text(round(was)), duration_text(round(is_now)), what)
         if not slower and not faster:
             continue
-        beyond = is_now > usual * (1 + limits.slower) and is_now - usual > limits.delay
         if not beyond and not (faster and is_now * (1 + limits.slower) < was):
             continue
         frame = after.frames.get("", 0)
@@ -236,9 +283,12 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
 
 
 def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
+    before, after = (sum(operation.calls for operation in side.operations.values()) for side in (base, new))
     for rule, severity in sorted(base.findings.keys() | new.findings.keys()):
         was, is_now = base.findings[rule, severity], new.findings[rule, severity]
         if was != is_now:
-            regression = severity == "error" and is_now - was > limits.findings
+            # Something of a kind that was there before has to be more than chance; a first one is news.
+            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < _ALPHA / 10
+            regression = severity == "error" and (not was or surely) and is_now - was > limits.findings
             kind = "new" if not was else "gone" if not is_now else "more" if is_now > was else "fewer"
             yield Change("findings", rule, kind, str(was), str(is_now), f"findings of severity {severity}", regression)

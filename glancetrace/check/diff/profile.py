@@ -39,7 +39,8 @@ class Profile:
     """A whole result: operations by (service, operation), ways of images, findings by rule and severity.
 
     `texts`: digest -> a statement of it without its values; `kinds`: digest -> what it does to which tables.
-    `unsure`: why something may be missing; "" if nothing is. `files`: by which frames are named.
+    `unsure`: why something may be missing; "" if nothing is. `whole`: not even a statement is without its call.
+    `files`: by which frames are named.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Profile:
     texts: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     unsure: str = ""
+    whole: bool = True
     files: Files = field(default_factory=Files)
 
 
@@ -60,6 +62,7 @@ def build_profile(document: dict[str, Any]) -> Profile:
     profile.files = Files.of(facts.capture)
     reason = facts.hidden.first((CALLS, SQL))
     profile.unsure = reason.text if reason is not None else ""
+    profile.whole = reason is None and not facts.unlinked
     operations: dict[tuple[str, str], Operation] = defaultdict(Operation)
     for call in facts.calls:
         _add_call(operations[call["service"], call["operation"]], call, facts, profile)

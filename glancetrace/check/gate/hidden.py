@@ -10,22 +10,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CALLS", "SQL", "Hidden", "Reason", "find_hidden", "loss_share", "undecrypted"]
+__all__ = ["CALLS", "SQL", "UNCOUNTED_LOSSES", "Hidden", "Reason", "find_hidden", "loss_share", "undecrypted"]
 
 CALLS, SQL = "calls", "sql"
 
-_LOSSES = frozenset({"tcp-gap", "tcp-buffer-exceeded", "tls-packet-lost", "packet-truncated", "capture-damaged"})
+UNCOUNTED_LOSSES = frozenset({"capture-cut-short", "capture-damaged"})
+"""What is missing then was in no packet that could be counted."""
+_LOSSES = frozenset({"tcp-gap", "tcp-buffer-exceeded", "tls-packet-lost", "packet-truncated"})
 _TOLD = "tls-told-by-log"
 _MYSQL_PORT = "3306"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why something is not visible; `lost`: for bytes that are missing, which a rules file may tolerate."""
+    """Why something is not visible; `lost`: for bytes that are missing, which a rules file may tolerate.
+
+    `counted`: their share is known; else any share but 0 tolerates them.
+    """
 
     text: str
     frames: tuple[int, ...] = ()
     lost: bool = False
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class Hidden:
         """The first reason why one of `sides` is not wholly visible; losses up to the tolerated share are none."""
         for side in sides:
             for reason in self.reasons.get(side, ()):
-                if not (reason.lost and self.loss <= tolerated_loss):
+                known = reason.counted or tolerated_loss > 0
+                if not (reason.lost and known and self.loss <= tolerated_loss):
                     return reason
         return None
 
@@ -68,6 +75,7 @@ def find_hidden(document: dict[str, Any]) -> Hidden:
     """What cannot be seen, and why."""
     reasons: dict[str, list[Reason]] = {CALLS: [], SQL: []}
     _encrypted(document, reasons)
+    _cut(document, reasons)
     _lost(document, reasons)
     _not_recorded(document, reasons)
     return Hidden(reasons, loss_share(document))
@@ -89,6 +97,15 @@ def _encrypted(document: dict[str, Any], reasons: dict[str, list[Reason]]) -> No
 
 def _why(connections: list[dict[str, Any]]) -> str:
     return ", ".join(dict.fromkeys(str(c["tls"]["reason"]) for c in connections))
+
+
+def _cut(document: dict[str, Any], reasons: dict[str, list[Reason]]) -> None:
+    for issue in document["issues"]:
+        if issue["kind"] in UNCOUNTED_LOSSES:
+            frames = (issue["first_frame"],) if issue["first_frame"] else ()
+            reason = Reason(f"a file is not whole ({issue['kind']})", frames, lost=True, counted=False)
+            for side in (CALLS, SQL):
+                reasons[side].append(reason)
 
 
 def _lost(document: dict[str, Any], reasons: dict[str, list[Reason]]) -> None:

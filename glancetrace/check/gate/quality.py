@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from glancetrace.check.gate.expectations import Expectations
 from glancetrace.check.gate.facts import Facts
-from glancetrace.check.gate.hidden import undecrypted
+from glancetrace.check.gate.hidden import UNCOUNTED_LOSSES, undecrypted
 from glancetrace.verdict import CANNOT_JUDGE, PASSED, Outcome
 
 __all__ = ["judge_quality"]
@@ -21,7 +21,12 @@ def judge_quality(facts: Facts, rules: Expectations) -> Iterator[Outcome]:
     loss = facts.hidden.loss
     message = f"{100 * loss:.3g} % of the stream bytes are missing, {100 * quality.max_loss:.3g} % are accepted"
     frames = [i["first_frame"] for i in facts.document["issues"] if i["kind"] == "tcp-gap" and i["first_frame"]]
-    yield _outcome("loss", loss <= quality.max_loss, message, quality.line, frames[:20])
+    cut = sorted({issue["kind"] for issue in facts.document["issues"]} & UNCOUNTED_LOSSES)
+    if cut and not quality.max_loss:
+        message += f", but a file is not whole ({', '.join(cut)})"
+    yield _outcome(
+        "loss", (quality.max_loss > 0 or not cut) and loss <= quality.max_loss, message, quality.line, frames[:20]
+    )
     if quality.max_undecrypted is not None:
         closed = undecrypted(facts.document)
         message = f"{len(closed)} connections are encrypted, {quality.max_undecrypted} are accepted"

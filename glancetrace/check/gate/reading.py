@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any, NoReturn, TypeVar
 
 from glancetrace.check.gate.expectations import (
@@ -27,11 +28,14 @@ from glancetrace.check.gate.toml_places import Place, find_places
 from glancetrace.duration import parse_duration
 from glancetrace.errors import UsageError
 from glancetrace.glance.status import STATUSES
+from glancetrace.glance.templates import TEMPLATES
 from glancetrace.issues import SEVERITIES
 
-__all__ = ["parse_rules", "read_rules"]
+__all__ = ["OPERATIONS", "parse_rules", "read_rules"]
 
 _T = TypeVar("_T")
+_SERVICES = ("glance", "keystone", "registry", "swift")
+OPERATIONS = frozenset({"unknown"} | {operation for *_, operation in TEMPLATES})
 _NONE: tuple[str, ...] = ()
 _STATUS_CODE = re.compile(r"[1-5](?:\d\d|xx)|none")
 
@@ -219,6 +223,22 @@ def _pattern(value: Any) -> re.Pattern[str]:
         raise UsageError(f"is no regular expression: {error}", action="see Python's re") from None
 
 
+def _operation(value: Any) -> str:
+    """A pattern that some operation fits: one that is misspelt would be met by no call, and pass for ever."""
+    pattern = _text(value)
+    if not any(fnmatchcase(operation, pattern) for operation in OPERATIONS):
+        near = difflib.get_close_matches(pattern, OPERATIONS, 1)
+        meant = f"did you mean {near[0]}?" if near else "see the column operation of glancetrace calls"
+        raise UsageError(f"no operation is called {pattern!r}", action=meant)
+    return pattern
+
+
+def _service(value: Any) -> str:
+    if value not in _SERVICES:
+        raise ValueError(" or ".join(_SERVICES))
+    return str(value)
+
+
 def _rules(top: _Table) -> Expectations:
     fail_on = top.take("fail_on", "error", _severity)
     source, quality = _capture(top.table("capture"), os.path.dirname(top.path))
@@ -299,11 +319,11 @@ def _call(table: _Table) -> CallExpectation:
     most = table.take("max_statements", None, _count)
     if exact is not None and most is not None:
         table.refuse("max_statements", "and statements exclude each other", "write one of them")
-    operation = table.take("operation", "", _text)
+    operation = table.take("operation", "", _operation)
     expectation = CallExpectation(
         table.line(),
         operation,
-        table.take("service", None, _text),
+        table.take("service", None, _service),
         table.take("count", None, _range),
         exact if most is None else Range(0, most),
         table.take("max_duration", None, _duration),
@@ -312,6 +332,10 @@ def _call(table: _Table) -> CallExpectation:
     table.close()
     if not operation:
         table.refuse(None, "says no operation", 'write operation = "image-upload"')
+    wanted = (expectation.count, expectation.statements, expectation.max_duration, expectation.p95_duration)
+    if all(bound is None for bound in wanted):
+        table.refuse(None, f"expects nothing of {operation}", "write count, statements, max_statements, max_duration "
+                     "or p95_duration")  # fmt: skip
     return expectation
 
 
@@ -320,7 +344,7 @@ def _errors(table: _Table | None) -> tuple[tuple[AllowedError, ...], int | None]
         return (), None
     allowed = []
     for entry in table.tables("allow"):
-        operation = entry.take("operation", "*", _text)
+        operation = entry.take("operation", "*", _operation)
         codes = entry.take("status", _NONE, _codes)
         allowed.append(AllowedError(operation, codes, entry.take("max", None, _count)))
         entry.close()

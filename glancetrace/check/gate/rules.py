@@ -91,7 +91,7 @@ EXPECTATIONS: dict[str, Rule] = {
             "error",
             "Every image is read",
             "a SELECT of images names no indexed column (id, owner, visibility, checksum, os_hash_value, created_at, "
-            "updated_at) in its WHERE",
+            "updated_at) in its WHERE, or only in an OR that has a branch without one",
             "see which call ran it, and with which filter",
         ),
         Rule(

@@ -1,8 +1,4 @@
-"""Judges [sql]: statements that read every image, that change rows outside a transaction, or that are forbidden.
-
-Indexed columns of the table images: `glance/db/sqlalchemy/models.py`, `Image.__table_args__`. `deleted` and `os_hidden`
-have an index too, but two values: reading by them is reading half of the table.
-"""
+"""Judges [sql]: statements that read every image, that change rows outside a transaction, or that are forbidden."""
 
 from __future__ import annotations
 
@@ -12,14 +8,13 @@ from typing import Any
 from glancetrace.check.gate.expectations import Expectations, ForbiddenSql
 from glancetrace.check.gate.facts import Facts, frames_of
 from glancetrace.check.gate.hidden import SQL
+from glancetrace.check.gate.scan import reads_all_images
 from glancetrace.sql.statement import Shape
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Outcome
 
 __all__ = ["judge_sql"]
 
 Row = dict[str, Any]
-_INDEXED = frozenset({"id", "owner", "visibility", "checksum", "os_hash_value", "created_at", "updated_at"})
-_POSITIVE = frozenset({"=", "<", "<=", ">", ">=", "IN", "LIKE"})
 _CHANGES = frozenset({"UPDATE", "INSERT", "DELETE", "REPLACE"})
 
 
@@ -36,12 +31,7 @@ def judge_sql(facts: Facts, rules: Expectations) -> Iterator[Outcome]:
 
 
 def _is_full_scan(statement: Row, shape: Shape) -> bool:
-    if statement["service"] != "glance" or shape.operation != "SELECT" or "images" not in shape.tables:
-        return False
-    if not shape.parsed:
-        return False
-    narrow = [p for p in shape.predicates if p.column in _INDEXED and p.operator in _POSITIVE]
-    return not any(p.table in ("images", "") for p in narrow)
+    return statement["service"] == "glance" and reads_all_images(shape)
 
 
 def _is_outside(statement: Row, shape: Shape) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from glancetrace.check.gate.calls import judge_calls, judge_errors, statement_counts
-from glancetrace.check.gate.expectations import Expectations
+from glancetrace.check.gate.expectations import Expectations, Source
 from glancetrace.check.gate.facts import Facts
 from glancetrace.check.gate.images import judge_images
 from glancetrace.check.gate.reading import parse_rules
@@ -21,7 +21,7 @@ from glancetrace.check.gate.times import p95
 from glancetrace.check.rules import RULES
 from glancetrace.verdict import PASSED, Outcome
 
-__all__ = ["render_starter"]
+__all__ = ["render_starter", "would_fail"]
 
 Judge = Callable[[Facts, Expectations], Iterator[Outcome]]
 Row = dict[str, Any]
@@ -29,14 +29,14 @@ Row = dict[str, Any]
 _MOST_IMAGES = 40
 _SLOWER = 5
 _SLOWER_P95 = 3
-_SHORTEST = 50_000_000
-"""ns: what takes less is bounded by this; on a busy host even that may take so long."""
+_SHORTEST = 1_000_000_000
+"""ns: no bound is below it. On a busy host everything may take so long; `diff` sees changes of milliseconds."""
 
 _BAD = ("killed", "deleted", "pending_delete")
 
 
-def render_starter(document: Row, folder: str = "") -> Iterator[str]:
-    """Lines of the file; paths of the captures are relative to `folder`."""
+def render_starter(document: Row, folder: str = "", source: Source | None = None) -> Iterator[str]:
+    """Lines of the file; paths are relative to `folder`. `source`: what the capture was read with."""
     facts = Facts(document)
     names = [file["name"] for file in document["capture"]["files"]]
     yield "# Rules for `glancetrace check --rules THIS_FILE [CAPTURE]`, made from a capture by `check --init`."
@@ -48,6 +48,7 @@ def render_starter(document: Row, folder: str = "") -> Iterator[str]:
     if names and "-" not in names:
         relative = [os.path.relpath(name, folder or ".") for name in names]
         yield f"files = {_list(relative)}  # relative to this file; read when no CAPTURE is given"
+        yield from _source(source or Source(), folder)
     yield f'max_loss = "{_loss(facts)}"  # of the stream bytes; with more a capture cannot be judged'
     yield ""
     yield from _ignored(facts)
@@ -55,6 +56,14 @@ def render_starter(document: Row, folder: str = "") -> Iterator[str]:
     yield from _calls(facts)
     yield from _errors(facts)
     yield from _sql(facts)
+
+
+def _source(source: Source, folder: str) -> Iterator[str]:
+    for key, paths in (("keylog", source.keylogs), ("rsa_key", source.rsa_keys), ("api_log", source.api_logs)):
+        if paths:
+            yield f"{key} = {_list([os.path.relpath(path, folder or '.') for path in paths])}"
+    if source.ports:
+        yield f"port = {_list(source.ports)}"
 
 
 def _loss(facts: Facts) -> str:
@@ -102,27 +111,41 @@ def _passes(facts: Facts, judge: Judge, lines: Sequence[str]) -> str:
     return next((outcome.message for outcome in judge(facts, rules) if outcome.verdict != PASSED), "")
 
 
-def _kept(facts: Facts, judge: Judge, head: Sequence[str], keys: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """`head` and those keys that the capture passes, the others as comments; nothing if the head alone does not."""
-    why = _passes(facts, judge, head)
+def _kept(
+    facts: Facts, judge: Judge, head: Sequence[str], keys: Sequence[tuple[str, str]], *, alone: bool = True
+) -> Iterator[str]:
+    """`head` and those keys that the capture passes, the others as comments; nothing if the head does not pass.
+
+    `alone`: the head expects something by itself.
+    """
+    why = _passes(facts, judge, head) if alone else ""
     if why:
         yield f"# left out: {' '.join(head[1:])}: {why}"
         yield ""
         return
-    yield from head
-    for line, comment in keys:
-        why = _passes(facts, judge, [*head, line])
+    reasons = [_passes(facts, judge, [*head, line]) for line, _ in keys]
+    empty = not alone and all(reasons)
+    yield from (f"# {line}" if empty else line for line in head)
+    for (line, comment), why in zip(keys, reasons, strict=True):
         yield f"# {line}  # left out: {why}" if why else f"{line}{f'  # {comment}' if comment else ''}"
     yield ""
 
 
+def would_fail(document: Row) -> Counter[str]:
+    """Rule -> findings that fail without a rules file, and that the starter ignores."""
+    return Counter(f["rule"] for f in document["findings"] if RULES[f["rule"]].severity == "error")
+
+
 def _ignored(facts: Facts) -> Iterator[str]:
     """What fails in a capture that is called good is ignored, until a person has looked."""
-    found = Counter(f["rule"] for f in facts.findings if RULES[f["rule"]].severity == "error")
+    found = would_fail(facts.document)
     if found:
-        yield "[ignore]  # findings of this capture that would fail: is it a good one?"
+        yield "# WARNING: the capture has findings that fail. They are ignored here so that it passes its own rules:"
+        yield "# look at each, and delete its line unless it belongs to the scenario; see `glancetrace rules RULE`."
+        yield "[ignore]"
         for rule, count in sorted(found.items()):
-            yield f'{rule} = "found {count} times in the capture that these rules come from: say why that is all right"'
+            times = "once" if count == 1 else f"{count} times"
+            yield f'{rule} = "found {times} in the capture that these rules come from: say why that is all right"'
         yield ""
 
 
@@ -189,7 +212,7 @@ def _calls(facts: Facts) -> Iterator[str]:
         if service == "glance" and any(statements):
             most = max(statements)
             keys.append((f"max_statements = {most + max(2, most // 5)}", f"it was {min(statements)} to {most}"))
-        yield from _kept(facts, judge_calls, head, keys)
+        yield from _kept(facts, judge_calls, head, keys, alone=False)
 
 
 def _errors(facts: Facts) -> Iterator[str]:
