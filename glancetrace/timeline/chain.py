@@ -150,10 +150,13 @@ def _steps(evidence: ImageEvidence) -> list[_Step]:
 def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bool) -> Chain:
     chain = Chain()
     reads = evidence.reads
-    if reads and (not steps or _shows_before(reads[0], steps[0])):
-        chain.begin(str(reads[0].values["status"]), reads[0].ts, OBSERVED)
+    if reads and not steps:
+        _begin_with(chain, reads[0])
     open_steps: list[_Step] = []
     for step in steps:
+        # Not only the first step: the open ones before may have had no effect.
+        if chain.status is None and reads and _shows_before(reads[0], step):
+            _begin_with(chain, reads[0])
         if step.open:
             open_steps.append(step)
             continue
@@ -169,6 +172,10 @@ def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bo
     if open_steps:
         _settle_open(chain, open_steps, _shown(evidence, open_steps, 1 << 63))
     return chain
+
+
+def _begin_with(chain: Chain, read: Read) -> None:
+    chain.begin(str(read.values["status"]), read.ts, OBSERVED)
 
 
 def _shows_before(read: Read, first: _Step) -> bool:

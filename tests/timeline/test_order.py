@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.scene import IMAGE, Played, Scene, Session, ms, update
@@ -58,7 +58,16 @@ def play(story: list[Step], *, created: bool) -> Played:
     return scene.play()
 
 
+OPEN_WRITE_OF_WHAT_IT_WAS: list[Step] = [
+    (0, 1.0, 1.0, None, "queued", "read"),
+    (1, 1.0, 2.0, None, "queued", "no COMMIT"),
+    (0, 1.0, 1.0, None, "queued", "read"),
+    (0, 1.0, 1.0, None, "saving", "write"),
+]
+
+
 @given(steps, st.booleans())
+@example(OPEN_WRITE_OF_WHAT_IT_WAS, False)
 def test_intervals_meet_and_never_overlap(story: list[Step], created: bool) -> None:
     for image in play(story, created=created).images:
         for before, after in pairwise(image.intervals):
