@@ -135,7 +135,6 @@ def assert_as_right(figures: Figures, name: str) -> None:
     [
         several_proxies,
         proxy_before_the_proxy,
-        host_of_each_process,
         hosts_with_a_database_network,
         replicas,
         database_proxy,

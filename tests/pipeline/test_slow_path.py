@@ -7,7 +7,6 @@ MySQL, and the text of every statement (of the smaller captures) is cut into tok
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -15,26 +14,22 @@ from glancetrace import decode
 from glancetrace.mysql import decoder
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.output.json import render_json
-from glancetrace.pipeline import Options, analyze
+from glancetrace.pipeline import analyze
 from glancetrace.sql.parser import StatementParser
 from tests.support.samples import CAPTURES, keylog_path
+from tests.support.traces import analysed
 
 _SMALL = 150_000
 """Captures up to so many compressed bytes are read without any short cut; tokens of 20,000 statements take too long."""
 
 
-def document(path: Path, keylog: Path | None) -> bytes:
-    """The whole result as JSON."""
-    return b"".join(render_json(analyze(path, Options(keylogs=(str(keylog),) if keylog else ()))))
-
-
 @pytest.mark.parametrize("name", sorted(CAPTURES))
 def test_without_short_cuts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, keylog = CAPTURES[name], keylog_path(name)
-    fast = document(path, keylog)
+    fast = b"".join(render_json(analysed(name, keys=True)))
+    path = CAPTURES[name]
     monkeypatch.setattr(decode, "TcpReassembler", partial(TcpReassembler, fast=False))
     monkeypatch.setattr(decoder, "take_whole_request", lambda *_: False)
     monkeypatch.setattr(decoder, "take_whole_response", lambda *_: False)
     if path.stat().st_size < _SMALL:
         monkeypatch.setattr(StatementParser, "parse", lambda self, sql, params=None: self._parse_exact(sql, params))
-    assert document(path, keylog) == fast
+    assert b"".join(render_json(analyze(path, keylog=keylog_path(name)))) == fast
