@@ -1,7 +1,8 @@
 """What the pytest plugin adds to a run that does not use it, beside the same run with the plugin disabled.
 
 `python -m tests.bench.plugin [--runs N]`: an environment of its own gets glancetrace without its dependencies, and the
-pytest of this one; runs alternate. CPU time counts, and of all runs the fastest: other work on the host adds to it.
+pytest of this one; runs alternate, the order within a pair too. CPU time counts, and of the pairs' differences the
+median: other work on the host, and the clock of its cores, add to some of the runs.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,31 +47,29 @@ def _cpu(command: list[str], environment: dict[str, str], cwd: Path) -> float:
 
 
 def measure(runs: int) -> tuple[float, float]:
-    """CPU seconds of the fastest run: with the plugin, and with `-p no:glancetrace`."""
+    """CPU seconds with `-p no:glancetrace` (median), and what the plugin adds to that (median of the differences)."""
     with tempfile.TemporaryDirectory(prefix="glancetrace-bench-") as name:
         folder = Path(name)
         environment = _install(folder)
         tests = folder / "tests"
         tests.mkdir()
         (tests / "test_other.py").write_text("def test_nothing():\n    pass\n")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        with_plugin, without = [], []
+        idle = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        disabled = [*idle, "-p", "no:glancetrace"]
+        without, added = [], []
         for number in range(runs + 1):
-            pair = (
-                _cpu(command, environment, tests),
-                _cpu([*command, "-p", "no:glancetrace"], environment, tests),
-            )
+            first, second = (idle, disabled) if number % 2 else (disabled, idle)
+            taken = {len(command): _cpu(command, environment, tests) for command in (first, second)}
             if number:  # the first pair writes byte code
-                with_plugin.append(pair[0])
-                without.append(pair[1])
-    return min(with_plugin), min(without)
+                without.append(taken[len(disabled)])
+                added.append(taken[len(idle)] - taken[len(disabled)])
+    return statistics.median(without), statistics.median(added)
 
 
 def report(runs: int = 40) -> None:
     """Print the figures."""
-    with_plugin, without = measure(runs)
-    print(f"pytest with the plugin idle {with_plugin * 1000:.1f} ms, disabled {without * 1000:.1f} ms of CPU,")
-    print(f"difference {(with_plugin - without) * 1000:.1f} ms (the fastest of {runs} alternating runs each)")
+    without, added = measure(runs)
+    print(f"pytest with the plugin disabled {without * 1000:.1f} ms of CPU; idle it adds {added * 1000:+.1f} ms")
 
 
 def main() -> None:
