@@ -150,13 +150,10 @@ def _steps(evidence: ImageEvidence) -> list[_Step]:
 def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bool) -> Chain:
     chain = Chain()
     reads = evidence.reads
-    if reads and not steps:
+    if reads and (not steps or _shows_before(reads[0], steps[0])):
         _begin_with(chain, reads[0])
     open_steps: list[_Step] = []
     for step in steps:
-        # Not only the first step: the open ones before may have had no effect.
-        if chain.status is None and reads and _shows_before(reads[0], step):
-            _begin_with(chain, reads[0])
         if step.open:
             open_steps.append(step)
             continue
@@ -167,6 +164,8 @@ def _chain_from_writes(steps: list[_Step], evidence: ImageEvidence, *, lossy: bo
                 shown = [*_shown(evidence, open_steps, step.sent), (step.sent, step.to_status)]
             _settle_open(chain, open_steps, shown)
             open_steps.clear()
+            if chain.status is None and reads and _shows_before(reads[0], step):  # the open ones had no effect
+                _begin_with(chain, reads[0])
         sure = not lossy or step.creates or step.from_status is not None or _has_read(evidence, step, chain.status)
         _append(chain, step, step.certainty if sure else INFERRED)
     if open_steps:
@@ -302,6 +301,8 @@ def _infer_from_reads(chain: Chain, reads: Sequence[Read]) -> None:
         index = next((i for i, change in enumerate(changes) if change.transition.ts > read.ts), len(changes))
         frame = read.statement.command.response_frame
         before = changes[index - 1].transition.to_status if index else chain.first_status
+        if not index:  # reads that overlap: the first that was sent need not be the first that was answered
+            chain.first_ts = min(chain.first_ts, read.ts)
         if index < len(changes) and _is_inferred_as(changes[index].transition, status):
             # An earlier sight of the status tells its time better.
             changes[index] = _inferred(before, status, read.ts, frame)

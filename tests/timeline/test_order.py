@@ -68,6 +68,7 @@ OPEN_WRITE_OF_WHAT_IT_WAS: list[Step] = [
 
 @given(steps, st.booleans())
 @example(OPEN_WRITE_OF_WHAT_IT_WAS, False)
+@example([(0, 1.0, 3.0, None, "queued", "read"), (1, 1.0, 1.0, None, "saving", "read")], False)
 def test_intervals_meet_and_never_overlap(story: list[Step], created: bool) -> None:
     for image in play(story, created=created).images:
         for before, after in pairwise(image.intervals):
