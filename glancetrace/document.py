@@ -7,8 +7,6 @@ replaced, endpoints rendered, times RFC 3339. Callers that want numbers for time
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from glancetrace.correlate.units import ERA_RELEASES
@@ -16,70 +14,16 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import KINDS
 from glancetrace.net.run import Endpoint, render_endpoint
-from glancetrace.redact import Redactor, is_secret_name
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.schema import SCHEMA
-from glancetrace.sql.statement import Shape
+from glancetrace.shown_sql import shown_sql
 from glancetrace.timeline.image import ImageEvent, ImageStory, StatusInterval, Transition
 from glancetrace.trace import CaptureSummary, Trace
 
-__all__ = [
-    "BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "capture_row", "nanoseconds", "render_document", "rfc3339",
-    "shown_sql",
-]  # fmt: skip
+__all__ = ["BUILDERS", "DOCUMENT_TABLES", "RowBuilder", "capture_row", "render_document"]
 
 Row = dict[str, Any]
 Clock = Callable[[int | None], Any]
-
-
-def rfc3339(ts: int | None) -> str | None:
-    """Nanoseconds since the epoch as `2020-02-18T04:49:55.993652000Z` (RFC 3339)."""
-    if ts is None:
-        return None
-    seconds, nanoseconds = divmod(ts, 1_000_000_000)
-    return f"{_seconds.get(seconds) or _second(seconds)}.{nanoseconds:09d}Z"
-
-
-def nanoseconds(text: str | None) -> int | None:
-    """The way back from `rfc3339`; None for None."""
-    if text is None:
-        return None
-    seconds, _, fraction = text.removesuffix("Z").partition(".")
-    return int(datetime.fromisoformat(f"{seconds}+00:00").timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0"))
-
-
-_MANY = 4096
-_SHORTEST_SECRET = 16
-"""A statement with less text (COMMIT, ROLLBACK) has no room for a secret."""
-_seconds: dict[int, str] = {}
-
-
-def _second(seconds: int) -> str:
-    """Seconds as text, kept for the next one of the same second."""
-    if len(_seconds) > _MANY:
-        _seconds.clear()
-    text = _seconds[seconds] = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return text
-
-
-@lru_cache(maxsize=4096)
-def _writes_secret(shape: Shape) -> bool:
-    """A literal of such a statement is a secret by the column that it stands beside, whatever it looks like."""
-    columns = [a.column for a in shape.assignments if a.slot is not None]
-    columns += [p.column for p in shape.predicates if p.slots]
-    return any(map(is_secret_name, columns))
-
-
-def shown_sql(statement: SqlStatement, redactor: Redactor) -> str | None:
-    """Text of a statement as it may be shown; without its literals where one of them is a secret."""
-    text = statement.command.sql
-    parsed = statement.parsed
-    if text is None or len(text) < _SHORTEST_SECRET or redactor.reveal:
-        return text
-    if parsed is None or parsed.comment or not parsed.shape.parsed or not parsed.shape.tables:
-        return redactor.text(text)
-    if _writes_secret(parsed.shape):
-        return parsed.shape.text
-    return text if redactor.are_harmless(parsed.literals) else redactor.text(text)
 
 
 def capture_row(capture: CaptureSummary, clock: Clock = rfc3339) -> Row:

@@ -11,11 +11,11 @@ from typing import Any
 
 from glancetrace.correlate.link import CERTAIN, EXACT, TWIN, Link
 from glancetrace.correlate.weighing import Weight, alternatives, position, weigh
-from glancetrace.document import shown_sql
 from glancetrace.errors import UsageError
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.sequences import kind_of_unit
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.shown_sql import shown_sql
 from glancetrace.trace import Trace
 
 __all__ = ["Explanation", "UnitExplanation", "explain"]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from glancetrace.capture.compressed import decompressed
 from glancetrace.capture.source import open_source
-from glancetrace.document import DOCUMENT_TABLES, nanoseconds
+from glancetrace.document import DOCUMENT_TABLES
 from glancetrace.errors import InputError, UsageError
 from glancetrace.json_rows import WrongCell, check_document
 from glancetrace.result import Result, Row
+from glancetrace.rfc3339 import nanoseconds
 from glancetrace.schema import OF_IMAGES, SCHEMA, TABLES
 
 if TYPE_CHECKING:

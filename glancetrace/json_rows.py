@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from glancetrace.document import nanoseconds
 from glancetrace.result import Row
+from glancetrace.rfc3339 import nanoseconds
 from glancetrace.schema import CAPTURE, OF_IMAGES, TABLES, Column
 
 __all__ = ["WrongCell", "check_document"]

@@ -16,11 +16,12 @@ from typing import NoReturn
 
 import pyarrow as pa
 
-from glancetrace.document import capture_row, rfc3339
+from glancetrace.document import capture_row
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.explain import Explanation
 from glancetrace.parquet import read_table, refuse, rows_of, write_table
 from glancetrace.result import Result, Row
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.schema import OF_IMAGES, TABLES
 from glancetrace.trace import Accounting, ApiLogSummary, CapturedFile, CaptureSummary, Tables
 

@@ -59,8 +59,8 @@ def search(
             page = showing.page(trace.capture, trace.redactor, target)
             target.write_lines(render_hits(trace, hits, page) if hits else ())
             return
-        from glancetrace.document import rfc3339
         from glancetrace.output.rows import write_rows
+        from glancetrace.rfc3339 import rfc3339
 
         def row(hit: Hit) -> dict[str, Any]:
             return {

@@ -45,9 +45,9 @@ def timeline(
             page = showing.page(trace.capture, trace.redactor, target)
             target.write_lines(render_stories(trace, images, page, with_sql=not no_sql))
             return
-        from glancetrace.document import rfc3339
         from glancetrace.output.rows import write_rows
         from glancetrace.output.story import StoryLine, tell_story
+        from glancetrace.rfc3339 import rfc3339
 
         def row(line: StoryLine) -> dict[str, Any]:
             return {

@@ -143,8 +143,8 @@ def _watch(
 def _teller(form: str, showing: Showing, target: Target) -> Callable[[dict[str, Any]], None]:
     """What writes a row, at once."""
     if form == "jsonl":
-        from glancetrace.document import rfc3339
         from glancetrace.output.json import dump_document
+        from glancetrace.rfc3339 import rfc3339
 
         def tell_json(row: dict[str, Any]) -> None:
             times: dict[str, Any] = {name: rfc3339(row[name]) for name in ("ts", "first_ts", "last_ts") if name in row}

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glancetrace.document import shown_sql
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.exchange import Body, Head
 from glancetrace.redact import Redactor
+from glancetrace.shown_sql import shown_sql
 from glancetrace.trace import Trace
 
 __all__ = ["Hit", "search_trace"]

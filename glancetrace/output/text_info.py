@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from glancetrace.conversations import QuickLook
-from glancetrace.document import rfc3339
 from glancetrace.net.run import render_endpoint
 from glancetrace.output.clean import clean
 from glancetrace.output.page import Page
@@ -15,6 +14,7 @@ from glancetrace.output.summary import sum_issues
 from glancetrace.output.table import Cell, Column, render_table
 from glancetrace.output.text_analyze import name_counts, name_link_types, render_issues
 from glancetrace.output.units import format_bytes, format_count, format_duration, plural
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.schema import SCHEMA
 
 __all__ = ["describe_look", "render_look"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from glancetrace.document import shown_sql
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.output.clean import clean
@@ -13,6 +12,7 @@ from glancetrace.output.page import Page, short_id
 from glancetrace.output.paint import Styled, code_style
 from glancetrace.output.table import Cell, Column, render_table
 from glancetrace.output.units import format_duration
+from glancetrace.shown_sql import shown_sql
 from glancetrace.trace import Trace
 
 __all__ = ["image_names", "render_calls", "render_statements"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from glancetrace.document import shown_sql
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.mysql.command import MysqlCommand, MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor, may_hold_secret
+from glancetrace.shown_sql import shown_sql
 from glancetrace.sql.parser import StatementParser
 
 TOKEN = "gAAAAABn" + "x" * 60

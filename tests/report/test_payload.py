@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glancetrace.document import render_document, rfc3339
+from glancetrace.document import render_document
 from glancetrace.output.report.bounds import DEFAULT_BOUNDS, Bounds, choose_calls, choose_statements
 from glancetrace.output.report.payload import dump_payload, nanoseconds, pack
 from glancetrace.output.report.visible import visible
+from glancetrace.rfc3339 import rfc3339
 from tests.support.documents import ATTACKS, hostile_document, many_calls
 from tests.support.handmade import handmade_trace
 

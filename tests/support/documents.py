@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any
 
-from glancetrace.document import render_document, rfc3339
+from glancetrace.document import render_document
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.schema import SCHEMA
 from tests.support.handmade import handmade_trace
 

@@ -13,7 +13,7 @@ from glancetrace.check.gate.expectations import Expectations, ImageExpectation
 from glancetrace.check.gate.facts import Facts, frames_of
 from glancetrace.check.gate.hidden import CALLS, SQL
 from glancetrace.check.gate.times import judge_times
-from glancetrace.document import nanoseconds
+from glancetrace.rfc3339 import nanoseconds
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Outcome
 
 __all__ = ["judge_images", "judge_unexpected"]

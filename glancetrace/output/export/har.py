@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from glancetrace.document import RowBuilder, rfc3339
+from glancetrace.document import RowBuilder
 from glancetrace.glance.call import ApiCall
 from glancetrace.http.exchange import Body, Head
 from glancetrace.output.json import dump_document
 from glancetrace.redact import Redactor
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.trace import Trace
 
 __all__ = ["render_har"]

@@ -87,7 +87,7 @@ def render_perfetto(result: Rows) -> Iterator[bytes]:
 
 def _about(capture: Row) -> Row:
     """`otherData`: what the times are counted from."""
-    from glancetrace.document import rfc3339
+    from glancetrace.rfc3339 import rfc3339
 
     names = [file["name"] for file in capture["files"]]
     return {"creator": "glancetrace", "capture": ", ".join(names), "start": rfc3339(capture["first_ts"]) or ""}
