@@ -18,6 +18,8 @@ __all__ = ["fill_ipv4_checksums", "fill_tcp_checksums", "words_sum"]
 _Bytes = npt.NDArray[np.uint8]
 _SWAPPED = sys.byteorder == "little"
 _PROTOCOL_TCP = 6
+_PLAIN_LEN, _IPV4_CHECKSUM = 20, 10
+"""Bytes of an IPv4 header without options, and where in it the checksum stands."""
 
 
 def words_sum(buffer: _Bytes, begin: Int64Array, end: Int64Array) -> Int64Array:
@@ -62,10 +64,24 @@ def _store(buffer: _Bytes, at: Int64Array, total: Int64Array) -> None:
 
 def fill_ipv4_checksums(buffer: _Bytes, ip: Int64Array, header_len: Int64Array) -> None:
     """Write the header checksums of IPv4 packets at `ip`."""
+    plain = header_len == _PLAIN_LEN
+    _fill_plain(buffer, ip[plain])
+    ip, header_len = ip[~plain], header_len[~plain]
+    if len(ip):
+        buffer[ip + _IPV4_CHECKSUM] = buffer[ip + _IPV4_CHECKSUM + 1] = 0
+        _store(buffer, ip + _IPV4_CHECKSUM, words_sum(buffer, ip, ip + header_len))
+
+
+def _fill_plain(buffer: _Bytes, ip: Int64Array) -> None:
+    """The same of headers without options, nearly all of them: a word of all headers at a time."""
     if not len(ip):
         return
-    buffer[ip + 10] = buffer[ip + 11] = 0
-    _store(buffer, ip + 10, words_sum(buffer, ip, ip + header_len))
+    words = np.ndarray((len(buffer) - 1,), ">u2", buffer, 0, (1,))
+    total = np.zeros(len(ip), np.int64)
+    for at in range(0, _PLAIN_LEN, 2):
+        if at != _IPV4_CHECKSUM:
+            total += words[ip + at]
+    _store(buffer, ip + _IPV4_CHECKSUM, total)
 
 
 def fill_tcp_checksums(buffer: _Bytes, tcp: Int64Array, end: Int64Array, addresses: Int64Array) -> None:

@@ -2,7 +2,8 @@
 
 Comments, host names, interface names, statistics, secrets and unknown blocks of a pcapng file may name anything and are
 left out: a section, an interface per link type (times in ns) and Enhanced Packet Blocks remain
-(https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4). Record headers are written anew.
+(https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4). Record headers are written anew. A thread writes,
+while the next packets are made ready.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from queue import Queue
+from threading import Thread
 from types import TracebackType
 
 import numpy as np
@@ -26,6 +29,10 @@ _RECORD_LEN = 16
 _SNAPLEN = 262_144
 _MICROSECONDS = 0xA1B2C3D4
 _NANOSECONDS = 0xA1B23C4D
+_WAITING = 2
+"""Blocks that wait to be written, at most."""
+
+_Data = bytes | memoryview
 
 
 class CaptureWriter:
@@ -36,7 +43,7 @@ class CaptureWriter:
         pcapng: write pcapng; pcap holds one link type. nanoseconds: resolution of a pcap file.
 
     Raises:
-        UsageError: the output is an input. GlancetraceError: it cannot be written.
+        UsageError: the output is an input. GlancetraceError: it cannot be written, told at once or later.
     """
 
     def __init__(
@@ -49,9 +56,13 @@ class CaptureWriter:
         self._unit = 1 if nanoseconds else 1000
         self._interfaces = {link_type: number for number, link_type in enumerate(link_types)}
         try:
-            self._file = open(path, "wb")  # noqa: SIM115 - it is closed with the writer
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - it is closed with the writer
         except OSError as error:
             raise self._failed(error) from None
+        self._error: OSError | None = None
+        self._queue: Queue[_Data | None] = Queue(_WAITING)
+        self._thread = Thread(target=self._write_all, name="sanitised packets", daemon=True)
+        self._thread.start()
         if pcapng:
             self._write(section_header() + b"".join(interface_block(one, _SNAPLEN, 9) for one in link_types))
         else:
@@ -60,13 +71,16 @@ class CaptureWriter:
             self._write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, _SNAPLEN, link_type))
 
     def write(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> None:
-        """The packets of a block with the bytes of `buffer` in place of its own, as much of each as `cap_len` says."""
+        """The packets of a block with the bytes of `buffer` in place of its own, as much of each as `cap_len` says.
+
+        Nobody may change the buffer afterwards.
+        """
         if self._pcapng:
             self._write(self._blocks(block, buffer, cap_len))
         else:
             self._write(self._records(block, buffer, cap_len))
 
-    def _records(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> bytes:
+    def _records(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> _Data:
         head = np.empty((len(block), 4), "<u4")
         seconds, nanoseconds = np.divmod(block.ts, 1_000_000_000)
         head[:, 0], head[:, 1] = seconds, nanoseconds // self._unit
@@ -82,7 +96,7 @@ class CaptureWriter:
         start, stop = int(begin[0]), int(end[-1])
         cut = np.flatnonzero(cap_len < block.cap_len)
         if not len(cut):
-            return buffer[start:stop].tobytes()
+            return memoryview(buffer[start:stop])
         marks = np.zeros(stop - start + 1, np.int8)
         marks[block.offset[cut] + cap_len[cut] - start] += 1
         np.subtract.at(marks, end[cut] - start, 1)
@@ -104,11 +118,22 @@ class CaptureWriter:
             pieces.append(tail.pack(total))
         return b"".join(pieces)
 
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise self._failed(error) from None
+    def _write(self, data: _Data) -> None:
+        self._queue.put(data)
+        self._check()
+
+    def _write_all(self) -> None:
+        while (data := self._queue.get()) is not None:
+            rest = memoryview(data)
+            try:
+                while rest and self._error is None:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self._error = error
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._failed(self._error) from None
 
     def _failed(self, error: OSError) -> GlancetraceError:
         what = f"cannot be written: {error.strerror}"
@@ -120,4 +145,8 @@ class CaptureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._queue.put(None)
+        self._thread.join()
         self._file.close()
+        if kind is None:
+            self._check()
