@@ -8,15 +8,12 @@ the caller then decodes alone, and finds out itself what is wrong.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import pickle
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import fields
 
 from glancetrace.errors import GlancetraceError
+from glancetrace.forking import Channel, Child, fork
 from glancetrace.http.exchange import BodyHasher
 from glancetrace.issues import IssueLog
 from glancetrace.net.accounting import TcpAccounting
@@ -25,10 +22,6 @@ from glancetrace.packing import Digests, Rows, pack_rows, unpack_rows
 
 __all__ = ["Worker", "join_rows", "start_worker"]
 
-_HEADER = 8
-_PIPE_SIZE = 1 << 20
-_PR_SET_PDEATHSIG = 1
-
 Decode = Callable[[Share], Rows]
 """Decodes a share of the connections; called in the worker."""
 
@@ -36,14 +29,13 @@ Decode = Callable[[Share], Rows]
 class Worker:
     """A forked process that decodes a share of the connections."""
 
-    def __init__(self, pid: int, pipe: int) -> None:
-        self._pid = pid
-        self._pipe: int | None = pipe
+    def __init__(self, child: Child) -> None:
+        self._child = child
         self._digests: Digests | None = None
 
     def rows(self) -> Rows | None:
         """Wait for its rows; None when it failed."""
-        data = self._message()
+        data = self._child.receive()
         return None if data is None else unpack_rows(data, self.digests)
 
     def digests(self) -> Digests:
@@ -53,7 +45,7 @@ class Worker:
             GlancetraceError: it ended without sending them.
         """
         if self._digests is None:
-            data = self._message()
+            data = self._child.receive()
             self.close()
             if data is None:
                 raise GlancetraceError("a decoding process was ended from outside", action="run again with --jobs 1")
@@ -62,27 +54,7 @@ class Worker:
 
     def close(self) -> None:
         """Let the process go: what it has not sent yet is not wanted."""
-        if self._pipe is not None:
-            os.close(self._pipe)
-            self._pipe = None
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
-
-    def _message(self) -> bytearray | None:
-        header = self._read(_HEADER)
-        return None if header is None else self._read(int.from_bytes(header, "little"))
-
-    def _read(self, size: int) -> bytearray | None:
-        data = bytearray(size)
-        rest = memoryview(data)
-        while self._pipe is not None and rest:
-            count = os.readv(self._pipe, [rest])
-            if not count:
-                return None
-            rest = rest[count:]
-        return None if rest else data
+        self._child.close()
 
 
 def start_worker(decode: Decode, share: Share) -> Worker:
@@ -91,65 +63,17 @@ def start_worker(decode: Decode, share: Share) -> Worker:
     Raises:
         OSError: the system has no process or pipe left.
     """
-    read, write = os.pipe()
-    _enlarge(write)
-    parent = os.getpid()
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(read)
-        os.close(write)
-        raise
-    if pid:
-        os.close(write)
-        return Worker(pid, read)
-    # Nothing of the parent's may be flushed, closed or cleaned up here, so the process ends right where it is.
-    code = 1
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        _die_with(parent)
-        os.close(read)
-        _let_go_of_streams()
+
+    def work(channel: Channel) -> None:
         data, hashers = pack_rows(decode(share))
-        _send(write, data)
-        _send(write, pickle.dumps(_digests(hashers)))
-        code = 0
-    finally:
-        os._exit(code)
+        channel.send(data)
+        channel.send(pickle.dumps(_digests(hashers)))
 
-
-def _die_with(parent: int) -> None:
-    """Have the system end this process when the one that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _let_go_of_streams() -> None:
-    """Whoever reads what the first process prints must not wait for this one."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
+    return Worker(fork(work))
 
 
 def _digests(hashers: Sequence[BodyHasher]) -> Digests:
     return [hasher.hexdigests() for hasher in hashers]
-
-
-def _enlarge(pipe: int) -> None:
-    """A pipe of 1 MiB where the system allows it, so that neither side waits often (fcntl(2), F_SETPIPE_SZ)."""
-    import fcntl
-
-    with suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-
-
-def _send(pipe: int, data: bytes) -> None:
-    for part in (len(data).to_bytes(_HEADER, "little"), data):
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(pipe, rest) :]
 
 
 def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:

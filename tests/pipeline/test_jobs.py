@@ -155,15 +155,13 @@ def test_without_a_process_to_be_had_one_does_it_all(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 def test_no_process_outlives_the_one_that_started_it(how: signal.Signals) -> None:
-    """The worker waits for ever in place of decoding; its parent is ended from outside."""
+    """The worker waits for ever; its parent is ended from outside."""
     code = (
-        "import os, signal, sys\n"
-        "from glancetrace.workers import start_worker\n"
-        "def wait(share):\n"
-        "    signal.pause()\n"
-        "worker = start_worker(wait, None)\n"
-        "print(worker._pid, flush=True)\n"
-        "worker.rows()\n"
+        "import signal\n"
+        "from glancetrace.forking import fork\n"
+        "worker = fork(lambda channel: signal.pause())\n"
+        "print(worker.pid, flush=True)\n"
+        "worker.receive()\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None

@@ -96,7 +96,7 @@ class CaptureWriter:
         start, stop = int(begin[0]), int(end[-1])
         cut = np.flatnonzero(cap_len < block.cap_len)
         if not len(cut):
-            return memoryview(buffer[start:stop])
+            return buffer[start:stop].data
         marks = np.zeros(stop - start + 1, np.int8)
         marks[block.offset[cut] + cap_len[cut] - start] += 1
         np.subtract.at(marks, end[cut] - start, 1)
