@@ -34,7 +34,18 @@ from glancetrace.workers import Worker, join_rows, start_worker
 if TYPE_CHECKING:
     from glancetrace.tls.rsa import Passphrase
 
-__all__ = ["DEFAULT_HASHES", "Decoded", "Options", "Paths", "as_list", "decode", "read_secrets"]
+__all__ = [
+    "DEFAULT_HASHES",
+    "Decoded",
+    "Options",
+    "Paths",
+    "as_list",
+    "decode",
+    "is_worth_sharing",
+    "no_collection",
+    "read_secrets",
+    "shares_of",
+]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -88,7 +99,7 @@ class Decoded:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Rows hold no cycles, so the cyclic collector would only walk over ever more of them."""
     enabled = gc.isenabled()
     gc.disable()
@@ -122,7 +133,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
     names = as_list(paths)
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
-    shares = _shares(names, options)
+    shares = shares_of(names, options)
     decoded = _decode_shares(names, options, shares) if len(shares) > 1 else None
     return decoded or _decode_alone(names, options, pool)
 
@@ -145,7 +156,7 @@ def _decode_share(
     share: Share | None = None,
 ) -> tuple[Accounting, Rows]:
     """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
-    with _no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
+    with no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
             stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
@@ -196,17 +207,24 @@ _WORTH_SHARING = 8 << 20
 """Bytes of captures, as they lie on disk, that are worth a second process."""
 
 
-def _shares(names: list[str], options: Options) -> Sequence[Share]:
-    """How the connections are shared out among processes; none where one process does it all.
+def is_worth_sharing(names: list[str], options: Options) -> bool:
+    """Whether several processes are wanted, and can and should read these captures.
 
     Only files can be read by several, key logs too; sessions that are resumed need what an RSA key told of others, in
     one process.
     """
     if options.jobs < 2 or options.rsa_keys or not hasattr(os, "fork"):
+        return False
+    paths = expand(names)
+    are_files = all(map(os.path.isfile, (*paths, *options.keylogs)))
+    return are_files and sum(map(os.path.getsize, paths)) >= _WORTH_SHARING
+
+
+def shares_of(names: list[str], options: Options) -> Sequence[Share]:
+    """How the connections are shared out among processes; none where one process does it all."""
+    if not is_worth_sharing(names, options):
         return ()
     paths = expand(names)
-    if not all(map(os.path.isfile, (*paths, *options.keylogs))) or sum(map(os.path.getsize, paths)) < _WORTH_SHARING:
-        return ()
     index = PacketIndex(IssueLog())
     sql_ports = frozenset(port for port, service in options.ports.items() if service == "mysql")
     largest = max(paths, key=os.path.getsize)

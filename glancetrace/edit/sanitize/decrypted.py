@@ -67,7 +67,7 @@ def decrypt(paths: list[str], output: str, options: Options, issues: IssueLog) -
         decrypter = Decrypter(stage)
         opened: dict[FlowKey, list[int]] = {}
         sequences = Sequences()
-        reading = Reading(paths, issues, options, stage, 0)
+        reading = Reading(paths, issues, options, stage, (0, 2))
         reassembler = reading.reassembler(decrypter.consumer, opened)
         for _, segments in reading.blocks():
             sequences.add(segments)
@@ -79,7 +79,7 @@ def decrypt(paths: list[str], output: str, options: Options, issues: IssueLog) -
                 collector.sound &= sequences.anchor(stream)
         plans = [collector.plan for collector in decrypter.collectors]
         plain = PlainWriter(decrypter.collectors, Offsets(plans, opened))
-        second = Reading(paths, IssueLog(), options, stage, 1)
+        second = Reading(paths, IssueLog(), options, stage, (1, 2))
         with open_writer(output, reading.reader) as writer:
             for block, segments in second.blocks():
                 written = plain.write(block, segments)

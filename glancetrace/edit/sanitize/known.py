@@ -18,15 +18,16 @@ from glancetrace.edit.sanitize.plan import StreamPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
 from glancetrace.edit.sanitize.spans import Span
 
-__all__ = ["HASH", "NAME", "SHORTEST", "Find", "KnownSecrets"]
+__all__ = ["DEFERRED_LIMIT", "HASH", "NAME", "SHORTEST", "Find", "KnownSecrets"]
 
 SHORTEST = 8
 """Characters of a secret that is looked for outside its place."""
 
 Find = Callable[[bytes], Iterable[tuple[int, bytes]]]
 """Finds the secrets in bytes: where each stands, and what it becomes."""
-_DEFERRED = 256 << 20
+DEFERRED_LIMIT = 256 << 20
 """Bytes that wait until all secrets are known: compressed ones, and those of chunked texts."""
+Secrets = tuple[dict[str, str], set[bytes], set[str], int]
 HASH, NAME = "image-hash", "name"
 _SHORTEST_NAME = 4
 """Characters of a name that is looked for outside its place."""
@@ -51,6 +52,7 @@ class KnownSecrets:
         seen: latin-1 secrets as they are, not as they are spelled, with their kinds. binary: authentication data.
         images: image data that is to be zeroed; None: it stays. hashes: those of image data, and what they become.
         addresses: makes addresses of addresses; None: they stay. wants_names: names are replaced; names: those seen.
+        deferred: what is finished when all secrets are known; deferred_bytes: what waits for it.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class KnownSecrets:
         self.wants_names = wants_names
         self.names: set[str] = set()
         self.deferred: list[Callable[[Find | None], None]] = []
-        self._deferred_left = _DEFERRED
+        self.deferred_bytes = 0
 
     def learn(self, raw: str, kind: str, spelling: str) -> str:
         """Note a secret; its pseudonym in the same spelling."""
@@ -84,11 +86,11 @@ class KnownSecrets:
             return self.name(raw, spelling)
         scheme, space, rest = value.partition(" ")
         if space and scheme.isalnum() and kind == "header":
-            self.seen.setdefault(rest.strip(), kind)
+            self._see(rest.strip(), kind)
             if scheme.lower() == "basic":
                 self._learn_basic(rest.strip())
         else:
-            self.seen.setdefault(value, kind)
+            self._see(value, kind)
         return self.pseudonyms.of(raw, spelling)
 
     def _learn_basic(self, encoded: str) -> None:
@@ -98,12 +100,29 @@ class KnownSecrets:
             return
         password = plain.partition(":")[2]
         if password:
-            self.seen.setdefault(password, "basic")
+            self._see(password, "basic")
+
+    def _see(self, value: str, kind: str) -> None:
+        """Of several kinds the first in the alphabet counts: which was seen first depends on who reads what."""
+        self.seen[value] = min(kind, self.seen.get(value, kind))
+
+    def told(self) -> Secrets:
+        """What was learned, for another process."""
+        return self.seen, self.binary, self.names, self.deferred_bytes
+
+    def join(self, told: Secrets) -> int:
+        """Take what another process has learned; how many bytes wait there."""
+        seen, binary, names, deferred_bytes = told
+        for value, kind in seen.items():
+            self._see(value, kind)
+        self.binary |= binary
+        self.names |= names
+        return deferred_bytes
 
     def defer(self, size: int, finish: Callable[[Find | None], None]) -> None:
         """Have something finished when all secrets are known; at once, and without them, when it takes too much."""
-        self._deferred_left -= size
-        if self._deferred_left < 0:
+        self.deferred_bytes += size
+        if self.deferred_bytes > DEFERRED_LIMIT:
             finish(None)
         else:
             self.deferred.append(finish)
@@ -174,7 +193,7 @@ class KnownSecrets:
         found: dict[bytes, tuple[bytes, str]] = {}
         texts: list[tuple[str, str, str, Callable[[bytes], Iterator[bytes]]]] = [
             (value, self.pseudonyms.of(value), kind, spellings)
-            for value, kind in self.seen.items()
+            for value, kind in sorted(self.seen.items())
             if len(value) >= SHORTEST and value.lower() not in _WORDS
         ]
         texts += [

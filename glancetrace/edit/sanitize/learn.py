@@ -8,9 +8,7 @@ that nobody decodes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from glancetrace.capture.segments import SegmentBlock
 from glancetrace.edit.sanitize.http_spans import HttpSpans
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.mysql_blocks import DefinitionBlocks
@@ -19,10 +17,10 @@ from glancetrace.edit.sanitize.plan import ConnectionPlan, PlacedRun, StreamPlan
 from glancetrace.net.run import Connection, Run
 from glancetrace.streams import ConnectionDecoder, Stage
 
-__all__ = ["KeptRuns", "Learner"]
+__all__ = ["KeptRun", "KeptRuns", "Learner"]
 
-_RUN_LEN, _SEGMENT_LEN = 300, 150
-"""Bytes of memory that a run and a segment take beside their payload."""
+_RUN_LEN = 300
+"""Bytes of memory that a run takes beside its payload."""
 
 
 class StreamPlacer:
@@ -114,16 +112,21 @@ class _Consumer:
         self._decoder.close(ts, frame, how)
 
 
+KeptRun = tuple[ConnectionPlan, int, int, bytes]
+"""Direction, offset and bytes of a run of a connection."""
+
+
 class KeptRuns:
     """Bytes of the streams as they were read, as long as they are few: then they need not be read again to be searched.
 
     Attributes:
-        runs: (plan, direction, offset, bytes), in the order of the wire. overflown: there were too many.
+        runs: in the order of the wire. blocks: how many of them had come at the end of each block of packets.
+        overflown: there were too many.
     """
 
     def __init__(self, limit: int) -> None:
-        self.runs: list[tuple[ConnectionPlan, int, int, bytes]] = []
-        self.segments: list[SegmentBlock] = []
+        self.runs: list[KeptRun] = []
+        self.blocks: list[int] = []
         self.overflown = False
         self._left = limit
 
@@ -131,20 +134,14 @@ class KeptRuns:
         """A run that begins at `start`."""
         self._left -= len(run.data) + _RUN_LEN
         if self._left < 0:
-            self._drop()
+            self.overflown = True
+            self.runs.clear()
         if not self.overflown:
             self.runs.append((plan, run.direction, start, run.data))
 
-    def add_segments(self, segments: SegmentBlock) -> None:
-        """The columns of a block."""
-        self._left -= len(segments) * _SEGMENT_LEN
-        if not self.overflown:
-            self.segments.append(replace(segments, data=b""))
-
-    def _drop(self) -> None:
-        self.overflown = True
-        self.runs.clear()
-        self.segments.clear()
+    def end_block(self) -> None:
+        """A block of packets was taken."""
+        self.blocks.append(len(self.runs))
 
 
 class Learner:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import SegmentBlock
+from glancetrace.edit.sanitize.copies import Copies
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
+from glancetrace.net.clean import FlowTable
 from glancetrace.net.flow import Flow, endpoint_of
-from glancetrace.net.grouping import FlowKey, group_flows
+from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 from glancetrace.net.reassemble import TcpReassembler
 
 __all__ = ["Offsets", "OpeningReassembler", "Sequences", "StreamRows"]
@@ -32,14 +34,24 @@ class OpeningReassembler(TcpReassembler):
 
     Attributes:
         opened: first frames of the connections between two endpoints, ascending.
+        copies: looks for ranges that more than one packet carries; None: nobody does.
     """
 
     opened: dict[FlowKey, list[int]]
+    copies: Copies | None = None
 
     def _open(self, block: SegmentBlock, row: int, key: FlowKey, side: int) -> Flow:
         flow = super()._open(block, row, key, side)
         self.opened.setdefault(key, []).append(flow.connection.first_frame)
         return flow
+
+    def _push_packets(
+        self, block: SegmentBlock, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
+    ) -> list[Flow]:
+        flows = super()._push_packets(block, groups, known, table, clock)
+        if self.copies is not None:
+            self.copies.take(block, groups, table)
+        return flows
 
 
 class Sequences:

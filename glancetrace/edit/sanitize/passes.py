@@ -1,31 +1,34 @@
 """Sanitises a capture in three readings: learn, sweep, write.
 
-The first decodes every connection of interest, learns secrets and plans what may stay (`learn`); the second looks for
-the secrets everywhere else, and for packets that carry the same bytes (`sweep`); the third writes the packets by the
-plans (`rewrite`). Every reading indexes and reassembles alike, so a connection, a direction and an offset mean the
-same in each. Memory follows connections and secrets, and a few bytes per packet.
+The first decodes every connection of interest, learns secrets, plans what may stay, and finds packets that carry the
+same bytes (`learning`); the second looks for the secrets everywhere else (`sweep`); the third writes the packets by the
+plans (`rewrite`). Every reading indexes and reassembles alike, so a connection, a direction and an offset mean the same
+in each. Memory follows connections and secrets, and a few bytes per packet.
+
+With two processes the first reading is shared, where there is MySQL enough to share, and the second runs beside the
+third. What comes out does not depend on that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from glancetrace.capture.inputs import CaptureReader
-from glancetrace.decode import Options
+from glancetrace.decode import Options, is_worth_sharing, no_collection
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.known import KnownSecrets
-from glancetrace.edit.sanitize.learn import KeptRuns, Learner
-from glancetrace.edit.sanitize.offsets import Offsets, Sequences
-from glancetrace.edit.sanitize.plan import ConnectionPlan, Tally
+from glancetrace.edit.sanitize.learning import Learned, Source, learn, learn_shares, settle
+from glancetrace.edit.sanitize.offsets import Offsets
+from glancetrace.edit.sanitize.plan import Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
 from glancetrace.edit.sanitize.reading import Reading, open_writer
 from glancetrace.edit.sanitize.rewrite import Rewriter
-from glancetrace.edit.sanitize.sweep import CopyFinder, Sweeper
+from glancetrace.edit.sanitize.sweeping import Sweep, start_sweep
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
-from glancetrace.net.grouping import FlowKey
 from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 
@@ -80,7 +83,7 @@ def sanitize(
         paths: files and patterns; compressed ones too.
         output: pcapng if its name ends so or an input is pcapng, else pcap.
         key: the key of the pseudonyms.
-        options: ports, block size and progress.
+        options: ports, block size, progress and jobs.
         issues: where damage of the input is counted.
         choices: what is done beyond secrets.
         kept_bytes: memory for streams, so that those of a small capture need not be read a second time.
@@ -91,101 +94,81 @@ def sanitize(
     """
     check_repeatable(paths)
     options = options or Options()
-    issues = issues if issues is not None else IssueLog()
-    tally = Tally()
     pseudonyms = Pseudonyms(key)
     addresses = Addresses(pseudonyms) if choices.addresses else None
-    with HashPool() as pool:
-        stage = Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
-        known = KnownSecrets(
-            pseudonyms,
-            tally,
-            images=ImageBodies(pool) if choices.image_bodies else None,
-            addresses=addresses,
-            wants_names=choices.names,
-        )
-        reading = Reading(paths, issues, options, stage, 0)
-        kept = KeptRuns(kept_bytes)
-        plans, opened = _learn(reading, stage, known, kept)
-        if known.images is not None:
-            known.hashes = known.images.settle(pseudonyms)
-        second = Reading(paths, IssueLog(), options, stage, 1)
-        _sweep(second, plans, opened, known, kept)
-        del kept
-        third = Reading(paths, IssueLog(), options, stage, 2)
-        _write(third, reading.reader, output, plans, opened, tally, choices, addresses)
+    with no_collection():
+        with HashPool() as pool:
+            stage = Stage(options.ports, (), IssueLog(), pool, SecretStore(IssueLog(), [], None))
+            source = Source(paths, options, stage, kept_bytes, beside=is_worth_sharing(paths, options))
+
+            def make_known() -> KnownSecrets:
+                images = ImageBodies(pool) if choices.image_bodies else None
+                return KnownSecrets(pseudonyms, Tally(), images=images, addresses=addresses, wants_names=choices.names)
+
+            reading, known, learned = _learn(source, make_known, issues if issues is not None else IssueLog())
+        _sweep_and_write(source, reading.reader, output, known.tally, learned, choices, addresses)
     counts: dict[str, int] = {}
-    for plan in plans:
+    for plan in (plan for one in learned for plan in one.plans):
         name = plan.protocol if plan.trusted else "not-trusted"
         counts[name] = counts.get(name, 0) + 1
-    return Sanitised(
-        output, reading.reader.packets, dict(sorted(counts.items())), tally, known, len(reading.reader.secrets)
-    )
+    reader = reading.reader
+    return Sanitised(output, reader.packets, dict(sorted(counts.items())), known.tally, known, len(reader.secrets))
 
 
 def _learn(
-    reading: Reading, stage: Stage, known: KnownSecrets, kept: KeptRuns
-) -> tuple[list[ConnectionPlan], dict[FlowKey, list[int]]]:
-    learner = Learner(stage, known, kept)
-    opened: dict[FlowKey, list[int]] = {}
-    sequences = Sequences()
-    reassembler = reading.reassembler(learner.consumer, opened)
-    for _, segments in reading.blocks():
-        sequences.add(segments)
-        kept.add_segments(segments)
-        reassembler.push(segments)
-    reassembler.finish()
-    sequences.finish()
-    for plan in learner.plans:
-        for stream in plan.streams:
-            plan.trusted &= sequences.anchor(stream)
-            stream.settle()
-    return learner.plans, opened
+    source: Source, make_known: Callable[[], KnownSecrets], issues: IssueLog
+) -> tuple[Reading, KnownSecrets, list[Learned]]:
+    """The first reading, by several processes where that is worth it and goes well, else by this one."""
+    shared_issues, known = IssueLog(), make_known()
+    shares = source.shares() if known.images is None else ()
+    if len(shares) > 1:
+        reading = source.reading(0, shared_issues, shares[0])
+        shared = learn_shares(source, reading, known, shares)
+        if shared is not None:
+            for issue in shared_issues.rows():
+                issues.count(issue.kind, frame=issue.first_frame, connection_id=issue.connection_id, times=issue.count)
+            return reading, known, shared
+        known = make_known()
+    reading = source.reading(0, issues)
+    learned = learn(reading, source, known, None)
+    if known.images is not None:
+        known.hashes = known.images.settle(known.pseudonyms)
+    learned.sweeper = settle(learned.plans, known)
+    return reading, known, [learned]
 
 
-def _sweep(
-    reading: Reading,
-    plans: list[ConnectionPlan],
-    opened: dict[FlowKey, list[int]],
-    known: KnownSecrets,
-    kept: KeptRuns,
-) -> None:
-    sweeper = Sweeper(plans, known)
-    for finish in known.deferred:
-        finish(sweeper.find)
-    known.deferred.clear()
-    for plan in plans:
-        for stream in plan.streams:
-            stream.settle()
-    copies = CopyFinder(Offsets(plans, opened))
-    if not kept.overflown:
-        sweeper.search(kept)
-        for segments in kept.segments:
-            copies.take(segments)
-    else:
-        reassembler = reading.reassembler(sweeper.consumer, {})
-        for _, segments in reading.blocks():
-            copies.take(segments)
-            reassembler.push(segments)
-        reassembler.finish()
-    copies.finish(plans)
-    for plan in plans:
-        for stream in plan.streams:
-            stream.settle()
-
-
-def _write(
-    reading: Reading,
+def _sweep_and_write(
+    source: Source,
     first: CaptureReader,
     output: str,
-    plans: list[ConnectionPlan],
-    opened: dict[FlowKey, list[int]],
     tally: Tally,
+    learned: list[Learned],
     choices: Choices,
     addresses: Addresses | None,
 ) -> None:
-    rewriter = Rewriter(Offsets(plans, opened), tally, addresses, keep_other=choices.keep_other)
-    with open_writer(output, first) as writer:
-        for block, segments in reading.blocks():
-            buffer, cap_len = rewriter.rewrite(block, segments)
-            writer.write(block, buffer, cap_len)
+    """The second reading and the third; the third once more if the second was too late."""
+    plans = [plan for one in learned for plan in one.plans]
+    opened = {key: frames for one in learned for key, frames in one.opened.items()}
+
+    def write(reading: Reading, sweeps: list[Sweep]) -> Tally:
+        cut = Tally()
+        rewriter = Rewriter(Offsets(plans, opened), cut, addresses, keep_other=choices.keep_other)
+        with open_writer(output, first) as writer:
+            for number, (block, segments) in enumerate(reading.blocks()):
+                for sweep in sweeps:
+                    sweep.lead(number)
+                buffer, cap_len = rewriter.rewrite(block, segments)
+                writer.write(block, buffer, cap_len)
+        return cut
+
+    try:
+        sweeps = [start_sweep(source, one) for one in learned]
+        cut = write(source.reading(source.parts - 1), sweeps)
+        for sweep in sweeps:
+            sweep.finish()
+        if any(sweep.late for sweep in sweeps):
+            cut = write(source.silent().reading(0), [])
+        tally.join(cut)
+    finally:
+        for one in learned:
+            one.close()

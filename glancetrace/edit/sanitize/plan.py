@@ -32,6 +32,11 @@ class Tally:
     replaced: Counter[str] = field(default_factory=Counter)
     blanked: Counter[str] = field(default_factory=Counter)
 
+    def join(self, other: Tally) -> None:
+        """Take what was counted elsewhere."""
+        self.replaced.update(other.replaced)
+        self.blanked.update(other.blanked)
+
 
 @dataclass(slots=True)
 class PlacedRun(Run):
@@ -59,6 +64,7 @@ class StreamPlan:
         checks: frame, offset and length of what a run has of its payload, three by three: to hold the counting against
             the packets.
         copied: ranges that more than one packet carries, ascending.
+        written: behind the last byte that was written.
     """
 
     kept: list[tuple[int, int]] = field(default_factory=list)
@@ -71,6 +77,7 @@ class StreamPlan:
     checks: array[int] = field(default_factory=lambda: array("q"))
     copied: list[tuple[int, int]] = field(default_factory=list)
     longest: int = 0
+    written: int = 0
 
     def keep(self, begin: int, end: int) -> None:
         """Bytes may stay; ranges may come in any order, most come in theirs."""

@@ -13,6 +13,7 @@ from glancetrace.edit.sanitize.container import CaptureWriter
 from glancetrace.edit.sanitize.offsets import OpeningReassembler
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
+from glancetrace.net.share import Share
 from glancetrace.net.verdict import ConsumerFactory
 from glancetrace.streams import Stage
 
@@ -22,17 +23,27 @@ _NANOSECOND_MAGICS = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
 
 class Reading:
-    """One reading of the captures; `part` of three, for the progress."""
+    """One reading of the captures: a `part` of so many, for the progress; what a share holds is reassembled."""
 
-    def __init__(self, paths: list[str], issues: IssueLog, options: Options, stage: Stage, part: int) -> None:
+    def __init__(
+        self,
+        paths: list[str],
+        issues: IssueLog,
+        options: Options,
+        stage: Stage,
+        part: tuple[int, int],
+        share: Share | None = None,
+    ) -> None:
         self.reader: CaptureReader = open_captures(paths, issues, block_size=options.block_size)
         self._issues = issues
         self._options = options
         self._stage = stage
+        self._share = share
         if options.progress is not None:
             progress = options.progress
+            number, parts = part
             self.reader.progress = lambda done, total: progress(
-                done + part * (total or 0), None if total is None else 3 * total
+                done + number * (total or 0), None if total is None else parts * total
             )
 
     def blocks(self) -> Iterator[tuple[PacketBlock, SegmentBlock]]:
@@ -45,7 +56,11 @@ class Reading:
     def reassembler(self, consumer: ConsumerFactory, opened: dict[FlowKey, list[int]]) -> OpeningReassembler:
         """What puts the segments together."""
         reassembler = OpeningReassembler(
-            consumer, IssueLog(), server_ports=frozenset(self._options.ports), judge=self._stage.judge
+            consumer,
+            IssueLog(),
+            server_ports=frozenset(self._options.ports),
+            judge=self._stage.judge,
+            share=self._share,
         )
         reassembler.opened = opened
         return reassembler

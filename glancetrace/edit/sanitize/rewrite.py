@@ -162,6 +162,7 @@ class Rewriter:
         rows, begin = found.rows[carries], found.begin[carries]
         payload, end = segments.payload[rows], begin + segments.payload_len[rows]
         low, high = int(begin.min()), int(end.max())
+        stream.written = max(stream.written, high)
         changes: list[tuple[int, int, bytes | None]] = [
             (at, at + len(data), data) for at, data in (*stream.edits_in(low, high), *stream.zeros_in(low, high))
         ]

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-import numpy as np
-
-from glancetrace.capture.segments import SegmentBlock
 from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
-from glancetrace.edit.sanitize.learn import KeptRuns
-from glancetrace.edit.sanitize.offsets import Offsets
+from glancetrace.edit.sanitize.learn import KeptRun, KeptRuns
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
+from glancetrace.edit.sanitize.reading import Reading
 from glancetrace.net.run import Connection, Run
 
-__all__ = ["CopyFinder", "Sweeper", "TextFinder", "stands_alone"]
+__all__ = ["Finding", "Sweeper", "TextFinder", "stands_alone", "sweep"]
 
 _PREFIX_LEN = 6
 _MOST_PREFIXES = 64
 _SEARCHED_LEN = 1 << 20
+
+
+class Finding(NamedTuple):
+    """A secret at an offset of a stream: first frame of its connection, direction, offset, the secret."""
+
+    first_frame: int
+    direction: int
+    begin: int
+    text: bytes
 
 
 class TextFinder:
@@ -108,9 +115,10 @@ class StreamSearch:
             data = tail + data
         in_image = stream.is_image(start, start + len(data))
         finder = self._sweeper.plain_finder if in_image else self._sweeper.finder
-        for at, text in finder.find(data):
+        # In the order of their places, however the stream is cut.
+        for at, text in sorted(finder.find(data)):
             if self._sweeper.is_wanted(data, at, text):
-                self._sweeper.replace(stream, start + at, text)
+                self._sweeper.replace(self._plan, direction, start + at, text)
         self._ends[direction] = start + len(data)
         self._tails[direction] = data[1 - longest :] if longest > 1 else b""
 
@@ -133,12 +141,15 @@ class Sweeper:
 
     Attributes:
         finder: finds the secrets and their encodings. plain_finder: finds the secrets as they are, for image data.
+        findings: what was replaced and not told yet.
     """
 
-    def __init__(self, plans: list[ConnectionPlan], known: KnownSecrets) -> None:
+    def __init__(self, plans: Iterable[ConnectionPlan], known: KnownSecrets) -> None:
         self._plans = {plan.connection.first_frame: plan for plan in plans if plan.decoded and plan.protocol != "tls"}
         self._known = known
         self._found = known.patterns()
+        self._searches: dict[int, StreamSearch] = {}
+        self.findings: list[Finding] = []
         self.finder = TextFinder(list(self._found))
         self.plain_finder = TextFinder([text for text in self._found if text.decode("latin-1") in known.seen])
 
@@ -147,18 +158,24 @@ class Sweeper:
         plan = self._plans.get(connection.first_frame)
         return None if plan is None else StreamSearch(plan, self)
 
-    def search(self, kept: KeptRuns) -> None:
-        """Search what the first reading has kept: runs of a stream that follow on each other are searched as one."""
+    def search(self, runs: Iterable[KeptRun]) -> None:
+        """Search runs that were kept; those of a stream that follow on each other are searched as one."""
         pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = defaultdict(list)
-        for plan, direction, start, data in kept.runs:
+        for plan, direction, start, data in runs:
             pieces[plan.connection.first_frame, direction].append((start, data))
-        for (first_frame, direction), runs in pieces.items():
-            plan_or_none = self._plans.get(first_frame)
-            if plan_or_none is None:
-                continue
-            search = StreamSearch(plan_or_none, self)
-            for start, data in _joined(runs):
+        for (first_frame, direction), found in pieces.items():
+            search = self._searches.get(first_frame)
+            if search is None:
+                if first_frame not in self._plans:
+                    continue
+                search = self._searches[first_frame] = StreamSearch(self._plans[first_frame], self)
+            for start, data in _joined(found):
                 search.search(direction, start, data)
+
+    def tell(self) -> list[Finding]:
+        """What was replaced since this was asked."""
+        findings, self.findings = self.findings, []
+        return findings
 
     def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Secrets in bytes that stand in no stream as they are: where, and what they become."""
@@ -172,14 +189,44 @@ class Sweeper:
         """What stands there is to be replaced; names only where they stand alone."""
         return self._found[text][1] != NAME or stands_alone(data, at, text)
 
-    def replace(self, stream: StreamPlan, begin: int, text: bytes) -> None:
-        """A secret stands at `begin`."""
+    def replace(self, plan: ConnectionPlan, direction: int, begin: int, text: bytes) -> None:
+        """A secret stands at `begin` of a stream."""
+        stream = plan.streams[direction]
         if _is_replaced(stream, begin, len(text)) or (stream.zeroed and stream.is_image(begin, begin + len(text))):
             return
         replacement, kind = self._found[text]
         stream.replace(begin, replacement)
         stream.settle()
         self._known.tally.replaced[kind if kind in (HASH, NAME) else f"elsewhere-{kind}"] += 1
+        self.findings.append(Finding(plan.connection.first_frame, direction, begin, text))
+
+    def take(self, finding: Finding) -> StreamPlan:
+        """Replace what another sweeper with the same secrets has found; the stream that it stands in."""
+        plan = self._plans[finding.first_frame]
+        self.replace(plan, *finding[1:])
+        return plan.streams[finding.direction]
+
+
+def sweep(sweeper: Sweeper, kept: KeptRuns, reading: Callable[[], Reading]) -> Iterator[list[Finding]]:
+    """Search all streams: what was kept of them, or what a reading gives; after every block what was found in it.
+
+    Once more at the end, since what waits for missing packets is searched then.
+    """
+    if not kept.overflown:
+        begin = 0
+        for end in kept.blocks:
+            sweeper.search(kept.runs[begin:end])
+            begin = end
+            yield sweeper.tell()
+        sweeper.search(kept.runs[begin:])
+    else:
+        again = reading()
+        reassembler = again.reassembler(sweeper.consumer, {})
+        for _, segments in again.blocks():
+            reassembler.push(segments)
+            yield sweeper.tell()
+        reassembler.finish()
+    yield sweeper.tell()
 
 
 def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
@@ -195,44 +242,3 @@ def _joined(runs: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         size += len(data)
     if pieces:
         yield at, b"".join(pieces)
-
-
-class CopyFinder:
-    """Finds ranges that more than one packet carries; blocks must come in order."""
-
-    def __init__(self, offsets: Offsets) -> None:
-        self._offsets = offsets
-        self._high: dict[int, int] = {}
-
-    def take(self, segments: SegmentBlock) -> None:
-        """The segments of the next block."""
-        for found in self._offsets.of(segments):
-            stream = found.stream
-            length = segments.payload_len[found.rows]
-            carries = length > 0
-            if not carries.any() or stream.anchor is None:
-                continue
-            begin = found.begin[carries]
-            end = begin + length[carries]
-            high = np.maximum.accumulate(np.append(self._high.get(id(stream), -(1 << 62)), end))
-            self._high[id(stream)] = int(high[-1])
-            again = begin < high[:-1]
-            if again.any():
-                stream.copied += zip(begin[again].tolist(), end[again].tolist(), strict=True)
-
-    def finish(self, plans: list[ConnectionPlan]) -> None:
-        """All packets are known."""
-        for plan in plans:
-            for stream in plan.streams:
-                stream.copied = _overlapping(stream.copied)
-
-
-def _overlapping(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ranges in order, those that overlap joined, those that only touch not."""
-    joined: list[tuple[int, int]] = []
-    for begin, end in sorted(ranges):
-        if joined and begin < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((begin, end))
-    return joined
