@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DECRYPTING",
+    "JOBS",
     "NUMBER",
     "Reading",
     "Showing",
@@ -104,6 +105,11 @@ class Reading:
 
         return parse_ports(self.ports)
 
+    @property
+    def job_count(self) -> int:
+        """Processes that decode: as many as were asked for, else two where there are two cores."""
+        return self.jobs or min(2, _cores())
+
     def analyze(self, paths: Sequence[str], *, warn: bool = True) -> Trace:
         """The trace of captures, with a progress bar where somebody waits; `warn`: tell of damage on standard error."""
         from glancetrace.output.progress import ProgressBar
@@ -117,7 +123,7 @@ class Reading:
                 reveal=self.reveal,
                 api_logs=self.api_logs,
                 progress=bar if bar.enabled else None,
-                jobs=self.jobs or min(2, _cores()),
+                jobs=self.job_count,
                 keylogs=self.keylogs,
                 rsa_keys=self.rsa_keys,
                 passphrase=ask_passphrase,
@@ -235,6 +241,14 @@ DECRYPTING = (
     ),
 )
 
+JOBS = option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    section="Reading",
+    help="Decode in so many processes; else in two where there are two cores and it is worth while.",
+)
+
 _READING = (
     option(
         "--port",
@@ -252,13 +266,7 @@ _READING = (
         section="Reading",
         help="Hash uploads with this algorithm too (sha256, ...); may be repeated.",
     ),
-    option(
-        "--jobs",
-        type=click.IntRange(1, 64),
-        metavar="N",
-        section="Reading",
-        help="Decode in so many processes; else in two where there are two cores and it is worth while.",
-    ),
+    JOBS,
     option(
         "--api-log",
         "api_logs",

@@ -10,6 +10,7 @@ import click
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import (
     DECRYPTING,
+    JOBS,
     Reading,
     ask_passphrase,
     captures,
@@ -48,6 +49,7 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--addresses", is_flag=True, help="Replace IP and MAC addresses; networks stay together.")
 @option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
 @option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
+@JOBS
 @option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
 @_decrypting
 def sanitize(
@@ -62,6 +64,7 @@ def sanitize(
     addresses: bool,
     report: str | None,
     ports: tuple[str, ...],
+    jobs: int | None,
     no_progress: bool,
     keylogs: tuple[str, ...],
     rsa_keys: tuple[str, ...],
@@ -90,8 +93,10 @@ def sanitize(
         raise UsageError("keys are of use with --decrypt only", action="add --decrypt, or leave them out")
     issues = IssueLog()
     with ProgressBar(enabled=not no_progress) as bar:
+        reading = Reading(ports, jobs=jobs)
         options = Options(
-            ports=Reading(ports).port_map(),
+            ports=reading.port_map(),
+            jobs=reading.job_count,
             progress=bar if bar.enabled else None,
             keylogs=keylogs,
             rsa_keys=rsa_keys,
