@@ -106,9 +106,9 @@ _PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
     ("sql", "sql", "", _SET_PASSWORD, lambda m: (m.end(1) + 1, m.end() - 1)),
 )
 _NAMED_PLACES: tuple[tuple[str, str, str, re.Pattern[str], _Span], ...] = (
-    ("json", "json", ":", _JSON_PAIR, lambda m: (m.end(2), m.start(3))),
-    ("json", "plain", ":", _JSON_NUMBER, lambda m: (m.end(1), m.end())),
-    ("json", "json", "/", _JSON_PATCH, lambda m: (m.end(1), m.end() - 1) if m[1] else (m.end(2), m.start(3))),
+    ("json", "json", '"', _JSON_PAIR, lambda m: (m.end(2), m.start(3))),
+    ("json", "plain", '"', _JSON_NUMBER, lambda m: (m.end(1), m.end())),
+    ("json", "json", '"', _JSON_PATCH, lambda m: (m.end(1), m.end() - 1) if m[1] else (m.end(2), m.start(3))),
     ("sql", "sql", "=", _SQL_PAIR, lambda m: (m.end(1) + 1, m.end() - 1)),
     ("sql", "sql", "'", _SQL_NAMED, lambda m: (m.end(1) + 1, m.end() - 1)),
     ("query", "url", "=", _QUERY_PAIR, lambda m: m.span(2)),

@@ -85,6 +85,17 @@ def find_in_head(text: str) -> Iterator[Span]:
             yield Span(begin, end, "header", "plain")
 
 
+def _find_in_whole(text: str) -> Iterator[Span]:
+    yield from find_in_json(text, whole=True)
+    yield from find_loosely(text)
+
+
+def _find_in_cut(text: str) -> Iterator[Span]:
+    yield from find_in_json(text, whole=False)
+    yield from find_loosely(text)
+    yield from find_at_end(text)
+
+
 @dataclass(slots=True)
 class _Text:
     """A text body as it stands in the stream, chunk lines and all; None where none is held."""
@@ -284,9 +295,7 @@ class HttpSpans(HttpDecoder):
         if not self._known.goes_beyond and not any(hint in content for hint in _HINTS):
             return []
         plain = content.decode("latin-1")
-        spans = [*find_in_json(plain, whole=complete), *find_loosely(plain)]
-        if not complete:
-            spans += find_at_end(plain)
+        spans = list(self._known.found(_find_in_whole if complete else _find_in_cut, plain))
         if text.is_form:
             spans += [Span(*m.span(2), "form", "url") for m in _FORM_PAIR.finditer(plain) if is_secret_name(m[1])]
         return list(self._known.edits(plain, [*spans, *self._known.beyond(plain)]))

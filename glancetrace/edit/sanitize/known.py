@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.encodings import spellings, url_spellings
 from glancetrace.edit.sanitize.images import ImageBodies
-from glancetrace.edit.sanitize.mysql_blocks import is_hinted
+from glancetrace.edit.sanitize.mysql_blocks import LONGEST_HINT, is_hinted
 from glancetrace.edit.sanitize.names import find_labels, find_names, is_common
 from glancetrace.edit.sanitize.plan import StreamPlan, Tally
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms, unescape
@@ -29,6 +29,10 @@ DEFERRED_LIMIT = 256 << 20
 """Bytes that wait until all secrets are known: compressed ones, and those of chunked texts."""
 Secrets = tuple[dict[str, str], set[bytes], set[str], int]
 HASH, NAME = "image-hash", "name"
+_LONGEST_BEGINNING, _MOST_BEGINNINGS = 8192, 2000
+"""Bytes of the beginning of a statement that is remembered, and how many are."""
+_LONGEST_FOUND, _MOST_FOUND = 64 << 10, 256
+"""Characters of a text that is remembered with what was found in it, and how many are."""
 _SHORTEST_NAME = 4
 """Characters of a name that is looked for outside its place."""
 
@@ -75,6 +79,8 @@ class KnownSecrets:
         self.names: set[str] = set()
         self.deferred: list[Callable[[Find | None], None]] = []
         self.deferred_bytes = 0
+        self._plain_beginnings: set[bytes] = set()
+        self._found: dict[tuple[Callable[[str], Iterable[Span]], str], list[Span]] = {}
 
     def learn(self, raw: str, kind: str, spelling: str) -> str:
         """Note a secret; its pseudonym in the same spelling."""
@@ -148,6 +154,29 @@ class KnownSecrets:
     def is_hinted(self, data: bytes) -> bool:
         """Something that is to be replaced may be in these bytes."""
         return self.goes_beyond or is_hinted(data)
+
+    def is_request_hinted(self, payload: bytes) -> bool:
+        """The same of a statement: nearly all begin, up to their first literal, as one that was looked at before."""
+        literal = payload.find(b"'")
+        begin = payload if literal < 0 else payload[:literal]
+        if begin in self._plain_beginnings and not self.goes_beyond:
+            return literal >= 0 and is_hinted(payload[max(literal - LONGEST_HINT, 0) :])
+        if self.is_hinted(payload):
+            return True
+        if len(begin) <= _LONGEST_BEGINNING and len(self._plain_beginnings) < _MOST_BEGINNINGS:
+            self._plain_beginnings.add(begin)
+        return False
+
+    def found(self, find: Callable[[str], Iterable[Span]], text: str) -> list[Span]:
+        """What is found in a text, for texts that come again: on the next hop, or with the next call."""
+        spans = self._found.get((find, text))
+        if spans is None:
+            spans = list(find(text))
+            if len(text) <= _LONGEST_FOUND:
+                if len(self._found) >= _MOST_FOUND:
+                    self._found.clear()
+                self._found[find, text] = spans
+        return spans
 
     @property
     def goes_beyond(self) -> bool:

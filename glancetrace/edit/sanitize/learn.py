@@ -93,16 +93,17 @@ class _ProtocolSpans(ConnectionDecoder):
 class _Consumer:
     """Places the runs of a connection before they are decoded."""
 
-    def __init__(self, placer: StreamPlacer, decoder: _ProtocolSpans, kept: KeptRuns | None) -> None:
+    def __init__(self, placer: StreamPlacer, decoder: _ProtocolSpans, kept: KeptRuns) -> None:
         self._place = placer.place
         self._decoder = decoder
-        self._kept = kept
+        self._plan = decoder.plan
+        self._keep = kept.add
 
     def feed(self, run: Run) -> None:
         """The next run."""
         start = self._place(run)
-        if self._kept is not None and run.data:
-            self._kept.add(self._decoder.plan, run, start)
+        if run.data:
+            self._keep(self._plan, run, start)
         mysql = self._decoder.mysql
         if mysql is None or not mysql.take_whole(run, start):
             self._decoder.feed(place(run, start))
@@ -132,11 +133,13 @@ class KeptRuns:
 
     def add(self, plan: ConnectionPlan, run: Run, start: int) -> None:
         """A run that begins at `start`."""
+        if self.overflown:
+            return
         self._left -= len(run.data) + _RUN_LEN
         if self._left < 0:
             self.overflown = True
             self.runs.clear()
-        if not self.overflown:
+        else:
             self.runs.append((plan, run.direction, start, run.data))
 
     def end_block(self) -> None:
@@ -151,7 +154,7 @@ class Learner:
         plans: of the connections that are of interest, in no order.
     """
 
-    def __init__(self, stage: Stage, known: KnownSecrets, kept: KeptRuns | None) -> None:
+    def __init__(self, stage: Stage, known: KnownSecrets, kept: KeptRuns) -> None:
         self._stage = stage
         self._known = known
         self._kept = kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from glancetrace.edit.sanitize.mysql_values import Columns
 
-__all__ = ["DefinitionBlocks", "is_hinted"]
+__all__ = ["LONGEST_HINT", "DefinitionBlocks", "is_hinted"]
 
 _HINTS = (
     b"gaaaa", b"eyj", b"pass", b"secret", b"token", b"key", b"uthorization", b"ookie", b"_sig=", b"signature", b"blob",
@@ -17,6 +17,7 @@ _HINTS = (
 )  # fmt: skip
 """One of these stands in lower case in every text that a pattern of `redact` matches, and in few rows otherwise: the
 length of a UUID reads as `$`."""
+LONGEST_HINT = max(map(len, _HINTS))
 _KEY_LEN = 64
 _MOST_BLOCKS = 2000
 _REMEMBERED_ROWS = 4096

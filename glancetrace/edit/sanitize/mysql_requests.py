@@ -7,6 +7,7 @@ prepared before the capture is judged by what it is.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.loose import find_loosely, find_loosely_in_sql
@@ -29,6 +30,11 @@ _PLAIN = frozenset(
 )  # fmt: skip
 _LAST_PREPARED = 0xFFFFFFFF
 """MariaDB: the statement that was prepared last."""
+
+
+def _find_in_sql(sql: str) -> Iterator[Span]:
+    yield from find_in_sql(sql)
+    yield from find_loosely_in_sql(sql)
 
 
 class RequestSpans:
@@ -73,8 +79,7 @@ class RequestSpans:
         text = payload.decode("latin-1") if hinted or code == Command.COM_STMT_PREPARE else ""
         if hinted:
             found = [
-                *find_in_sql(text[1:]),
-                *find_loosely_in_sql(text[1:]),
+                *self._known.found(_find_in_sql, text[1:]),
                 *(find_at_end(text[1:]) if cut else ()),
                 *self._known.beyond(text[1:]),
             ]

@@ -96,8 +96,9 @@ class MysqlSpans:
         if int.from_bytes(data[:4], "little") != size - 4 or size > MAX_PACKET_LEN:
             return False
         if code == _QUERY and size > 6 and data[5] > 0x20 and data[6] != 1:
-            if self._known.is_hinted(data):
-                self._requests.read_sql(code, data[4:], start + 4, self.streams[FROM_CLIENT])
+            payload = data[4:]
+            if self._known.is_request_hinted(payload):
+                self._requests.read_sql(code, payload, start + 4, self.streams[FROM_CLIENT])
         elif code != _PING or size != 5:
             return False
         self.streams[FROM_CLIENT].keep(start, start + size)
