@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Queue
 from threading import Thread
 from types import TracebackType
@@ -56,7 +57,8 @@ class CaptureWriter:
         self._unit = 1 if nanoseconds else 1000
         self._interfaces = {link_type: number for number, link_type in enumerate(link_types)}
         try:
-            self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - it is closed with the writer
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115 - it is closed with the writer
         except OSError as error:
             raise self._failed(error) from None
         self._error: OSError | None = None
@@ -123,6 +125,9 @@ class CaptureWriter:
         self._check()
 
     def _write_all(self) -> None:
+        """What a file of that name held goes first, which takes a while if that was much."""
+        with suppress(OSError):  # a device or a pipe holds nothing
+            self._file.truncate(0)
         while (data := self._queue.get()) is not None:
             rest = memoryview(data)
             try:
