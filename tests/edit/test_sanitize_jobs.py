@@ -1,0 +1,133 @@
+"""Several processes sanitise a capture: the outcome is that of one, to the byte, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glancetrace import decode
+from glancetrace.decode import Options
+from glancetrace.edit.sanitize import learning, passes, sweeping
+from glancetrace.edit.sanitize.passes import Choices, sanitize
+from glancetrace.edit.sanitize.report import render_report
+from glancetrace.edit.sanitize.verify import verify
+from glancetrace.issues import IssueLog
+from tests.support.conversation import Conversation, Http
+from tests.support.samples import CAPTURES
+
+KEY = bytes(32)
+TOKEN = "gAAAAABrAJ0kq5yF3mBzVt8wXc1LrPnHsDgEoUiYaT4vKb7Z2eQjMfNhCxWl6RdSuGp9AoIyTkVb3Z5e"
+EVERYTHING = Choices(image_bodies=True, names=True, addresses=True)
+NAMES = Choices(names=True, addresses=True)
+
+
+@pytest.fixture(autouse=True)
+def _small_captures_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+
+
+def outcome(source: Path, clean: Path, jobs: int, **how: Any) -> tuple[bytes, dict[str, Any], list[Any]]:
+    """The bytes that were written, what the report says, and what was wrong with the capture."""
+    issues = IssueLog()
+    options = Options(jobs=jobs, block_size=how.pop("block_size", 4 << 20))
+    done = sanitize([str(source)], str(clean), KEY, options, issues, **how)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # no process is left behind
+    assert verify([str(clean)], done.known) == []
+    return clean.read_bytes(), render_report(done, None), issues.rows()
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("article", NAMES),
+        ("article-proxied-foreign", Choices()),
+        ("article-tls12", Choices(keep_other=True)),
+        ("concurrent-old-8", Choices()),
+        ("mariadb-cli-compress", Choices()),
+        ("article-old", EVERYTHING),
+    ],
+)
+def test_jobs_give_the_same_bytes_and_the_same_report(name: str, choices: Choices, tmp_path: Path) -> None:
+    source, clean = CAPTURES[name], tmp_path / "clean.pcap"
+    alone = outcome(source, clean, 1, choices=choices)
+    assert outcome(source, clean, 2, choices=choices) == alone
+    assert outcome(source, clean, 3, choices=choices, block_size=1 << 17, kept_bytes=1000) == alone
+
+
+def test_two_processes_learn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plans: list[int] = []
+    learn_shares = passes.learn_shares
+
+    def spy(*args: Any) -> list[learning.Learned] | None:
+        learned = learn_shares(*args)
+        assert learned is not None
+        plans.extend(len(one.plans) for one in learned)
+        return learned
+
+    monkeypatch.setattr(passes, "learn_shares", spy)
+    outcome(CAPTURES["concurrent-old-8"], tmp_path / "clean.pcap", 2)
+    assert len(plans) == 2
+    assert min(plans) > 5
+
+
+def _fail(*_args: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [(learning, "send_findings"), (sweeping, "send_findings"), (learning._Helper, "work"), (learning, "settle")],
+)
+def test_a_process_that_fails_changes_nothing(
+    module: Any, function: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source, clean = CAPTURES["article"], tmp_path / "clean.pcap"
+    alone = outcome(source, clean, 1)
+    here, works = os.getpid(), getattr(module, function)
+    monkeypatch.setattr(module, function, lambda *args: _fail() if os.getpid() != here else works(*args))
+    assert outcome(source, clean, 2) == alone
+
+
+def test_a_file_that_grows_is_read_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, clean = CAPTURES["article"], tmp_path / "clean.pcap"
+    alone = outcome(source, clean, 1)
+    join = learning._join
+    monkeypatch.setattr(learning, "_join", lambda first, packets, *rest: join(first, packets - 1, *rest))
+    assert outcome(source, clean, 2) == alone
+
+
+def test_without_a_process_to_be_had_one_does_it_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, clean = CAPTURES["article"], tmp_path / "clean.pcap"
+    alone = outcome(source, clean, 1)
+
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert outcome(source, clean, 2) == alone
+
+
+def test_what_is_found_late_is_written_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A token in image data whose second half comes when the first was written long ago."""
+    conversation = Conversation()
+    other = Http(conversation.connect("10.0.0.5", ("10.0.0.1", 9292)))
+    upload = conversation.connect("10.0.0.6", ("10.0.0.1", 9292))
+    head = "PUT /v2/images/9a4f2c1e-6a71-4c5e-9d0a-0f3b7a1c2d3e/file HTTP/1.1\r\nContent-Length: 200\r\n\r\n"
+    upload.send((head + "x" * 100 + TOKEN[:50]).encode())
+    for _ in range(50):
+        other.ask("GET", "/v2/images", [("X-Auth-Token", TOKEN)])
+        other.answer("200 OK", {"images": []})
+    upload.send((TOKEN[50:] + "y" * (100 - len(TOKEN))).encode())
+    source, clean = conversation.write(tmp_path / "late.pcap"), tmp_path / "clean.pcap"
+    written: list[str] = []
+    open_writer = passes.open_writer
+    monkeypatch.setattr(passes, "open_writer", lambda path, reader: written.append(path) or open_writer(path, reader))
+    alone = outcome(source, clean, 1, block_size=4000)
+    assert len(written) == 1
+    assert TOKEN[:50].encode() not in alone[0]
+    assert outcome(source, clean, 2, block_size=4000) == alone
+    assert len(written) == 3
