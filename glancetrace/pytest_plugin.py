@@ -113,18 +113,14 @@ def _read(
     api_log: Iterable[str] = (),
     port: Iterable[str] = (),
 ) -> tuple[dict[str, Any], Any]:
-    """Document and result; of a JSON result there is no more than the document."""
+    """Document and result of captures, or of a result that was written before."""
+    from glancetrace.earlier import is_earlier, read_earlier
+
+    if is_earlier(paths):
+        earlier = read_earlier(paths[0])
+        return earlier.document(), earlier
     from glancetrace.document import render_document
     from glancetrace.glance.ports import parse_ports
-    from glancetrace.json_result import is_result, read_result
-
-    if len(paths) == 1 and os.path.isdir(paths[0]):
-        from glancetrace.saved import load
-
-        saved = load(paths[0])
-        return saved.document(), saved
-    if len(paths) == 1 and is_result(paths[0]):
-        return read_result(paths[0]), None
     from glancetrace.pipeline import Options, analyze
 
     options = Options(ports=parse_ports(port), keylogs=tuple(keylog), rsa_keys=tuple(rsa_key), api_logs=tuple(api_log))

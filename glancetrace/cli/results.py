@@ -1,17 +1,12 @@
-"""What a command that shows a result is given: captures, or a result that was written before.
-
-A directory is a saved trace (`export --to parquet`, `Trace.save`); a file that begins as JSON does is what `analyze
---format json` wrote; all else are captures.
-"""
+"""What a command that shows a result is given: captures, or a result written before (`glancetrace.earlier`)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glancetrace.cli.options import Reading
-from glancetrace.errors import InputError, UsageError
+from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:
     from glancetrace.result import Result
@@ -25,23 +20,13 @@ def read_earlier(paths: Sequence[str], reading: Reading) -> Result | None:
     Raises:
         InputError: it is damaged, or the directory holds none. UsageError: secrets are asked for, which it lacks.
     """
-    from glancetrace.json_result import JsonResult, is_result
-    from glancetrace.json_result import read_result as read_json
+    from glancetrace import earlier
 
-    if len(paths) != 1 or not (os.path.isdir(paths[0]) or is_result(paths[0])):
+    if not earlier.is_earlier(paths):
         return None
-    (path,) = paths
     if reading.reveal:
-        raise UsageError("--reveal needs the capture", where=path, action="name the capture instead")
-    if not os.path.isdir(path):
-        return JsonResult(read_json(path), path)
-    from glancetrace.saved import load
-
-    if not os.path.exists(os.path.join(path, "capture.parquet")):
-        raise InputError(
-            "is a directory without a saved trace", where=path, action="name the captures in it: directory/*.pcap"
-        )
-    return load(path)
+        raise UsageError("--reveal needs the capture", where=paths[0], action="name the capture instead")
+    return earlier.read_earlier(paths[0])
 
 
 def read_result(paths: Sequence[str], reading: Reading, *, warn: bool = True) -> Result:

@@ -3,10 +3,9 @@
 `python -m tests.bench.plugin [--pairs N]`: in an environment of its own, which has glancetrace without its dependencies
 and the pytest of this one, a process imports pytest and all that a run of it needs but the plugin. Then it forks
 children that run pytest over one test, by turns as it is and with `-p no:glancetrace`, the order within a pair turning,
-too. What they differ in is the plugin alone: importing it, with whatever else that imports, and its
-hooks.
-What both have in common, which varies by more than that, is as small as it gets: start-up is left out, and memory that
-Python has set up already is shared.
+too. What they differ in is the plugin alone: importing it, with whatever else that imports, and its hooks. What both
+have in common, which varies by more than that, is as small as it gets: start-up is left out, and memory that Python has
+set up already is shared.
 
 CPU time of the children counts, as the system tells it. The figure is the median of the pairs' differences; the
 quartiles say how far single pairs are from it, and the interval, of 95 % by bootstrap, how sure the median is.
