@@ -280,7 +280,8 @@ _READING = (
 )
 
 _SHOWING = (
-    option("-o", "--output", metavar="FILE", section="Output", help="Write to a file instead of standard output."),
+    option("-o", "--output", metavar="FILE", section="Output",
+           help="Write to a file instead of standard output; compressed if its name ends in .gz."),
     option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),

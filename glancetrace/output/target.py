@@ -1,4 +1,8 @@
-"""Where output goes: standard output or a file that appears only when it is complete."""
+"""Where output goes: standard output or a file that appears only when it is complete.
+
+What goes to a file whose name ends in `.gz` is compressed (RFC 1952), with neither a name nor a time in it: the same
+output, the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.output.clean import escape_json_controls
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 __all__ = ["ReaderGone", "Target"]
 
@@ -49,7 +56,7 @@ class Target:
             if sys.stdout is None:
                 raise UsageError("standard output is closed", action="write to a file with -o")
             sys.stdout.flush()
-            self._stream: BinaryIO = sys.stdout.buffer
+            self._stream: BinaryIO | GzipFile = sys.stdout.buffer
             self.is_terminal = sys.stdout.isatty()
             self._encoding = sys.stdout.encoding or "utf-8"
             return
@@ -57,7 +64,15 @@ class Target:
         self.is_terminal = False
         self._encoding = "utf-8"
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str) -> BinaryIO | GzipFile:
+        self._file = self._open_file(path)
+        if not self._shown.endswith(".gz"):
+            return self._file
+        import gzip
+
+        return gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)
+
+    def _open_file(self, path: str) -> BinaryIO:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
             return open(path, "wb")  # a device or a pipe; of a folder this is the error message
         self._part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
@@ -134,7 +149,10 @@ class Target:
             if self._path is None:
                 self._stream.flush()
                 return
-            self._stream.close()
+            try:
+                self._stream.close()
+            finally:
+                self._file.close()
             if self._part is not None and kind is None:
                 os.replace(self._part, self._path)
                 self._part = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     run("export", ARTICLE, "--to", "parquet", "-o", saved)
     run("analyze", ARTICLE, "--format", "json", "-o", written)
     return saved, written
+
+
+def test_a_compressed_result_is_read_as_it_was_written(earlier: tuple[str, str], tmp_path: Path) -> None:
+    packed = tmp_path / "packed.json.gz"
+    run("analyze", ARTICLE, "--format", "json", "-o", str(packed))
+    assert gzip.decompress(packed.read_bytes()) == Path(earlier[1]).read_bytes()
+    assert run("check", str(packed)) == run("check", earlier[1])
 
 
 def test_the_page_is_the_same_but_for_the_note_on_secrets(earlier: tuple[str, str]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -18,6 +19,19 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_bytes() == "one\nzwei ä\nthree\n".encode()
     assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_a_name_may_ask_for_compression(tmp_path: Path) -> None:
+    written = []
+    for name in ("a.json.gz", "b.json.gz"):
+        with Target(str(tmp_path / name)) as target:
+            target.write_json(b'{"schema": "glancetrace/1"}')
+            target.write_lines(["one"])
+        written.append((tmp_path / name).read_bytes())
+    assert gzip.decompress(written[0]) == b'{"schema": "glancetrace/1"}one\n'
+    assert written[0] == written[1]
+    assert written[0][3:8] == bytes(5)  # no name, no time
+    assert sorted(os.listdir(tmp_path)) == ["a.json.gz", "b.json.gz"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

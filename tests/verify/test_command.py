@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import glancetrace.verify.messages
+import glancetrace.verify.verify
 from glancetrace.cli import cli
 from glancetrace.errors import InputError
 from glancetrace.output.text_verify import render_verdict
 from glancetrace.verify.compare import KINDS
 from glancetrace.verify.known import REASONS
 from glancetrace.verify.messages import own_messages
+from tests.support.conversation import Conversation
+from tests.support.openssl import Certificate, Setup, TlsTalk
 from tests.support.samples import capture_path
 
 LOGIN = capture_path("pymysql-multi")
@@ -58,6 +60,25 @@ def test_nothing_to_compare_is_said() -> None:
     result = run(str(capture_path("pymysql-tls13")))
     assert result.return_value == 0
     assert "nothing was compared" in result.stderr
+
+
+def test_tls_with_the_server_s_rsa_key(certificates: dict[str, Certificate], tmp_path: Path) -> None:
+    """Key exchange with RSA (RFC 5246, 7.4.7.1): both decrypt with the private key, which no key log is needed for."""
+    talk = TlsTalk(Setup(certificates["rsa"], "TLS 1.2", "AES128-GCM-SHA256")).shake_hands()
+    talk.ask(b"GET /v2/images/7b1a2c3d-0000-4000-8000-000000000001 HTTP/1.1\r\nHost: g\r\n\r\n")
+    talk.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+    conversation = Conversation()
+    session = conversation.connect("192.0.2.1", ("192.0.2.2", 13292))
+    for direction, data in talk.flights:
+        (session.reply if direction else session.send)(data)
+    capture = str(conversation.write(tmp_path / "c.pcap"))
+    closed = run(capture)
+    assert "nothing was compared" in closed.stderr
+    result = run(capture, "--rsa-key", str(certificates["rsa"].path), "--format", "json")
+    assert result.return_value == 0
+    verdict = json.loads(result.stdout)
+    assert verdict["differences"] == []
+    assert verdict["tshark"] == verdict["glancetrace"] == {"request": 1, "response": 1, "command": 0}
 
 
 def row(**fields: Any) -> dict[str, Any]:
