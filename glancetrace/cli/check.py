@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, format_option, option, say, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, format_option, option, say, showing_by, takes_reading
 from glancetrace.cli.results import read_result
 from glancetrace.errors import UsageError
 
@@ -46,7 +46,7 @@ def with_source(reading: Reading, source: Source) -> Reading:
 @option("--rules", "rules_file", metavar="FILE", section="What", help="Expectations (TOML); --init writes a first one.")
 @option("--init", "init", is_flag=True, section="What", help="Write a rules file that this capture passes.")
 @format_option("text", "json", "junit", "sarif", "github")
-@takes_showing
+@showing_by("output", "color", "wide")
 @takes_reading
 def check(
     paths: tuple[str, ...], rules_file: str | None, init: bool, form: str, showing: Showing, reading: Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, format_option, option, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, format_option, option, showing_by, takes_reading
 from glancetrace.cli.results import read_result
 
 __all__ = ["diff"]
@@ -76,7 +76,7 @@ _LIMITS = "Thresholds"
     help="Findings more of one rule of severity error.",
 )
 @format_option("text", "json", "markdown")
-@takes_showing
+@showing_by("output", "color")
 @takes_reading
 def diff(
     base: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, option, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, captures, format_option, option, showing_by, takes_reading
 from glancetrace.errors import UsageError
 
 __all__ = ["explain"]
@@ -25,7 +25,7 @@ __all__ = ["explain"]
 @option("--call", type=int, metavar="ID", section="What", help="This API call.")
 @option("--frame", type=int, metavar="N", section="What", help="The statement or call that a frame belongs to.")
 @format_option("text", "json")
-@takes_showing
+@showing_by("output")
 @takes_reading
 def explain(
     paths: tuple[str, ...],

@@ -15,6 +15,7 @@ from glancetrace.cli.options import (
     format_option,
     option,
     say,
+    takes_look,
     takes_reading,
     takes_showing,
 )
@@ -39,7 +40,7 @@ __all__ = ["info", "split"]
 @captures
 @format_option("text", "json")
 @takes_showing
-@takes_reading
+@takes_look
 def info(paths: tuple[str, ...], form: str, showing: Showing, reading: Reading) -> None:
     """Take a quick look: packets, times, servers and their traffic, capture quality. Nothing is decoded."""
     with showing.target(paths) as target:

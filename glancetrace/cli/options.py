@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 __all__ = [
     "DECRYPTING",
     "JOBS",
+    "NO_PROGRESS",
     "NUMBER",
+    "PORTS",
     "Reading",
     "Showing",
     "captures",
     "format_option",
     "option",
     "say",
-    "takes_looks",
+    "showing_by",
+    "takes_look",
     "takes_reading",
     "takes_showing",
     "warn_of_damage",
@@ -249,15 +252,18 @@ JOBS = option(
     help="Decode in so many processes; else in two where there are two cores and it is worth while.",
 )
 
+PORTS = option(
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="SERVICE=PORT",
+    section="Reading",
+    help=f"What is spoken on a port ({', '.join(SERVICES)}); may be repeated.",
+)
+NO_PROGRESS = option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
+
 _READING = (
-    option(
-        "--port",
-        "ports",
-        multiple=True,
-        metavar="SERVICE=PORT",
-        section="Reading",
-        help=f"What is spoken on a port ({', '.join(SERVICES)}); may be repeated.",
-    ),
+    PORTS,
     option(
         "--hash",
         "hashes",
@@ -275,14 +281,19 @@ _READING = (
         section="Reading",
         help="Take API calls from a log too: openstack --debug, HAProxy, access or oslo.log; may be repeated, globs.",
     ),
-    option("--no-progress", is_flag=True, section="Reading", help="No progress bar."),
+    NO_PROGRESS,
     option("--reveal", is_flag=True, section="Reading", help="Show passwords and tokens: do not share such output."),
 )
 
-_SHOWING = (
-    option("-o", "--output", metavar="FILE", section="Output",
-           help="Write to a file instead of standard output; compressed if its name ends in .gz."),
-    option(
+_SHOWING: Mapping[str, Callable[[Callback], Callback]] = {
+    "output": option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        section="Output",
+        help="Write to a file instead of standard output; compressed if its name ends in .gz.",
+    ),
+    "color": option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
@@ -290,11 +301,21 @@ _SHOWING = (
         section="Output",
         help="Colours; auto heeds NO_COLOR.",
     ),
-    option("--tz", "zone", default="UTC", show_default=True, metavar="ZONE", section="Output",
-           help="Time zone of text output: an IANA name, local or UTC."),
-    option("--relative", is_flag=True, section="Output", help="Times relative to the start of the capture."),
-    option("--wide", is_flag=True, section="Output", help="Do not fit text to the terminal's width."),
-)  # fmt: skip
+    "zone": option(
+        "--tz",
+        "zone",
+        default="UTC",
+        show_default=True,
+        metavar="ZONE",
+        section="Output",
+        help="Time zone of text output: an IANA name, local or UTC.",
+    ),
+    "relative": option(
+        "--relative", is_flag=True, section="Output", help="Times relative to the start of the capture."
+    ),
+    "wide": option("--wide", is_flag=True, section="Output", help="Do not fit text to the terminal's width."),
+}
+"""The output options, by field of `Showing`."""
 
 
 def with_options(command: Callback, options: Sequence[Callable[[Callback], Callback]]) -> Callback:
@@ -326,24 +347,32 @@ def takes_reading(command: Callback) -> Callback:
     return with_options(collected, (*_READING[:2], *DECRYPTING, *_READING[2:]))
 
 
-def takes_showing(command: Callback) -> Callback:
-    """Gives a command the output options, as one `showing`."""
+def takes_look(command: Callback) -> Callback:
+    """Gives a command that decodes nothing the reading options that matter then, as one `reading`."""
 
     @functools.wraps(command)
-    def collected(*, output: str | None, color: str, zone: str, relative: bool, wide: bool, **rest: Any) -> Any:
-        return command(showing=Showing(output, color, zone, relative, wide), **rest)
+    def collected(*, ports: tuple[str, ...], no_progress: bool, **rest: Any) -> Any:
+        return command(reading=Reading(ports, progress=not no_progress), **rest)
 
-    return with_options(collected, _SHOWING)
+    return with_options(collected, (PORTS, NO_PROGRESS))
 
 
-def takes_looks(command: Callback) -> Callback:
-    """Gives a command that prints as things happen the output options that fit it, as one `showing`: no file."""
+def showing_by(*names: str) -> Callable[[Callback], Callback]:
+    """Gives a command some of the output options, by field of `Showing`, as one `showing`."""
 
-    @functools.wraps(command)
-    def collected(*, color: str, zone: str, relative: bool, **rest: Any) -> Any:
-        return command(showing=Showing(None, color, zone, relative), **rest)
+    def takes(command: Callback) -> Callback:
+        @functools.wraps(command)
+        def collected(**given: Any) -> Any:
+            chosen = Showing(**{name: given.pop(name) for name in names})
+            return command(showing=chosen, **given)
 
-    return with_options(collected, _SHOWING[1:4])
+        return with_options(collected, [_SHOWING[name] for name in names])
+
+    return takes
+
+
+takes_showing = showing_by(*_SHOWING)
+"""Gives a command all output options, as one `showing`."""
 
 
 def warn_of_damage(kinds: Iterable[str]) -> None:

@@ -11,6 +11,8 @@ from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import (
     DECRYPTING,
     JOBS,
+    NO_PROGRESS,
+    PORTS,
     Reading,
     ask_passphrase,
     captures,
@@ -48,9 +50,9 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
 @option("--names", is_flag=True, help="Replace names of images, users, projects, domains and hosts.")
 @option("--addresses", is_flag=True, help="Replace IP and MAC addresses; networks stay together.")
 @option("--report", metavar="FILE", help="Write what was done to a JSON file, in place of text.")
-@option("--port", "ports", multiple=True, metavar="SERVICE=PORT", section="Reading", help="Where a service listens.")
+@PORTS
 @JOBS
-@option("--no-progress", is_flag=True, section="Reading", help="No progress bar.")
+@NO_PROGRESS
 @_decrypting
 def sanitize(
     paths: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, say, takes_reading, takes_showing
+from glancetrace.cli.options import Reading, Showing, captures, format_option, say, showing_by, takes_reading
 
 if TYPE_CHECKING:
     from glancetrace.redact import Redactor
@@ -27,7 +27,7 @@ __all__ = ["verify"]
 )
 @captures
 @format_option("text", "json")
-@takes_showing
+@showing_by("output")
 @takes_reading
 def verify(paths: tuple[str, ...], form: str, showing: Showing, reading: Reading) -> int:
     """Ask Wireshark for a second opinion: tshark reads the same captures, and every difference is listed.

@@ -18,7 +18,7 @@ from glancetrace.cli.options import (
     format_option,
     option,
     say,
-    takes_looks,
+    showing_by,
     with_options,
 )
 from glancetrace.errors import InputError, UsageError
@@ -71,7 +71,7 @@ __all__ = ["watch"]
     help="Tell images that are half-way and silent for so long.",
 )
 @format_option("text", "jsonl")
-@takes_looks
+@showing_by("color", "zone", "relative")
 def watch(
     path: str | None,
     interface: str | None,

@@ -56,6 +56,23 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, *parts: st
         assert part in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["info", "--api-log", "x.log"],
+        ["info", "--reveal"],
+        ["check", "--tz", "UTC"],
+        ["diff", str(ARTICLE), "--relative"],
+        ["verify", "--wide"],
+        ["explain", "--color", "never"],
+    ],
+    ids=lambda command: command[0] + next(word for word in command if word.startswith("--")),
+)
+def test_an_option_that_would_have_no_effect(run: Run, command: list[str]) -> None:
+    option = next(word for word in command if word.startswith("--"))
+    assert_refused(run(*command, str(ARTICLE)), 2, option)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_missing_file(run: Run, command: list[str]) -> None:
     assert_refused(run(*command, "/no/such.pcap"), 3, "/no/such.pcap: no such file; check the name")
