@@ -34,7 +34,7 @@ from glancetrace.tls.secrets import SecretStore
 
 __all__ = ["Choices", "Sanitised", "sanitize"]
 
-KEPT_BYTES = 192 << 20
+KEPT_BYTES = 96 << 20
 
 
 @dataclass(frozen=True, slots=True)
