@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.glance.sequences import START
 
-__all__ = ["Turns"]
+__all__ = ["OVERTAKEN", "Turns"]
 
-_OVERTAKEN = 2.0
+OVERTAKEN = 2.0
 """What it costs (natural logarithm) that a call was overtaken."""
 
 
@@ -45,19 +45,23 @@ class Turns:
         self._first.append(math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0)
 
     def between(self, number: int, others: Sequence[int]) -> float:
-        """Cost of what was overtaken by a call that waited since a unit of its own."""
-        return _OVERTAKEN * sum(1 - self._first[other] for other in self._overtaken(number, others))
+        """Cost of the calls that one which waited since a unit of its own has overtaken."""
+        starts = self._starts
+        start = starts[number]
+        return OVERTAKEN * sum(
+            1 - self._first[other] for other in self._beside(number, others) if starts[other] > start
+        )
 
     def first(self, number: int, others: Sequence[int]) -> float:
-        """Cost of what was overtaken by a call that waited since its request."""
-        began = self._began[number]
-        overtaken = self._overtaken(number, others)
-        return _OVERTAKEN * sum(self._first[other] for other in overtaken if self._began[other] < began)
+        """Cost of the calls that one which waited since its request has overtaken, or that have overtaken it."""
+        start, began = self._starts[number], self._began[number]
+        return OVERTAKEN * sum(
+            self._first[other]
+            for other in self._beside(number, others)
+            if (self._starts[other] - start) * (self._began[other] - began) < 0
+        )
 
-    def _overtaken(self, number: int, others: Sequence[int]) -> list[int]:
-        """Those that wait in the same queue, and are served later."""
-        queue = self._queue_of[number]
-        if queue < 0:
-            return []
-        start, queues, starts = self._starts[number], self._queue_of, self._starts
-        return [other for other in others if queues[other] == queue and starts[other] > start]
+    def _beside(self, number: int, others: Sequence[int]) -> list[int]:
+        """Those that wait in the same queue."""
+        queue, queues = self._queue_of[number], self._queue_of
+        return [other for other in others if queues[other] == queue] if queue >= 0 else []
