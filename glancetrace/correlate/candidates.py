@@ -79,6 +79,8 @@ def find_candidates(
         left = [call for call in left if call.start <= start and (end <= call.end or call.goes_on)] or left
     left += [call for call in at_work if call not in left]
     if len(left) > 1:
+        left = _innermost(left, rejected)
+    if len(left) > 1:
         left = _by_rows(left, unit, rejected)
     left.sort(key=_beginning)
     return Candidates(unit, left, rejected, alone=not open_calls)
@@ -86,6 +88,15 @@ def find_candidates(
 
 def _beginning(call: CallFacts) -> tuple[int, int]:
     return call.start, call.call.id
+
+
+def _innermost(calls: list[CallFacts], rejected: list[tuple[int, str]]) -> list[CallFacts]:
+    """Calls without those that asked another one of them, a registry's: the API of version 1 has no database."""
+    asked = {call.call.parent_id for call in calls if call.call.service == "registry"}
+    outer = [call for call in calls if call.call.id in asked]
+    rejected[:0] = [(call.call.id, "its call to the registry ran this") for call in outer]
+    del rejected[_MAX_REJECTED:]
+    return [call for call in calls if call.call.id not in asked] if outer else calls
 
 
 def _by_rows(calls: list[CallFacts], unit: UnitFacts, rejected: list[tuple[int, str]]) -> list[CallFacts]:

@@ -160,8 +160,8 @@ def call_facts(
 
 def _goes_on(call: ApiCall, sql: OperationSql) -> bool:
     """Work of a call may go on after its response, or, without one, after its connection broke."""
-    if sql.scope == ANY and call.method in _READING:
-        return False
+    if call.service == "registry" or (sql.scope == ANY and call.method in _READING):
+        return False  # a registry only stores
     if call.status_code is None:
         return bool(sql.writes) or sql.scope == ANY
     return sql.goes_on and call.status_code < 400

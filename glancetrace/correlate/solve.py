@@ -3,9 +3,10 @@
 A component are calls and units that are candidates of each other. One after another every unit goes to one of its
 calls or to none; a way of doing so is worth the sum of the logarithms of: how likely such a unit stands there in the
 route (`grammar`), how likely the wait behind it is (`gaps`), whether its connection is one of the call's process
-(`affinity`), and, once the begin of a call is reached, how likely the route begins so. Units of one call do not
-overlap. A beam keeps the best ways; two that have come to the same state are one from there on, and the difference
-between them says how sure the better one is of every unit in which they differ.
+(`affinity`), whether the calls of a process are served in their turn (`turns`), and, once the begin of a call is
+reached, how likely the route begins so. Units of one call do not overlap. A beam keeps the best ways; two that have
+come to the same state are one from there on, and the difference between them says how sure the better one is of every
+unit in which they differ.
 
 Time runs backwards: a response follows its call's last unit within milliseconds, while a request may wait for a free
 thread, or for its token to be validated, for seconds. Told from the end, what is sure comes first.
@@ -21,6 +22,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
+from glancetrace.correlate.turns import Turns
 from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
@@ -38,6 +40,12 @@ _NESTED = -6.0
 _BROKEN_OFF = -4.0
 """Logarithm of how likely a call goes on after its client has gone away."""
 _NO_CALL_KIND = -6.0
+_OPEN_END = math.log(1e-9)
+"""Logarithm of how likely, per ns, the last unit of a call whose work goes on after its response stands where it does.
+
+About what any other unit is worth: or else ways that give such a call its last unit early look better than all others
+until these have done so, too, and push them out.
+"""
 
 
 @dataclass(slots=True)
@@ -109,6 +117,7 @@ class _Beam:
         self._ways: list[_Way] = [(0.0, (), None)]
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
+        self._turns = Turns(model.grammar)
         self._crowded: set[int] = set()
         effort = sum(len(options) for options in component.options)
         self._width = max(_NARROWEST, min(_WIDTH, _EFFORT // max(1, effort)))
@@ -138,6 +147,8 @@ class _Beam:
         if number is None:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
+            call, state, start, base, worker = progress
+            self._turns.add(state, start, base, worker, self._component.calls[call].began(start))
         return number
 
     def _begin(self, call: int) -> None:
@@ -154,7 +165,9 @@ class _Beam:
         worth = {number: self._ending(number) for number in {all_of[position] for _, all_of, _ in self._ways}}
         ways: dict[tuple[int, ...], _Way] = {}
         for score, all_of, step in self._ways:
-            _keep(ways, score + worth[all_of[position]], all_of[:position] + all_of[position + 1 :], step)
+            number = all_of[position]
+            others = all_of[:position] + all_of[position + 1 :]
+            _keep(ways, score + worth[number] - self._turns.first(number, others), others, step)
         self._ways = _best(ways, self._width)
 
     def _ending(self, number: int) -> float:
@@ -184,7 +197,8 @@ class _Beam:
                     move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
                     changed = (*all_of[:position], move[1], *all_of[position + 1 :])
-                    _keep(ways, score + move[0], changed, _Step(step, unit_number, call))
+                    worth = score + move[0] - self._turns.between(number, all_of)
+                    _keep(ways, worth, changed, _Step(step, unit_number, call))
         if len(ways) > self._width:
             self._crowded.update(self._open)
         if ways:
@@ -200,6 +214,7 @@ class _Beam:
         gaps, workers = self._model.gaps, self._model.workers
         worth = 0.0
         if following == LAST and _open_ended(facts):
+            worth += _OPEN_END
             if facts.call.status_code is None and unit.start > next_start:
                 worth += _BROKEN_OFF
         else:

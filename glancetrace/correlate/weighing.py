@@ -9,9 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.solve import Component, Model, Solution, route_of
+from glancetrace.correlate.turns import OVERTAKEN
 from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Joint", "Weight", "alternatives", "position", "soften", "weigh"]
@@ -55,7 +56,7 @@ def position(joint: Joint) -> tuple[CallFacts, list[int], int]:
 
 
 def weigh(joint: Joint) -> list[Weight]:
-    """Order, waits and process of the unit in its call."""
+    """Order, waits, turn and process of the unit in its call."""
     call, mine, place = position(joint)
     units, model = joint.component.units, joint.model
     unit = units[joint.number]
@@ -74,12 +75,41 @@ def weigh(joint: Joint) -> list[Weight]:
         weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.end, "after the unit before"))
     if place == len(mine) - 1 and not call.goes_on and call.call.status_code is not None:
         weights.append(_wait(model, (base, LAST), call.end - unit.end, "before the response"))
+    overtaken = _overtaken(joint, mine, place)
+    if overtaken:
+        waited = ", ".join(f"call {number}" for number in overtaken)
+        weights.append(Weight("turn", -OVERTAKEN * len(overtaken), f"{waited} of its process waited longer"))
     groups = model.workers.group_of
     own, other = groups.get(call.connection_id), groups.get(unit.connection_id)
     if own is not None and other is not None:
         text = "its connection is of the call's process" if own == other else "its connection is of another process"
         weights.append(Weight("process", model.workers.against(own, other), text))
     return weights
+
+
+def _overtaken(joint: Joint, mine: list[int], place: int) -> list[int]:
+    """Ids of calls of the same process that waited for such a unit before this call did, and got theirs after it."""
+    component, groups = joint.component, joint.model.workers.group_of
+    unit = component.units[joint.number]
+    group = groups.get(unit.connection_id)
+    waiting = component.units[mine[place - 1]].end if place else position(joint)[0].began(unit.start)
+    last_of: dict[int, UnitFacts] = {}
+    found: set[int] = set()
+    for other, number in sorted(zip(component.units, joint.solution.choice, strict=True), key=_start):
+        call = component.calls[number]
+        before = last_of.get(number)
+        since = call.began(other.start) if before is None else before.end
+        last_of[number] = other
+        if number < 0 or group is None or groups.get(other.connection_id) != group:
+            continue
+        same = base_of(other.kind) == base_of(unit.kind) and (before is None) == (place == 0)
+        if same and since < waiting and other.start > unit.start:
+            found.add(call.call.id)
+    return sorted(found)
+
+
+def _start(item: tuple[UnitFacts, int]) -> int:
+    return item[0].start
 
 
 def _wait(model: Model, place: tuple[str, str], gap: int, where: str) -> Weight:
