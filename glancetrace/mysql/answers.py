@@ -1,13 +1,18 @@
 """Which bytes of the server answer which command.
 
-Responses come in the order of the commands, so what the server sends belongs to the head of the `Pipeline`, as long as
-all bytes are there. Behind missing bytes that is not known: the answer that follows is held in doubt until the client
-goes on, and belongs to the newest command only if no request is missing, too.
+Responses come in the order of the commands, so what the server sends belongs to the head of the `Pipeline` as long as
+all bytes are there. Where bytes are missing, three things tell:
+
+- A client that waits for answers has got one when it sends the next request: behind a gap of the server only the newest
+  command can still be answered.
+- A response that follows a gap is held in doubt until the client goes on. If bytes of the client are missing there, or
+  the server goes on unasked, it may have answered a request that nobody has seen, and is nobody's.
+- The same holds for the first response of a session that was joined: what is missing before it is not told as a gap.
 """
 
 from __future__ import annotations
 
-from glancetrace.mysql.command import ColumnPolicy
+from glancetrace.mysql.command import ColumnPolicy, MysqlCommand
 from glancetrace.mysql.commands import response_form
 from glancetrace.mysql.packets import Channel
 from glancetrace.mysql.pipeline import Pipeline, forget_response
@@ -34,6 +39,7 @@ class Answers:
         "_pipeline",
         "_policy",
         "_suspect",
+        "_unasked",
         "channel",
         "clean",
         "deprecate_eof",
@@ -47,25 +53,35 @@ class Answers:
         self.clean = False
         self._pipeline = pipeline
         self._policy = policy
-        self._suspect = False
-        """Server bytes are missing, and what comes next may or may not be the head's response."""
+        self._suspect = True
+        """Server bytes are missing, and what comes next may or may not be the head's response. Before the first answer
+        of a session that was joined bytes may be missing without being told as a gap."""
         self._doubtful: ResponseReader | None = None
         """A response that was complete under suspicion; whether a request is missing behind it will tell."""
         self._early = False
         """The session was joined and began with server bytes: perhaps the answer to a request captured after it."""
+        self._unasked = False
+        """Client bytes are missing behind the newest request: the next answer may be that of a missing one."""
 
     @property
     def idle(self) -> bool:
         """No response is under way, and the next bytes are the head's response."""
         return self.clean and self.reader is None and not self.channel.available and not self.channel.skip
 
+    def begin(self, *, deprecate_eof: bool) -> None:
+        """The session's start was seen, and no command yet."""
+        self.deprecate_eof = deprecate_eof
+        self.clean, self._suspect = True, False
+
     def read(self) -> bool:
         """Consume what is there; false when it cannot be an answer, so that what was taken for a command was none."""
         channel, pipeline = self.channel, self._pipeline
         fits = True
         while channel.available:
+            # A server that goes on without being asked has answered a request that is not there.
+            self.settle_doubt(believed=False)
             head = pipeline.head
-            if head is None or self._doubtful is not None:
+            if head is None:
                 self._early = self._early or not (pipeline.confirmed or pipeline.ordinal)
                 channel.clear()
                 break
@@ -92,19 +108,20 @@ class Answers:
                 fits = False
         return fits
 
-    def expect(self) -> None:
-        """A request is complete: what is to be thought of the commands before it."""
+    def expect(self, frame: int) -> None:
+        """A request that begins in `frame` is complete: what is to be thought of the commands before it."""
         pipeline = self._pipeline
-        while self._suspect and pipeline.head is not None:
+        self._unasked = False
+        while self._suspect and pipeline.head is not None and not self._is_sent_along(pipeline.head, frame):
+            # A client that waits for answers has got one.
             self.abandon()
-        if self._early and pipeline.head is not None:
-            if not pipeline.confirmed:
-                # A client that waits for answers has got one: the first packets of the session were out of order.
-                self.abandon()
-            self._early = False
         if pipeline.head is None:
             self.channel.clear()
-            self._suspect = False
+            self._suspect = not pipeline.confirmed
+
+    def _is_sent_along(self, command: MysqlCommand, frame: int) -> bool:
+        """A client that does not wait for answers has sent the request that begins in `frame` with `command`."""
+        return not (self._pipeline.confirmed or self._early) and command.request_frame == frame
 
     def pass_gap(self, gap: int) -> None:
         """`gap` bytes of the server are missing here."""
@@ -113,38 +130,44 @@ class Answers:
             return
         if reader is not None or (self.clean and pipeline.head is not None):
             self.abandon()
-        while pipeline.waiting:
+        while pipeline.waiting or (self._unasked and pipeline.head is not None):
             self.abandon()
         self.channel.clear()
         self._suspect = pipeline.head is not None
 
     def pass_client_gap(self) -> None:
-        """Bytes of the client are missing, perhaps whole requests, whose answers are nobody's."""
-        self.clean = self.clean and self._pipeline.head is not None
+        """Bytes of the client are missing, perhaps whole requests: if bytes of the server are, too, nobody knows what
+        the next response answers."""
+        if self._suspect and self.reader is None:
+            self.abandon_all()
+        self._unasked = self._pipeline.head is not None
+        self.clean = self.clean and self._unasked
 
     def settle_doubt(self, *, believed: bool) -> None:
         """A response followed missing bytes. Unless a request is missing, too, it must be the head's."""
         reader = self._doubtful
         if reader is None:
             return
+        self._doubtful = None
         if believed:
-            self._finish(reader)
+            self._complete(reader)
         else:
-            forget_response(reader.command)
-            self._doubtful = None
+            self._suspect = True
             self.abandon()
 
     def finish_if_perhaps_done(self) -> None:
         """The client goes on, or nobody does: nothing more belongs to the response under way."""
         reader = self.reader
-        if reader is not None and reader.perhaps_done and not self.channel.available:
+        if reader is not None and reader is not self._doubtful and reader.perhaps_done and not self.channel.available:
             self._finish(reader)
 
     def abandon(self) -> None:
         """The rest of the head's response will not be seen."""
         reader = self.reader
         self.clean = False
-        if reader is not None and reader.command.response_ts is not None:
+        if reader is not None and self._suspect:
+            forget_response(reader.command)
+        elif reader is not None and reader.command.response_ts is not None:
             reader.command.response_end_ts, reader.command.response_frame = self.channel.last_place()
         self.reader = None
         self._pipeline.abandon()
@@ -167,13 +190,17 @@ class Answers:
     def _finish(self, reader: ResponseReader) -> None:
         """The response is complete; the server's channel stands behind it."""
         command = reader.command
-        if self._doubtful is None:
-            command.response_end_ts, command.response_frame = self.channel.last_place()
-        if self._suspect:
-            self._doubtful, self._suspect = reader, False
-            return
+        command.response_end_ts, command.response_frame = self.channel.last_place()
+        if self._suspect and not self._pipeline.waiting:
+            self._doubtful = reader
+        else:
+            self._complete(reader)
+
+    def _complete(self, reader: ResponseReader) -> None:
+        """The response is the head's."""
+        self._suspect = False
         if reader.deprecate_eof is not None:
             self.deprecate_eof = reader.deprecate_eof
-        self.reader = self._doubtful = None
+        self.reader = None
         self.clean = True
         self._pipeline.finish(reader.prepared, reader.schema, damaged=reader.damaged)

@@ -110,8 +110,8 @@ class MysqlDecoder:
         """The connection has ended (`how`: fin, rst, or "" for the end of the capture): emit what is under way."""
         if self._phase is Phase.OFF:
             return
-        self._answers.settle_doubt(believed=True)
         self._answers.finish_if_perhaps_done()
+        self._answers.settle_doubt(believed=True)
         if self._fruitless and not self._pipeline.confirmed:
             self._stop("protocol-unknown", frame)
             return
@@ -142,32 +142,38 @@ class MysqlDecoder:
         )
 
     def _take_packets(self, run: Run, turn: bool) -> None:
-        if run.gap or run.direction == FROM_CLIENT:
-            self._answers.settle_doubt(believed=not run.gap)
-        if run.gap:
-            self._pass_gap(run)
-        if not run.data or self._phase is Phase.OFF:
-            return
         if run.direction == FROM_CLIENT:
             self._answers.finish_if_perhaps_done()
-            if self._requests.push(run, turn):
-                self._read_client()
+            self._answers.settle_doubt(believed=not run.gap)
         else:
+            if run.gap:
+                self._answers.settle_doubt(believed=False)
             if self._phase is Phase.COMMANDS and self._pipeline.head is None:
                 self._requests.interrupt(cut=self._pipeline.confirmed)
             elif not self._requests.synced:
                 self._requests.give_up_sync()
-            if self._answers.channel.push(run):
-                self._read_server()
+        if run.gap:
+            self._pass_gap(run, turn)
+        if not run.data or self._phase is Phase.OFF:
+            return
+        if run.direction == FROM_CLIENT:
+            if self._requests.push(run, turn):
+                self._read_client()
+        elif self._answers.channel.push(run):
+            self._read_server()
 
-    def _pass_gap(self, run: Run) -> None:
-        """Bytes are missing before `run`."""
+    def _pass_gap(self, run: Run, turn: bool) -> None:
+        """Bytes are missing before `run`; `turn`: the other direction spoke before."""
         if self._phase is Phase.CONNECTION:
             self._join()
         if run.direction == FROM_CLIENT:
+            before = self._pipeline.ordinal
             self._answers.pass_client_gap()
             self._requests.pass_gap(run.gap)
             self._after_gap = True
+            if turn and self._pipeline.ordinal != before:
+                # The server has answered a request that was there but for its end.
+                self._answers.abandon_all()
         else:
             self._answers.pass_gap(run.gap)
 
@@ -262,7 +268,7 @@ class MysqlDecoder:
             after_gap=self._after_gap,
         )
         self._after_gap = False
-        self._answers.expect()
+        self._answers.expect(command.first_frame)
         sequence = -1 if self._requests.lenient or request.sequence < 0 else request.sequence + 1 & 0xFF
         pipeline.add(command, code, b"" if code == Command.COM_QUERY else payload, sequence)
         if response_form(code) is ResponseForm.STREAM:
@@ -304,10 +310,10 @@ class MysqlDecoder:
             return False
         if outcome is LoginOutcome.COMMANDS:
             self._phase = Phase.COMMANDS
-            self._answers.clean = self._pipeline.confirmed = True
+            self._pipeline.confirmed = True
             self._pipeline.status_flags = self._login.status_flags
             capabilities = self.session.capabilities or 0
-            self._answers.deprecate_eof = bool(capabilities & Capability.CLIENT_DEPRECATE_EOF)
+            self._answers.begin(deprecate_eof=bool(capabilities & Capability.CLIENT_DEPRECATE_EOF))
             if capabilities & _COMPRESSION:
                 self.session.compressed = "zlib" if capabilities & Capability.CLIENT_COMPRESS else "zstd"
                 self._start_compression(self._requests.channel)
