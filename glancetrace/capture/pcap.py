@@ -118,9 +118,9 @@ class PcapReader:
 
     def _read_on(self, position: int) -> int:
         """Keep the data from `position` on and read more behind it; the same place in the new buffer."""
-        self.base += position
-        self._data = self.source.read_on(self._data[position:], self._block_size)
-        return 0
+        self._data, begin = self.source.continue_from(self._data, position, self._block_size)
+        self.base += position - begin
+        return begin
 
     def _walk(self, position: int) -> tuple[_Records, int, bool]:
         """Complete records from `position` on; where they stop; and whether at a header that is none."""
