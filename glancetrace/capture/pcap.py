@@ -135,11 +135,8 @@ class PcapReader:
                 position += header_len + captured_len(data, position)[0]
         except struct.error:  # the buffer ends in a header, or before it
             start.pop()
-        columns = Columns(data, self._order)
         starts = np.array(start, np.int64)
-        records = _Records(
-            starts, columns.u32(starts), columns.u32(starts + 4), columns.u32(starts + 8), columns.u32(starts + 12)
-        )
+        records = _Records(starts, *Columns(data, self._order).u32s(starts, 4))
         good = self._plausible(records)
         jump = self._first_jump(records, good)
         if jump is not None:
