@@ -25,7 +25,7 @@ from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
-from glancetrace.packing import Rows
+from glancetrace.packing import Commands, Rows
 from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
@@ -154,14 +154,19 @@ def _decode_share(
     secrets: SecretStore,
     pool: HashPool | None = None,
     share: Share | None = None,
+    give: Callable[[Commands], None] | None = None,
 ) -> tuple[Accounting, Rows]:
-    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
+    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart.
+
+    `give` is offered the commands between blocks, and takes them when it likes.
+    """
     with no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
             stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
         )
-        accounting = _read(reader, reassembler, capture_issues, options, secrets)
+        look = None if give is None else lambda: give(stage.commands)
+        accounting = _read(reader, reassembler, capture_issues, options, secrets, look)
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
@@ -234,11 +239,12 @@ def shares_of(names: list[str], options: Options) -> Sequence[Share]:
 def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) -> Decoded | None:
     """Decode with a process per share, this one being the first; None when they do not come to one result."""
 
-    def decode_share(share: Share) -> Rows:
+    def decode_share(share: Share, give: Callable[[Commands], None]) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
         secrets = read_secrets(reader, options, ignored)
-        return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), secrets, share=share)[1]
+        quiet = replace(options, progress=None)
+        return _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=give)[1]
 
     workers: list[Worker] = []
     try:
@@ -283,8 +289,9 @@ def _read(
     issues: IssueLog,
     options: Options,
     secrets: SecretStore,
+    look: Callable[[], None] | None,
 ) -> Accounting:
-    """Push every block through index and reassembler."""
+    """Push every block through index and reassembler; `look` is called between blocks."""
     accounting = Accounting()
     index = PacketIndex(issues)
     reader.progress = options.progress
@@ -296,6 +303,8 @@ def _read(
             accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count
         accounting.packets_malformed += segments.malformed
         reassembler.push(segments)
+        if look is not None:
+            look()
     index.finish()
     reassembler.finish()
     accounting.packets_ignored = sum(accounting.ignored_reasons.values())

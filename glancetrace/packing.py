@@ -1,9 +1,10 @@
 """Rows of stage A as bytes, for a process to send to another one of the same program.
 
-Commands, of which there are most, are sent column by column: numbers as arrays, texts that recur as indexes, the rest
-through `marshal`. Exchanges become tuples of plain values; connections and whatever there is one of per connection are
-pickled as they are. Hashes of bodies are left out: a process that hashes sends the digests when they are made, and
-until then `SentHasher` stands in the rows.
+Commands, of which there are most, are sent column by column, some thousands at a time while others are still being
+decoded: numbers as arrays, texts that recur as indexes, the rest through `marshal`. Exchanges become tuples of plain
+values; connections and whatever there is one of per connection are pickled as they are, when all is decoded. Hashes of
+bodies are left out: a process that hashes sends the digests when they are made, and until then `SentHasher` stands in
+the rows.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import marshal
 import pickle
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -23,9 +26,10 @@ from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.run import Connection
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["Rows", "SentHasher", "pack_rows", "unpack_rows"]
+__all__ = ["CommandPacker", "CommandUnpacker", "Commands", "Rows", "SentHasher", "pack_rows", "unpack_rows"]
 
 Digests = list[dict[str, str]]
+Commands = list[tuple[MysqlCommand, Connection]]
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class Rows:
     first_frames: list[int]
     issues: list[Issue]
     exchanges: list[tuple[HttpExchange, Connection]]
-    commands: list[tuple[MysqlCommand, Connection]]
+    commands: Commands
     connections: list[ConnectionRow]
     skipped: int
 
@@ -74,13 +78,13 @@ def _names(row: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(row))
 
 
-_COMMAND_FIELDS = _names(MysqlCommand)[1:]
-_COMMAND = attrgetter(*_COMMAND_FIELDS)
-_RECURRING = frozenset({"command", "schema", "rows_complete", "complete", "cut", "after_gap"})
+_COMMAND_FIELDS = {name: attrgetter(name) for name in _names(MysqlCommand)[1:]}
+_RECURRING = frozenset({"command", "sql", "schema", "rows_complete", "complete", "cut", "after_gap"})
 _RARE = frozenset({"params", "error", "columns", "rows"})
-_PLAIN = frozenset({"sql"})
 _NONE = -(1 << 63)
 """Stands for None among numbers."""
+_NO_SESSION = MysqlSession(0)
+"""Stands for a command's session until all sessions are there."""
 _EXCHANGE = attrgetter(*_names(HttpExchange))
 _EXCHANGE_PARTS = tuple(_names(HttpExchange).index(n) for n in ("request", "request_body", "response", "response_body"))
 _HEAD = attrgetter(*_names(Head))
@@ -88,62 +92,90 @@ _BODY = attrgetter(*_names(Body))
 _BODY_HASHER = _names(Body).index("hasher")
 
 
-def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
-    """Rows as bytes, and the hashers whose digests are to be sent after them, in this order."""
-    sessions: dict[int, MysqlSession] = {id(command.session): command.session for command, _ in rows.commands}
-    numbers = {key: number for number, key in enumerate(sessions)}
-    connections: dict[Connection, int] = {}
-    for _, connection in rows.commands:
-        connections.setdefault(connection, len(connections))
+class CommandPacker:
+    """Packs the commands of a process, some at a time."""
+
+    __slots__ = ("connections", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, tuple[int, MysqlSession]] = {}
+        self.connections: dict[Connection, int] = {}
+
+    def pack(self, commands: Commands) -> bytes:
+        """Commands as bytes; their sessions and connections are numbered."""
+        sessions, connections = self.sessions, self.connections
+        for command, connection in commands:
+            session = command.session
+            if id(session) not in sessions:
+                sessions[id(session)] = (len(sessions), session)
+            if connection not in connections:
+                connections[connection] = len(connections)
+        owners = array("I", [sessions[id(command.session)][0] for command, _ in commands])
+        places = array("I", [connections[connection] for _, connection in commands])
+        packed = pack_commands([command for command, _ in commands])
+        return marshal.dumps((owners.tobytes(), places.tobytes(), packed))
+
+
+def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher]]:
+    """All but the commands, which `packer` has packed, and the hashers whose digests are to be sent after them."""
+    connections = packer.connections
     for _, connection in rows.exchanges:
         connections.setdefault(connection, len(connections))
-    owners = array("I", [numbers[id(command.session)] for command, _ in rows.commands])
-    places = array("I", [connections[connection] for _, connection in rows.commands])
-    commands = (owners.tobytes(), places.tobytes(), _pack_commands([command for command, _ in rows.commands]))
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
     few = (rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped)
-    shared = pickle.dumps((few, list(connections), list(sessions.values())), protocol=5)
-    return marshal.dumps((shared, commands, exchanges)), hashers
+    sessions = [session for _, session in packer.sessions.values()]
+    shared = pickle.dumps((few, list(connections), sessions), protocol=5)
+    return marshal.dumps((shared, exchanges)), hashers
 
 
-def _pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
+def pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
     """A packed column per field, without the sessions."""
-    columns = zip(*map(_COMMAND, commands), strict=True) if commands else ((),) * len(_COMMAND_FIELDS)
-    return [_pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
+    return [pack_column(name, list(map(field, commands))) for name, field in _COMMAND_FIELDS.items()]
 
 
-def _pack_column(name: str, column: Sequence[Any]) -> Any:
+def unpack_commands(packed: Sequence[Any], count: int, sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
+    """The inverse of `pack_commands`, for so many commands, with the session of each."""
+    columns = [unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
+    return map(MysqlCommand, sessions, *columns)
+
+
+def pack_column(name: str, column: Sequence[Any]) -> Any:
+    """Values of a column, packed as its name says: texts that recur, values that are rare, else numbers."""
     if name in _RECURRING:
         values = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        return list(values), array("I", map(values.__getitem__, column)).tobytes()
+        numbers = array("I", map(values.__getitem__, column)).tobytes() if len(values) > 1 else b""
+        return list(values), numbers
     if name in _RARE:
         return [(at, _plain_error(value)) for at, value in enumerate(column) if value is not None]
-    if name in _PLAIN:
-        return column
+    with suppress(TypeError, OverflowError):
+        return array("q", column).tobytes(), False
     try:
-        return array("q", [_NONE if value is None else value for value in column]).tobytes()
+        return array("q", [_NONE if value is None else value for value in column]).tobytes(), True
     except OverflowError:  # an unsigned number of 64 bits
-        return column
+        return column, False
 
 
 def _plain_error(value: Any) -> Any:
     return (value.code, value.sqlstate, value.message) if isinstance(value, MysqlError) else value
 
 
-def _unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
-    if name in _RECURRING:
-        values, numbers = packed
-        return map(values.__getitem__, memoryview(numbers).cast("I"))
+def unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
+    """The inverse of `pack_column`, for so many values."""
     if name in _RARE:
+        if not packed:
+            return repeat(None, count)
         column: list[Any] = [None] * count
         for at, value in packed:
             column[at] = MysqlError(*value) if name == "error" else value
         return column
-    if not isinstance(packed, bytes):
-        return tuple(packed)
-    column = memoryview(packed).cast("q").tolist()
-    return [None if value == _NONE else value for value in column] if _NONE in column else column
+    values, more = packed
+    if name in _RECURRING:
+        return map(values.__getitem__, memoryview(more).cast("I")) if more else repeat(values[0], count)
+    if not isinstance(values, bytes):
+        return tuple(values)
+    column = memoryview(values).cast("q").tolist()
+    return [None if value == _NONE else value for value in column] if more else column
 
 
 def _pack_exchange(exchange: HttpExchange, hashers: list[BodyHasher]) -> list[Any]:
@@ -164,19 +196,40 @@ def _pack_body(body: Body, hashers: list[BodyHasher]) -> list[Any]:
     return values
 
 
-def unpack_rows(data: bytes | bytearray, digests: Callable[[], Digests]) -> Rows:
-    """The inverse of `pack_rows`; `digests` is asked for the digests when somebody needs one."""
-    shared, (owners, places, packed), packed_exchanges = marshal.loads(data)
+class CommandUnpacker:
+    """Unpacks what a `CommandPacker` packed, in the same order."""
+
+    __slots__ = ("_commands", "_owners", "_places")
+
+    def __init__(self) -> None:
+        self._commands: list[MysqlCommand] = []
+        self._owners = array("I")
+        self._places = array("I")
+
+    def unpack(self, data: bytes) -> None:
+        """Take packed commands."""
+        owners, places, packed = marshal.loads(data)
+        self._owners.frombytes(owners)
+        self._places.frombytes(places)
+        count = len(owners) // self._owners.itemsize
+        self._commands += unpack_commands(packed, count, repeat(_NO_SESSION, count))
+
+    def commands(self, sessions: Sequence[MysqlSession], connections: Sequence[Connection]) -> Commands:
+        """All of them, with their sessions and connections."""
+        for command, owner in zip(self._commands, self._owners, strict=True):
+            command.session = sessions[owner]
+        return list(zip(self._commands, map(connections.__getitem__, self._places), strict=True))
+
+
+def unpack_rows(data: bytes, unpacker: CommandUnpacker, digests: Callable[[], Digests]) -> Rows:
+    """The inverse of `pack_rows`, when `unpacker` has unpacked the commands; `digests` is asked for the digests when
+    somebody needs one."""
+    shared, packed_exchanges = marshal.loads(data)
     few, connections, sessions = pickle.loads(shared)
-    count = len(owners) // array("I").itemsize
-    columns = [_unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
-    commands = map(MysqlCommand, map(sessions.__getitem__, memoryview(owners).cast("I")), *columns)
-    own = map(connections.__getitem__, memoryview(places).cast("I"))
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
     packets, accounting, first_frames, issues, rows, skipped = few
-    return Rows(
-        packets, accounting, first_frames, issues, exchanges, list(zip(commands, own, strict=True)), rows, skipped
-    )
+    commands = unpacker.commands(sessions, connections)
+    return Rows(packets, accounting, first_frames, issues, exchanges, commands, rows, skipped)
 
 
 def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:
