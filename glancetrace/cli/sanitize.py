@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from glancetrace.cli.layout import SectionedCommand
 from glancetrace.cli.options import captures, option, say, with_options
 from glancetrace.cli.reading import DECRYPTING, JOBS, NO_PROGRESS, PORTS, Reading, ask_passphrase, warn_of_damage
-from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.errors import UsageError
 
 __all__ = ["sanitize"]
 
@@ -30,7 +31,7 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
     ],
 )
 @captures
-@option("-o", "--output", required=True, metavar="FILE", help="The capture to write; pcapng if its name ends so.")
+@option("-o", "--output", required=True, metavar="FILE", help="The capture to write: a .pcap, .pcapng, also with .gz.")
 @option("--key", metavar="FILE|TEXT", help="Key of the pseudonyms; without it they differ from run to run.")
 @option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
 @option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")
@@ -66,6 +67,8 @@ def sanitize(
     become equal pseudonyms. What nobody decodes is blanked, or cut behind its headers. Names, addresses and image data
     stay unless --names, --addresses and --image-bodies are given, and TLS stays encrypted without --decrypt.
     """
+    import orjson
+
     from glancetrace.decode import Options
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
     from glancetrace.edit.sanitize.passes import Choices
@@ -74,10 +77,17 @@ def sanitize(
     from glancetrace.edit.sanitize.report import render_report, render_text
     from glancetrace.edit.sanitize.verify import verify
     from glancetrace.issues import IssueLog
+    from glancetrace.outfile import takes_one_writing
     from glancetrace.output.progress import ProgressBar
+    from glancetrace.output.target import Target
 
     if output == "-":
         raise UsageError("packets cannot go to standard output", action="give a file name")
+    if check and takes_one_writing(output):
+        raise UsageError("what goes to a pipe cannot be read again", where=output, action="leave out --verify")
+    if report is not None and os.path.realpath(report) == os.path.realpath(output):
+        raise UsageError("the capture and the report need two files", where=report, action="choose another name")
+    told = None if report is None else Target(report, paths)
     if addresses and keep_other:
         raise UsageError("packets that nobody decodes hold addresses", action="give --addresses or --keep-other")
     if (keylogs or rsa_keys) and not decrypt:
@@ -105,20 +115,10 @@ def sanitize(
     warn_of_damage(issue.kind for issue in issues.rows())
     remainders = verify([output], done.known) if check else None
     document = render_report(done, remainders)
-    if report is None:
+    if told is None:
         for line in render_text(document):
             say(line)
     else:
-        _write_report(report, document)
+        with told:
+            told.write_json(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return 1 if remainders else 0
-
-
-def _write_report(path: str, document: dict[str, object]) -> None:
-    import orjson
-
-    try:
-        with open(path, "wb") as file:
-            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise GlancetraceError(what, where=path, action="check the directory") from None

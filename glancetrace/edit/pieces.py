@@ -21,6 +21,7 @@ from glancetrace.capture.pcapng import PCAPNG_MAGIC
 from glancetrace.capture.source import RawSource
 from glancetrace.edit.copying import Copier
 from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.outfile import is_one_of
 
 __all__ = ["PieceWriter", "SplitPiece"]
 
@@ -64,7 +65,7 @@ class PieceWriter:
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
-        self._inputs = {os.path.realpath(path) for path in inputs if path != "-"}
+        self._inputs = inputs
         self._copier = Copier()
         self._pieces: dict[str, _Piece] = {}
         self._open: OrderedDict[str, _Piece] = OrderedDict()
@@ -119,7 +120,7 @@ class PieceWriter:
     def _piece(self, path: str, first_ts: int | None) -> _Piece:
         piece = self._pieces.get(path)
         if piece is None:
-            if os.path.lexists(path) and os.path.realpath(path) in self._inputs:
+            if is_one_of(path, self._inputs):
                 raise UsageError("the output would overwrite the input", where=path, action="choose another name")
             piece = self._pieces[path] = _Piece(path, first_ts)
             flags = os.O_CREAT | os.O_TRUNC

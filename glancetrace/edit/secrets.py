@@ -32,6 +32,7 @@ from glancetrace.decode import Options, decode
 from glancetrace.edit.pcapng_blocks import enhanced_packets, interface_block, secrets_block, section_header
 from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.issues import IssueLog
+from glancetrace.outfile import is_one_of
 from glancetrace.tls.secrets import TLS_KEY_LOG
 
 __all__ = ["Embedded", "discard_secrets", "embed_secrets", "read_blocks"]
@@ -76,7 +77,7 @@ def discard_secrets(path: str, output: str, issues: IssueLog) -> int:
 def _check(path: str, output: str, keylogs: Sequence[str | os.PathLike[str]]) -> None:
     if "-" in (path, output):
         raise UsageError("a capture is read twice and written to a file", action="name files instead of -")
-    if os.path.realpath(output) in {os.path.realpath(name) for name in (path, *keylogs)}:
+    if is_one_of(output, [path, *(os.fspath(name) for name in keylogs)]):
         raise UsageError("the output would overwrite the input", where=output, action="choose another name")
 
 

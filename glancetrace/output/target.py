@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.outfile import is_one_of, part_of, takes_one_writing
 from glancetrace.output.clean import escape_json_controls
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ class ReaderGone(Exception):
 
 
 def _refuse_inputs(path: str, inputs: Sequence[str]) -> None:
-    for name in inputs:
-        if os.path.exists(path) and os.path.exists(name) and os.path.samefile(path, name):
-            raise UsageError("is the capture itself", where=path, action="choose another name for the output")
+    if is_one_of(path, inputs):
+        raise UsageError("is the capture itself", where=path, action="choose another name for the output")
 
 
 class Target:
@@ -73,9 +72,9 @@ class Target:
         return gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)
 
     def _open_file(self, path: str) -> BinaryIO:
-        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            return open(path, "wb")  # a device or a pipe; of a folder this is the error message
-        self._part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}.part")
+        if takes_one_writing(path) or os.path.isdir(path):
+            return open(path, "wb")  # of a folder this is the error message
+        self._part = part_of(path)
         return open(self._part, "wb")
 
     @property

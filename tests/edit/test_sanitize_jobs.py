@@ -15,11 +15,9 @@ from glancetrace.edit.sanitize.passes import Choices, sanitize
 from glancetrace.edit.sanitize.report import render_report
 from glancetrace.edit.sanitize.verify import verify
 from glancetrace.issues import IssueLog
-from tests.support.conversation import Conversation, Http
 from tests.support.samples import CAPTURES
 
 KEY = bytes(32)
-TOKEN = "gAAAAABrAJ0kq5yF3mBzVt8wXc1LrPnHsDgEoUiYaT4vKb7Z2eQjMfNhCxWl6RdSuGp9AoIyTkVb3Z5e"
 EVERYTHING = Choices(image_bodies=True, names=True, addresses=True)
 NAMES = Choices(names=True, addresses=True)
 
@@ -109,25 +107,3 @@ def test_without_a_process_to_be_had_one_does_it_all(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "fork", refuse)
     assert outcome(source, clean, 2) == alone
-
-
-def test_what_is_found_late_is_written_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A token in image data whose second half comes when the first was written long ago."""
-    conversation = Conversation()
-    other = Http(conversation.connect("10.0.0.5", ("10.0.0.1", 9292)))
-    upload = conversation.connect("10.0.0.6", ("10.0.0.1", 9292))
-    head = "PUT /v2/images/9a4f2c1e-6a71-4c5e-9d0a-0f3b7a1c2d3e/file HTTP/1.1\r\nContent-Length: 200\r\n\r\n"
-    upload.send((head + "x" * 100 + TOKEN[:50]).encode())
-    for _ in range(50):
-        other.ask("GET", "/v2/images", [("X-Auth-Token", TOKEN)])
-        other.answer("200 OK", {"images": []})
-    upload.send((TOKEN[50:] + "y" * (100 - len(TOKEN))).encode())
-    source, clean = conversation.write(tmp_path / "late.pcap"), tmp_path / "clean.pcap"
-    written: list[str] = []
-    open_writer = passes.open_writer
-    monkeypatch.setattr(passes, "open_writer", lambda path, reader: written.append(path) or open_writer(path, reader))
-    alone = outcome(source, clean, 1, block_size=4000)
-    assert len(written) == 1
-    assert TOKEN[:50].encode() not in alone[0]
-    assert outcome(source, clean, 2, block_size=4000) == alone
-    assert len(written) == 3

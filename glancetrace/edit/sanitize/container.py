@@ -4,6 +4,9 @@ Comments, host names, interface names, statistics, secrets and unknown blocks of
 left out: a section, an interface per link type (times in ns) and Enhanced Packet Blocks remain
 (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4). Record headers are written anew. A thread writes,
 while the next packets are made ready.
+
+A file lies beside its place under another name until it is complete: what is written may have to be written again
+before it is free of secrets, and nothing is left of what was broken off.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
+from gzip import GzipFile
 from queue import Queue
 from threading import Thread
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,7 @@ from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.pcapng_blocks import ENHANCED_PACKET
 from glancetrace.edit.pcapng_blocks import interface_block, section_header
 from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.outfile import is_one_of, part_of, takes_one_writing
 
 __all__ = ["CaptureWriter"]
 
@@ -33,15 +38,21 @@ _NANOSECONDS = 0xA1B23C4D
 _WAITING = 2
 """Blocks that wait to be written, at most."""
 
+_VOID = b""
+"""In place of packets: what was written before goes."""
+
 _Data = bytes | memoryview
 
 
 class CaptureWriter:
-    """Writes one file; a context manager.
+    """Writes one file, compressed if its name ends in `.gz`; a context manager.
 
     Args:
         inputs: paths that must not be overwritten.
         pcapng: write pcapng; pcap holds one link type. nanoseconds: resolution of a pcap file.
+
+    Attributes:
+        takes_one_writing: it is a pipe or a device, where nothing can be written again.
 
     Raises:
         UsageError: the output is an input. GlancetraceError: it cannot be written, told at once or later.
@@ -50,27 +61,36 @@ class CaptureWriter:
     def __init__(
         self, path: str, inputs: Sequence[str], link_types: Sequence[int], *, pcapng: bool, nanoseconds: bool
     ) -> None:
-        if os.path.realpath(path) in {os.path.realpath(one) for one in inputs}:
+        if is_one_of(path, inputs):
             raise UsageError("the output would overwrite the input", where=path, action="choose another name")
         self._path = path
+        self._place = os.path.realpath(path)
+        self._part: str | None = None
+        self.takes_one_writing = takes_one_writing(path)
         self._pcapng = pcapng
         self._unit = 1 if nanoseconds else 1000
         self._interfaces = {link_type: number for number, link_type in enumerate(link_types)}
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115 - it is closed with the writer
-        except OSError as error:
-            raise self._failed(error) from None
-        self._error: OSError | None = None
-        self._queue: Queue[_Data | None] = Queue(_WAITING)
-        self._thread = Thread(target=self._write_all, name="sanitised packets", daemon=True)
-        self._thread.start()
         if pcapng:
-            self._write(section_header() + b"".join(interface_block(one, _SNAPLEN, 9) for one in link_types))
+            self._head = section_header() + b"".join(interface_block(one, _SNAPLEN, 9) for one in link_types)
         else:
             magic = _NANOSECONDS if nanoseconds else _MICROSECONDS
             link_type = link_types[0] if link_types else 1
-            self._write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, _SNAPLEN, link_type))
+            self._head = struct.pack("<IHHiIII", magic, 2, 4, 0, 0, _SNAPLEN, link_type)
+        self._error: OSError | None = None
+        self._queue: Queue[_Data | None] = Queue(_WAITING)
+        self._thread = Thread(target=self._write_all, name="sanitised packets", daemon=True)
+
+    def _open(self) -> BinaryIO:
+        if self.takes_one_writing or os.path.isdir(self._place):  # of a folder this is the error message
+            return open(self._place, "wb", buffering=0)
+        self._part = part_of(self._place)
+        return open(self._part, "wb", buffering=0)
+
+    def restart(self) -> None:
+        """Begin again: what was written is void."""
+        assert self._part is not None
+        self._write(_VOID)
+        self._write(self._head)
 
     def write(self, block: PacketBlock, buffer: npt.NDArray[np.uint8], cap_len: Int64Array) -> None:
         """The packets of a block with the bytes of `buffer` in place of its own, as much of each as `cap_len` says.
@@ -125,16 +145,33 @@ class CaptureWriter:
         self._check()
 
     def _write_all(self) -> None:
-        """What a file of that name held goes first, which takes a while if that was much."""
-        with suppress(OSError):  # a device or a pipe holds nothing
-            self._file.truncate(0)
+        try:
+            self._write_to(self._compressed() if self._path.endswith(".gz") else self._file)
+        except OSError as error:
+            self._error = error
+            while self._queue.get() is not None:  # whoever puts something there must not wait for ever
+                pass
+
+    def _compressed(self) -> GzipFile:
+        return GzipFile("", "wb", fileobj=self._file, mtime=0)
+
+    def _write_to(self, stream: BinaryIO | GzipFile) -> None:
         while (data := self._queue.get()) is not None:
+            if data is _VOID:
+                stream = self._void(stream)
             rest = memoryview(data)
-            try:
-                while rest and self._error is None:
-                    rest = rest[self._file.write(rest) :]
-            except OSError as error:
-                self._error = error
+            while rest:
+                rest = rest[stream.write(rest) :]
+        if isinstance(stream, GzipFile):
+            stream.close()
+
+    def _void(self, stream: BinaryIO | GzipFile) -> BinaryIO | GzipFile:
+        is_compressed = isinstance(stream, GzipFile)
+        if is_compressed:
+            stream.close()  # else its end would come behind what follows
+        self._file.seek(0)
+        self._file.truncate(0)
+        return self._compressed() if is_compressed else self._file
 
     def _check(self) -> None:
         if self._error is not None:
@@ -145,13 +182,37 @@ class CaptureWriter:
         return GlancetraceError(what, where=self._path, action="make room, or choose another directory")
 
     def __enter__(self) -> CaptureWriter:
+        try:
+            self._file = self._open()
+        except OSError as error:
+            raise self._failed(error) from None
+        except KeyboardInterrupt:  # between the file's birth and the `with` that would remove it
+            self._discard()
+            raise
+        self._thread.start()
+        self._queue.put(self._head)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        self._file.close()
-        if kind is None:
-            self._check()
+        try:
+            if kind is not None and self.takes_one_writing:
+                return  # nobody may ever read the rest, which the thread would wait for
+            self._queue.put(None)
+            self._thread.join()
+            self._file.close()
+            if kind is None:
+                self._check()
+                if self._part is not None:
+                    os.replace(self._part, self._place)
+                    self._part = None
+        except OSError as failure:
+            raise self._failed(failure) from None
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Leave nothing half-written behind."""
+        if self._part is not None and os.path.exists(self._part):
+            os.unlink(self._part)

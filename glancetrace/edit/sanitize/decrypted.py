@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from glancetrace.capture.inputs import expand, open_captures
+from glancetrace.capture.inputs import open_captures
 from glancetrace.decode import Options, read_secrets
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.decrypt import Decrypter, PlainWriter
@@ -23,6 +23,7 @@ from glancetrace.errors import UsageError
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
+from glancetrace.outfile import is_one_of
 from glancetrace.streams import Stage
 
 __all__ = ["decrypt", "sanitize_decrypted"]
@@ -38,7 +39,7 @@ def sanitize_decrypted(
         GlancetraceError: the output cannot be written.
     """
     check_repeatable(paths)
-    if os.path.realpath(output) in {os.path.realpath(path) for path in expand(paths)}:
+    if is_one_of(output, paths):
         raise UsageError("the output would overwrite the input", where=output, action="choose another name")
     with TemporaryDirectory(prefix="glancetrace-") as folder:
         plain = os.path.join(folder, "plain")

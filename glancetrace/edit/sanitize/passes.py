@@ -18,6 +18,7 @@ from glancetrace.capture.inputs import CaptureReader
 from glancetrace.decode import Options, is_worth_sharing, no_collection
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.addresses import Addresses
+from glancetrace.edit.sanitize.container import CaptureWriter
 from glancetrace.edit.sanitize.images import ImageBodies
 from glancetrace.edit.sanitize.known import KnownSecrets
 from glancetrace.edit.sanitize.learning import Learned, Source, learn, learn_shares, settle
@@ -146,29 +147,39 @@ def _sweep_and_write(
     choices: Choices,
     addresses: Addresses | None,
 ) -> None:
-    """The second reading and the third; the third once more if the second was too late."""
+    """The second reading and the third; the third once more if the second was too late.
+
+    A file is in its place only then. What goes to a pipe cannot be written again: there the second reading ends first.
+    """
     plans = [plan for one in learned for plan in one.plans]
     opened = {key: frames for one in learned for key, frames in one.opened.items()}
 
-    def write(reading: Reading, sweeps: list[Sweep]) -> Tally:
+    def write(reading: Reading, writer: CaptureWriter, sweeps: list[Sweep]) -> Tally:
         cut = Tally()
         rewriter = Rewriter(Offsets(plans, opened), cut, addresses, keep_other=choices.keep_other)
-        with open_writer(output, first) as writer:
-            for number, (block, segments) in enumerate(reading.blocks()):
-                for sweep in sweeps:
-                    sweep.lead(number)
-                buffer, cap_len = rewriter.rewrite(block, segments)
-                writer.write(block, buffer, cap_len)
+        for number, (block, segments) in enumerate(reading.blocks()):
+            for sweep in sweeps:
+                sweep.lead(number)
+            buffer, cap_len = rewriter.rewrite(block, segments)
+            writer.write(block, buffer, cap_len)
         return cut
 
     try:
         sweeps = [start_sweep(source, one) for one in learned]
-        cut = write(source.reading(source.parts - 1), sweeps)
-        for sweep in sweeps:
-            sweep.finish()
-        if any(sweep.late for sweep in sweeps):
-            cut = write(source.silent().reading(0), [])
+        with open_writer(output, first) as writer:
+            if writer.takes_one_writing:
+                _finish(sweeps)
+            cut = write(source.reading(source.parts - 1), writer, sweeps)
+            _finish(sweeps)
+            if any(sweep.late for sweep in sweeps):
+                writer.restart()
+                cut = write(source.silent().reading(0), writer, [])
         tally.join(cut)
     finally:
         for one in learned:
             one.close()
+
+
+def _finish(sweeps: list[Sweep]) -> None:
+    for sweep in sweeps:
+        sweep.finish()

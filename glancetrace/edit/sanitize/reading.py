@@ -69,7 +69,7 @@ class Reading:
 def open_writer(output: str, reader: CaptureReader) -> CaptureWriter:
     """What writes packets in the format that the captures had, once they were read."""
     formats = {file.format for file in reader.files}
-    pcapng = output.endswith(".pcapng") or formats != {"pcap"} or len(reader.link_types) > 1
+    pcapng = output.removesuffix(".gz").endswith(".pcapng") or formats != {"pcap"} or len(reader.link_types) > 1
     nanoseconds = any(one.preamble[:4] in _NANOSECOND_MAGICS for one in reader.readers)
     inputs = [file.name for file in reader.files]
     return CaptureWriter(output, inputs, reader.link_types, pcapng=pcapng, nanoseconds=nanoseconds)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 
 from glancetrace.edit.sanitize.learning import Learned, Source, send_findings
+from glancetrace.edit.sanitize.sweep import Finding
 from glancetrace.forking import Child, fork
 
 __all__ = ["Sweep", "start_sweep"]
@@ -48,18 +49,20 @@ class Sweep:
             self._learned.child = None
             if data is None:  # it was ended from outside: what it has told is true, the rest is looked for here
                 self.alone(self._source.silent())
-                self.late = True
             return
+        self._take(pickle.loads(data))
+        self._blocks += 1
+
+    def _take(self, findings: list[Finding]) -> None:
         assert self._learned.sweeper is not None
-        for finding in pickle.loads(data):
+        for finding in findings:
             stream = self._learned.sweeper.take(finding)
             self.late |= finding.begin < stream.written
-        self._blocks += 1
 
     def alone(self, source: Source) -> None:
         """Sweep here."""
-        for _ in self._learned.sweep(source):
-            pass
+        for findings in self._learned.sweep(source):
+            self._take(findings)
 
 
 def start_sweep(source: Source, learned: Learned) -> Sweep:

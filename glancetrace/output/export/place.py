@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.outfile import is_one_of, part_of
 
 __all__ = ["new_file", "new_folder"]
 
@@ -25,7 +26,7 @@ def new_folder(path: str) -> Iterator[str]:
     real = _real(path)
     if os.path.lexists(real) and not (os.path.isdir(real) and not os.listdir(real)):
         raise UsageError("exists already", where=path, action="choose another folder for -o")
-    part = _beside(real)
+    part = part_of(real)
     try:
         os.mkdir(part)
     except OSError as error:
@@ -47,11 +48,11 @@ def new_file(path: str, inputs: Sequence[str]) -> Iterator[str]:
         UsageError: it is one of the `inputs`, or no file can be made there. GlancetraceError: it cannot be written.
     """
     real = _real(path)
-    if real in {os.path.realpath(name) for name in inputs if name != "-"}:
+    if is_one_of(real, inputs):
         raise UsageError("is the capture itself", where=path, action="choose another name for the output")
     if os.path.lexists(real) and not os.path.isfile(real):
         raise UsageError("is no file", where=path, action="choose another name for the output")
-    part = _beside(real)
+    part = part_of(real)
     try:
         with open(part, "xb"):
             pass
@@ -72,10 +73,6 @@ def _real(path: str) -> str:
     if path == "-":
         raise UsageError("this format cannot go to standard output", action="give a name with -o")
     return os.path.realpath(path)
-
-
-def _beside(real: str) -> str:
-    return os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}.part")
 
 
 def _refused(path: str, error: OSError) -> UsageError:
