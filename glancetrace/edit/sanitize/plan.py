@@ -21,6 +21,8 @@ __all__ = ["BLANK", "ConnectionPlan", "PlacedRun", "StreamPlan", "Tally", "place
 BLANK = b"\xff"
 """What takes the place of bytes that may not stay: no HTTP begins so, and no MySQL packet that could be expected."""
 
+_LONG = 1 << 20
+"""Bytes of image data that are searched less closely."""
 _MARK_LEN = 16
 """Bytes of a mark, at most."""
 
@@ -94,6 +96,11 @@ class StreamPlan:
         """All of a range is image data."""
         index = bisect_right(self.images, begin, key=lambda one: one[0]) - 1
         return index >= 0 and self.images[index][1] >= end
+
+    def is_long_image(self, begin: int, end: int) -> bool:
+        """All of a range lies in much image data."""
+        index = bisect_right(self.images, begin, key=lambda one: one[0]) - 1
+        return index >= 0 and self.images[index][1] >= end and self.images[index][1] - self.images[index][0] > _LONG
 
     def replace(self, begin: int, data: bytes) -> None:
         """Bytes become others; the later word counts where edits overlap."""

@@ -1,14 +1,16 @@
 """The second reading: every secret that was learned is looked for in every stream, whole and encoded.
 
 A secret may stand where no rule expects one, before it was learned, or across packets. Searching is done on the runs of
-the reassembled streams, with the end of the run before. Ciphertext is left out, and image data, which is most of a
-capture with uploads, is searched for secrets as they are and not for their encodings.
+the reassembled streams, with the end of the run before. Ciphertext is left out, and long image data, which is most of
+a capture with uploads, is searched for secrets as they are and not for their encodings.
+
+What is replaced does not depend on how the streams are cut: of secrets that lie in each other the widest counts, and
+whether a name stands alone is decided when the bytes behind it are there.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,12 +18,11 @@ from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRun, KeptRuns
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
 from glancetrace.edit.sanitize.reading import Reading
+from glancetrace.edit.sanitize.text_finder import CONTEXT_LEN, TextFinder, may_go_on, stands_alone
 from glancetrace.net.run import Connection, Run
 
-__all__ = ["Finding", "Sweeper", "TextFinder", "stands_alone", "sweep"]
+__all__ = ["Finding", "Sweeper", "sweep"]
 
-_PREFIX_LEN = 6
-_MOST_PREFIXES = 64
 _SEARCHED_LEN = 1 << 20
 
 
@@ -32,64 +33,6 @@ class Finding(NamedTuple):
     direction: int
     begin: int
     text: bytes
-
-
-class TextFinder:
-    """Finds any of many texts.
-
-    Attributes:
-        longest: bytes of the longest.
-    """
-
-    def __init__(self, texts: list[bytes]) -> None:
-        self.longest = max(map(len, texts), default=0)
-        groups: dict[bytes, list[bytes]] = defaultdict(list)
-        for text in sorted(texts, key=len, reverse=True):
-            groups[text[:_PREFIX_LEN]].append(text)
-        # The more of them a group has in common, the faster it is looked for.
-        self._by_prefix = {_common_prefix(group): group for group in groups.values()}
-        self._pattern: re.Pattern[bytes] | None = None
-        if len(self._by_prefix) > _MOST_PREFIXES:
-            self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
-
-    def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Where which text stands; of several that begin at the same place the longest."""
-        if self._pattern is not None:
-            at = 0
-            while (match := self._pattern.search(data, at)) is not None:
-                at = match.start()
-                yield from self._at(data, at, self._by_prefix[match[0]])
-                at += 1
-            return
-        for prefix, texts in self._by_prefix.items():
-            at = data.find(prefix)
-            while at >= 0:
-                yield from self._at(data, at, texts)
-                at = data.find(prefix, at + 1)
-
-    def _at(self, data: bytes, at: int, texts: list[bytes]) -> Iterator[tuple[int, bytes]]:
-        for text in texts:
-            if data.startswith(text, at):
-                yield at, text
-                return
-
-
-def _common_prefix(texts: list[bytes]) -> bytes:
-    first, last = min(texts), max(texts)
-    same = [one == other for one, other in zip(first, last, strict=False)]
-    return first[: same.index(False) if False in same else len(same)]
-
-
-def stands_alone(data: bytes, at: int, name: bytes) -> bool:
-    """A name stands there as a whole word, or as a value behind its length, and not as a key of JSON."""
-    before, behind = data[max(at - 1, 0) : at], data[at + len(name) : at + len(name) + 3]
-    if behind[:1] == b'"' and behind[1:].lstrip().startswith(b":"):
-        return False
-    return before == bytes([min(len(name), 255)]) or not (_in_word(before) or _in_word(behind[:1]))
-
-
-def _in_word(byte: bytes) -> bool:
-    return byte.isalnum() or byte == b"_"
 
 
 class StreamSearch:
@@ -108,22 +51,56 @@ class StreamSearch:
     def search(self, direction: int, start: int, data: bytes) -> None:
         """Bytes that stand at `start` of a stream."""
         stream = self._plan.streams[direction]
-        longest = self._sweeper.finder.longest
+        tail_len = self._sweeper.finder.longest + CONTEXT_LEN
+        seen = -1
         if start == self._ends[direction]:
             tail = self._tails[direction]
             start -= len(tail)
             data = tail + data
-        in_image = stream.is_image(start, start + len(data))
-        finder = self._sweeper.plain_finder if in_image else self._sweeper.finder
-        # In the order of their places, however the stream is cut.
-        for at, text in sorted(finder.find(data)):
-            if self._sweeper.is_wanted(data, at, text):
-                self._sweeper.replace(self._plan, direction, start + at, text)
+            # What begins there was decided before, when it was known what stands in front of it.
+            seen = 0 if len(tail) == tail_len else -1
+        else:
+            self._decide(direction)
+        for at, text in self._found(stream, start, data):
+            if at > seen and not (self._sweeper.is_name(text) and may_go_on(data, at, text)):
+                self._replace(direction, start, data, at, text)
         self._ends[direction] = start + len(data)
-        self._tails[direction] = data[1 - longest :] if longest > 1 else b""
+        self._tails[direction] = data[-tail_len:]
+
+    def _found(self, stream: StreamPlan, start: int, data: bytes) -> list[tuple[int, bytes]]:
+        """In the order of their places, the longest first."""
+        sweeper = self._sweeper
+        in_image = stream.is_long_image(start, start + len(data))
+        finder = sweeper.plain_finder if in_image else sweeper.finder
+        return sorted(
+            (
+                (at, text)
+                for at, text in finder.find(data)
+                if in_image or sweeper.is_plain(text) or not stream.is_long_image(start + at, start + at + len(text))
+            ),
+            key=lambda one: (one[0], -len(one[1])),
+        )
+
+    def _replace(self, direction: int, start: int, data: bytes, at: int, text: bytes) -> None:
+        if self._sweeper.is_wanted(data, at, text):
+            self._sweeper.replace(self._plan, direction, start + at, text)
+
+    def _decide(self, direction: int) -> None:
+        """Nothing follows what was searched last: decide what waited for it."""
+        data, self._tails[direction] = self._tails[direction], b""
+        start = self._ends[direction] - len(data)
+        for at, text in self._found(self._plan.streams[direction], start, data):
+            if self._sweeper.is_name(text) and may_go_on(data, at, text):
+                self._replace(direction, start, data, at, text)
+
+    def finish(self) -> None:
+        """All was searched."""
+        for direction in (0, 1):
+            self._decide(direction)
 
     def close(self, ts: int, frame: int, how: str) -> None:
-        """Nothing is held."""
+        """The connection is over."""
+        self.finish()
 
 
 def _is_replaced(stream: StreamPlan, begin: int, length: int) -> bool:
@@ -149,9 +126,10 @@ class Sweeper:
         self._known = known
         self._found = known.patterns()
         self._searches: dict[int, StreamSearch] = {}
+        self._replaced: dict[tuple[int, int], dict[tuple[int, int], tuple[bytes, str]]] = defaultdict(dict)
         self.findings: list[Finding] = []
         self.finder = TextFinder(list(self._found))
-        self.plain_finder = TextFinder([text for text in self._found if text.decode("latin-1") in known.seen])
+        self.plain_finder = TextFinder([text for text in self._found if self.is_plain(text)])
 
     def consumer(self, connection: Connection) -> StreamSearch | None:
         """What searches a connection."""
@@ -179,26 +157,59 @@ class Sweeper:
 
     def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Secrets in bytes that stand in no stream as they are: where, and what they become."""
-        for at, text in self.finder.find(data):
-            if self.is_wanted(data, at, text):
+        behind = -1
+        for at, text in sorted(self.finder.find(data), key=lambda one: (one[0], -len(one[1]))):
+            if at > behind and self.is_wanted(data, at, text):
+                behind = at
                 replacement, kind = self._found[text]
                 self._known.tally.replaced[f"elsewhere-{kind}"] += 1
                 yield at, replacement
 
     def is_wanted(self, data: bytes, at: int, text: bytes) -> bool:
         """What stands there is to be replaced; names only where they stand alone."""
-        return self._found[text][1] != NAME or stands_alone(data, at, text)
+        return not self.is_name(text) or stands_alone(data, at, text)
+
+    def is_name(self, text: bytes) -> bool:
+        """It counts only where it stands alone."""
+        return self._found[text][1] == NAME
+
+    def is_plain(self, text: bytes) -> bool:
+        """A secret as it is, in no encoding."""
+        return text.decode("latin-1") in self._known.seen
+
+    def finish(self) -> None:
+        """All runs that were kept were searched."""
+        for search in self._searches.values():
+            search.finish()
 
     def replace(self, plan: ConnectionPlan, direction: int, begin: int, text: bytes) -> None:
         """A secret stands at `begin` of a stream."""
         stream = plan.streams[direction]
+        replacement, kind = self._found[text]
+        place = (plan.connection.first_frame, direction)
+        self._drop_within(stream, self._replaced[place], begin, begin + len(text))
         if _is_replaced(stream, begin, len(text)) or (stream.zeroed and stream.is_image(begin, begin + len(text))):
             return
-        replacement, kind = self._found[text]
         stream.replace(begin, replacement)
         stream.settle()
-        self._known.tally.replaced[kind if kind in (HASH, NAME) else f"elsewhere-{kind}"] += 1
+        kind = kind if kind in (HASH, NAME) else f"elsewhere-{kind}"
+        self._replaced[place][begin, len(text)] = replacement, kind
+        self._known.tally.replaced[kind] += 1
         self.findings.append(Finding(plan.connection.first_frame, direction, begin, text))
+
+    def _drop_within(
+        self, stream: StreamPlan, replaced: dict[tuple[int, int], tuple[bytes, str]], begin: int, end: int
+    ) -> None:
+        """What lies in a wider one and was found before that was whole is not replaced on its own."""
+        for at, data in stream.edits_in(begin, end):
+            place = (at, len(data))
+            if begin <= at and at + len(data) <= end and len(data) < end - begin and place in replaced:
+                replacement, kind = replaced[place]
+                if replacement == data:
+                    del replaced[place]
+                    stream.edits.remove((at, data))
+                    self._known.tally.replaced[kind] -= 1
+                    self._known.tally.replaced += Counter()
 
     def take(self, finding: Finding) -> StreamPlan:
         """Replace what another sweeper with the same secrets has found; the stream that it stands in."""
@@ -219,6 +230,7 @@ def sweep(sweeper: Sweeper, kept: KeptRuns, reading: Callable[[], Reading]) -> I
             begin = end
             yield sweeper.tell()
         sweeper.search(kept.runs[begin:])
+        sweeper.finish()
     else:
         again = reading()
         reassembler = again.reassembler(sweeper.consumer, {})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
 from glancetrace.edit.sanitize.known import HASH, NAME, KnownSecrets
-from glancetrace.edit.sanitize.sweep import TextFinder, stands_alone
+from glancetrace.edit.sanitize.text_finder import TextFinder, stands_alone
 from glancetrace.issues import IssueLog
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection, Run, render_endpoint
