@@ -77,7 +77,7 @@ def sanitize(
     from glancetrace.edit.sanitize.report import render_report, render_text
     from glancetrace.edit.sanitize.verify import verify
     from glancetrace.issues import IssueLog
-    from glancetrace.outfile import takes_one_writing
+    from glancetrace.outfile import is_one_of, takes_one_writing
     from glancetrace.output.progress import ProgressBar
     from glancetrace.output.target import Target
 
@@ -87,6 +87,9 @@ def sanitize(
         raise UsageError("what goes to a pipe cannot be read again", where=output, action="leave out --verify")
     if report is not None and os.path.realpath(report) == os.path.realpath(output):
         raise UsageError("the capture and the report need two files", where=report, action="choose another name")
+    for file in (output, report):
+        if file is not None and is_one_of(file, (*keylogs, *rsa_keys, key or "-")):
+            raise UsageError("this would overwrite a key", where=file, action="choose another name")
     told = None if report is None else Target(report, paths)
     if addresses and keep_other:
         raise UsageError("packets that nobody decodes hold addresses", action="give --addresses or --keep-other")

@@ -134,14 +134,18 @@ def test_an_input_under_another_name_is_not_overwritten(source: Path, tmp_path: 
         (["-o", "new.pcap", "--report", "late.pcap"], "is the capture itself"),
         (["-o", "new.pcap", "--report", "new.pcap"], "need two files"),
         (["-o", "pipe", "--verify"], "cannot be read again"),
+        (["-o", "keys", "--decrypt", "--keylog", "keys"], "would overwrite a key"),
+        (["-o", "new.pcap", "--key", "keys", "--report", "./keys"], "would overwrite a key"),
     ],
 )
 def test_refused(args: list[str], message: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(source.parent)
     os.mkfifo("pipe")
+    Path("keys").write_bytes(b"kept")
     before = source.read_bytes()
     result = CliRunner().invoke(cli, ["sanitize", "late.*", *args])
     assert isinstance(result.exception, UsageError)
     assert message in str(result.exception)
     assert source.read_bytes() == before
+    assert Path("keys").read_bytes() == b"kept"
     assert not os.path.exists("new.pcap")
