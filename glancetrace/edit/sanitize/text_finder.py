@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 __all__ = ["CONTEXT_LEN", "TextFinder", "may_go_on", "stands_alone"]
 
@@ -31,7 +32,7 @@ class TextFinder:
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
         self._pattern: re.Pattern[bytes] | None = None
         if len(self._by_prefix) > _MOST_PREFIXES:
-            self._pattern = re.compile(b"|".join(map(re.escape, self._by_prefix)))
+            self._pattern = re.compile(_any_of(sorted(self._by_prefix)))
 
     def find(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Where which text stands, in no order; several may begin at the same place."""
@@ -53,6 +54,14 @@ class TextFinder:
         for text in texts:
             if data.startswith(text, at):
                 yield at, text
+
+
+def _any_of(prefixes: list[bytes]) -> bytes:
+    """A pattern that matches where one of them begins, branching byte by byte: not all are tried at every place."""
+    if len(prefixes) == 1 or not prefixes[0]:
+        return re.escape(prefixes[0])
+    branches = [(first, [one[1:] for one in group]) for first, group in groupby(prefixes, lambda one: one[:1])]
+    return b"(?:" + b"|".join(re.escape(first) + _any_of(rests) for first, rests in branches) + b")"
 
 
 def _common_prefix(texts: list[bytes]) -> bytes:
