@@ -11,7 +11,7 @@ from __future__ import annotations
 import marshal
 import pickle
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -23,7 +23,16 @@ from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.run import Connection
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["Rows", "SentHasher", "pack_rows", "unpack_rows"]
+__all__ = [
+    "Rows",
+    "SentHasher",
+    "pack_column",
+    "pack_commands",
+    "pack_rows",
+    "unpack_column",
+    "unpack_commands",
+    "unpack_rows",
+]
 
 Digests = list[dict[str, str]]
 
@@ -76,7 +85,9 @@ def _names(row: type) -> tuple[str, ...]:
 
 _COMMAND_FIELDS = _names(MysqlCommand)[1:]
 _COMMAND = attrgetter(*_COMMAND_FIELDS)
-_RECURRING = frozenset({"command", "schema", "rows_complete", "complete", "cut", "after_gap"})
+_RECURRING = frozenset(
+    {"command", "schema", "rows_complete", "complete", "cut", "after_gap", "service", "kind", "operation", "outcome"}
+)
 _RARE = frozenset({"params", "error", "columns", "rows"})
 _PLAIN = frozenset({"sql"})
 _NONE = -(1 << 63)
@@ -99,7 +110,7 @@ def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
         connections.setdefault(connection, len(connections))
     owners = array("I", [numbers[id(command.session)] for command, _ in rows.commands])
     places = array("I", [connections[connection] for _, connection in rows.commands])
-    commands = (owners.tobytes(), places.tobytes(), _pack_commands([command for command, _ in rows.commands]))
+    commands = (owners.tobytes(), places.tobytes(), pack_commands([command for command, _ in rows.commands]))
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
     few = (rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped)
@@ -107,13 +118,22 @@ def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
     return marshal.dumps((shared, commands, exchanges)), hashers
 
 
-def _pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
+def pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
     """A packed column per field, without the sessions."""
     columns = zip(*map(_COMMAND, commands), strict=True) if commands else ((),) * len(_COMMAND_FIELDS)
-    return [_pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
+    return [pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
 
 
-def _pack_column(name: str, column: Sequence[Any]) -> Any:
+def unpack_commands(
+    packed: Sequence[Any], count: int, sessions: Iterable[MysqlSession]
+) -> Iterator[MysqlCommand]:
+    """The inverse of `pack_commands`, for so many commands, with the session of each."""
+    columns = [unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
+    return map(MysqlCommand, sessions, *columns)
+
+
+def pack_column(name: str, column: Sequence[Any]) -> Any:
+    """Values of a column, packed as its name says: texts that recur, values that are rare, else numbers."""
     if name in _RECURRING:
         values = {value: number for number, value in enumerate(dict.fromkeys(column))}
         return list(values), array("I", map(values.__getitem__, column)).tobytes()
@@ -131,7 +151,8 @@ def _plain_error(value: Any) -> Any:
     return (value.code, value.sqlstate, value.message) if isinstance(value, MysqlError) else value
 
 
-def _unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
+def unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
+    """The inverse of `pack_column`, for so many values."""
     if name in _RECURRING:
         values, numbers = packed
         return map(values.__getitem__, memoryview(numbers).cast("I"))
@@ -169,8 +190,7 @@ def unpack_rows(data: bytes | bytearray, digests: Callable[[], Digests]) -> Rows
     shared, (owners, places, packed), packed_exchanges = marshal.loads(data)
     few, connections, sessions = pickle.loads(shared)
     count = len(owners) // array("I").itemsize
-    columns = [_unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
-    commands = map(MysqlCommand, map(sessions.__getitem__, memoryview(owners).cast("I")), *columns)
+    commands = unpack_commands(packed, count, map(sessions.__getitem__, memoryview(owners).cast("I")))
     own = map(connections.__getitem__, memoryview(places).cast("I"))
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
     packets, accounting, first_frames, issues, rows, skipped = few
