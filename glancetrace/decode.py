@@ -26,6 +26,7 @@ from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
 from glancetrace.packing import Rows
+from glancetrace.spill.commands import Spill, SpooledCommands
 from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
@@ -80,7 +81,10 @@ class Options:
 
 @dataclass(slots=True)
 class Decoded:
-    """What stage A gives: rows of all connections, and what became of every packet and byte."""
+    """What stage A gives: rows of all connections, and what became of every packet and byte.
+
+    Where there are too many commands for memory, all of them are in `spooled`.
+    """
 
     reader: CaptureReader
     issues: IssueLog
@@ -91,6 +95,7 @@ class Decoded:
     connection_count: int
     secrets: SecretStore
     workers: list[Worker] = field(default_factory=list)
+    spooled: SpooledCommands | None = None
 
     def close(self) -> None:
         """No digest is asked for any more: let the processes go that make them."""
@@ -117,7 +122,9 @@ def as_list(paths: Paths) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def decode(paths: Paths, options: Options | None = None, pool: HashPool | None = None) -> Decoded:
+def decode(
+    paths: Paths, options: Options | None = None, pool: HashPool | None = None, spill: Spill | None = None
+) -> Decoded:
     """Read captures and decode what is in them.
 
     Args:
@@ -125,6 +132,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
         options: see `Options`.
         pool: where bodies are hashed, if that is to go on after decoding; else it ends here, and digests that are asked
             for later are made then.
+        spill: where commands go when there are too many for memory; else memory is all there is.
 
     Raises:
         InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
@@ -135,15 +143,17 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = shares_of(names, options)
     decoded = _decode_shares(names, options, shares) if len(shares) > 1 else None
-    return decoded or _decode_alone(names, options, pool)
+    return decoded or _decode_alone(names, options, pool, spill)
 
 
-def _decode_alone(names: list[str], options: Options, pool: HashPool | None) -> Decoded:
+def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spill: Spill | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
     secrets = read_secrets(reader, options, issues)
-    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool)
-    return _decoded(reader, issues, accounting, rows, secrets, [])
+    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, spill)
+    decoded = _decoded(reader, issues, accounting, rows, secrets, [])
+    decoded.spooled = spill.spooled if spill is not None else None
+    return decoded
 
 
 def _decode_share(
@@ -153,6 +163,7 @@ def _decode_share(
     options: Options,
     secrets: SecretStore,
     pool: HashPool | None = None,
+    spill: Spill | None = None,
     share: Share | None = None,
 ) -> tuple[Accounting, Rows]:
     """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
@@ -161,7 +172,10 @@ def _decode_share(
         reassembler = TcpReassembler(
             stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
         )
-        accounting = _read(reader, reassembler, capture_issues, options, secrets)
+        look = None if spill is None else lambda: spill.look(stage.commands)
+        accounting = _read(reader, reassembler, capture_issues, options, secrets, look)
+        if spill is not None:
+            spill.look(stage.commands, last=True)
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
@@ -283,8 +297,9 @@ def _read(
     issues: IssueLog,
     options: Options,
     secrets: SecretStore,
+    look: Callable[[], None] | None,
 ) -> Accounting:
-    """Push every block through index and reassembler."""
+    """Push every block through index and reassembler; `look` is called between blocks."""
     accounting = Accounting()
     index = PacketIndex(issues)
     reader.progress = options.progress
@@ -296,6 +311,8 @@ def _read(
             accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count
         accounting.packets_malformed += segments.malformed
         reassembler.push(segments)
+        if look is not None:
+            look()
     index.finish()
     reassembler.finish()
     accounting.packets_ignored = sum(accounting.ignored_reasons.values())

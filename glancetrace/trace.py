@@ -210,6 +210,17 @@ class Trace(Result):
             found.setdefault(link.call_id, []).append(link.statement_id - 1)
         return found
 
+    @property
+    def counted(self) -> Mapping[tuple[str, str], Sequence[int]]:
+        """(service, kind) of statements -> how many there are, and how many of them are linked."""
+        counts: dict[tuple[str, str], list[int]] = {}
+        linked = self.link_of.keys()
+        for statement in self.tables.statements:
+            row = counts.setdefault((statement.service, statement.kind), [0, 0])
+            row[0] += 1
+            row[1] += statement.id in linked
+        return counts
+
     @cached_property
     def link_of(self) -> Mapping[int, Link]:
         """Statement id -> its link."""

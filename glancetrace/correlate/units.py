@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from glancetrace.correlate.outcome import ends_transaction
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["ERA_RELEASES", "Era", "EraVotes", "UnitOfWork", "cut_units", "detect_era", "detect_eras"]
+__all__ = [
+    "ERA_RELEASES",
+    "Era",
+    "EraVotes",
+    "UnitOfWork",
+    "cut_units",
+    "detect_era",
+    "detect_eras",
+    "is_ended",
+    "sets_up",
+]
 
 Era = int
 """1: Glance up to 26 (2023.1), 2: 27 to 30, 3: from 31 on; 0: not enough seen."""
@@ -69,8 +79,7 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
             units.append(unit)
             unit = UnitOfWork()
         unit.statements.append(statement)
-        # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
-        ended = (ends and (ended or operation == "ROLLBACK")) or _autocommitted(statement)
+        ended = _ends_after(statement, ends, ended)
     if unit.statements:
         units.append(unit)
     following: UnitOfWork | None = None
@@ -79,6 +88,25 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
         unit.next_unit = following
         following = unit
     return units
+
+
+def is_ended(unit: UnitOfWork) -> bool:
+    """Its transaction has ended, and what comes next but another COMMIT or ROLLBACK is another unit."""
+    ended = False
+    for statement in unit.statements:
+        ended = _ends_after(statement, statement.operation in _ENDS and ends_transaction(statement), ended)
+    return ended
+
+
+def _ends_after(statement: SqlStatement, ends: bool, ended: bool) -> bool:
+    """Whether a unit is over, which `ended` says of it before: a COMMIT may be followed by more work of the same
+    checkout, so only a ROLLBACK closes it."""
+    return (ends and (ended or statement.operation == "ROLLBACK")) or _autocommitted(statement)
+
+
+def sets_up(unit: UnitOfWork) -> bool:
+    """A unit of set-up is more than the end of a transaction whose beginning was lost."""
+    return not unit.statements[0].command.after_gap or any(s.kind == "setup" for s in unit.statements)
 
 
 def _autocommitted(statement: SqlStatement) -> bool:

@@ -101,11 +101,13 @@ class SpooledLinks(SpooledRows[Link]):
         super().__init__(spool, _pack_links, _unpack_links, block_rows)
         self._statements = array("Q")
         self._calls = array("I")
+        self._in_request = bytearray()
 
     def append(self, row: Link) -> None:
         """Add a link at the end."""
         self._statements.append(row.statement_id)
         self._calls.append(row.call_id)
+        self._in_request.append(row.relation == "in_request")
         super().append(row)
 
     def at(self, statement_id: int) -> int | None:
@@ -118,10 +120,20 @@ class SpooledLinks(SpooledRows[Link]):
         """Statement id -> its link."""
         return LinkIndex(self)
 
-    def statements_by_call(self) -> dict[int, array[int]]:
-        """Call id -> places of its statements in their table, ascending."""
+    def callers(self) -> Mapping[int, Link]:
+        """Statement id -> a link that tells its call and nothing else, which takes no reading."""
+        return _Callers(self)
+
+    def call_at(self, place: int) -> int:
+        """Id of the call of a link."""
+        return self._calls[place]
+
+    def statements_by_call(self, *, in_request: bool = False) -> dict[int, array[int]]:
+        """Call id -> places of its statements in their table, ascending; only of those before its response."""
         found: dict[int, array[int]] = {}
-        for statement_id, call_id in zip(self._statements, self._calls, strict=True):
+        for statement_id, call_id, before in zip(self._statements, self._calls, self._in_request, strict=True):
+            if in_request and not before:
+                continue
             own = found.get(call_id)
             if own is None:
                 own = found[call_id] = array("Q")
@@ -149,6 +161,14 @@ class LinkIndex(Mapping[int, Link]):
 
     def __len__(self) -> int:
         return len(self._links)
+
+
+class _Callers(LinkIndex):
+    def __getitem__(self, statement_id: int) -> Link:
+        place = self._links.at(statement_id)
+        if place is None:
+            raise KeyError(statement_id)
+        return Link(statement_id, self._links.call_at(place), "", "", 0.0)
 
 
 def _pack_links(links: list[Link]) -> Any:

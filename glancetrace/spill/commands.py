@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,13 @@ from glancetrace.packing import pack_commands, unpack_commands
 from glancetrace.spill.rows import BLOCK_ROWS
 from glancetrace.spill.spool import Place, Spool
 
-__all__ = ["Owned", "SpooledCommands", "order_of"]
+__all__ = ["Owned", "Spill", "SpooledCommands", "order_of"]
+
+WHOLE = 320_000
+"""Commands from which on they do not stay in memory."""
+
+_AT_ONCE = 40_000
+"""Commands that are collected before they are written, then."""
 
 Owned = tuple[MysqlCommand, Connection]
 
@@ -44,6 +51,9 @@ class SpooledCommands:
     Args:
         observe: sees them before they leave memory.
         block_rows: commands of a block.
+
+    Attributes:
+        of_connection: how many commands each connection has.
     """
 
     def __init__(self, observe: Callable[[list[Owned]], None], block_rows: int = BLOCK_ROWS) -> None:
@@ -54,6 +64,7 @@ class SpooledCommands:
         self._numbers: dict[Connection, int] = {}
         self._owners: list[tuple[Connection, MysqlSession]] = []
         self._count = 0
+        self.of_connection: Counter[Connection] = Counter()
 
     def __len__(self) -> int:
         return self._count
@@ -62,6 +73,7 @@ class SpooledCommands:
         """Write commands; the list is empty then."""
         self._observe(commands)
         for command, connection in commands:
+            self.of_connection[connection] += 1
             if connection not in self._numbers:
                 self._numbers[connection] = len(self._owners)
                 self._owners.append((connection, command.session))
@@ -96,3 +108,25 @@ class SpooledCommands:
         owners = [self._owners[number] for number in memoryview(numbers).cast("I")]
         commands = unpack_commands(packed, block.count, (session for _, session in owners))
         return zip(commands, (connection for connection, _ in owners), strict=True)
+
+
+class Spill:
+    """Where commands go once there are too many of them for memory.
+
+    Args:
+        observe: see `SpooledCommands`.
+
+    Attributes:
+        spooled: those that went to disk, if there are too many.
+    """
+
+    def __init__(self, observe: Callable[[list[Owned]], None]) -> None:
+        self._observe = observe
+        self.spooled: SpooledCommands | None = None
+
+    def look(self, commands: list[Owned], *, last: bool = False) -> None:
+        """Commands that were collected, from time to time; `last`: no others follow. The list is empty if they go."""
+        if self.spooled is None and len(commands) >= WHOLE:
+            self.spooled = SpooledCommands(self._observe)
+        if self.spooled is not None and (last or len(commands) >= _AT_ONCE):
+            self.spooled.take(commands)
