@@ -42,6 +42,9 @@ __all__ = ["EPOCH", "Attributed", "attribute_in_epochs"]
 EPOCH = 80_000
 """Commands of an epoch."""
 
+HELD = 80_000
+"""Commands for which a transaction may stay open before it is cut."""
+
 _LAST_PART = 4
 """The end of an epoch is looked for in the last of so many parts of it..."""
 _AHEAD = 8
@@ -99,14 +102,13 @@ def attribute_in_epochs(
     window = Window(votes, Counter(commands.of_connection))
     output = _Output(tables, halves)
     stream = chain.from_iterable(commands.pieces())
-    size = EPOCH
-    while epoch := list(islice(stream, size)):
+    while epoch := list(islice(stream, EPOCH)):
         since, until = (epoch[-(len(epoch) // part or 1)][0].ts for part in (_LAST_PART, _AHEAD))
         window.add(epoch)
         del epoch
         units = window.units()
         end = _NEVER if window.over else near.quietest(units, since, until)
-        units = window.finished(end, window.next_id - size)
+        units = window.finished(end, window.next_id - HELD)
         for frame in window.unparsed:
             issues.count("sql-unparsed", frame=frame)
         for frame in window.cut:

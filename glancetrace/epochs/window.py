@@ -25,11 +25,15 @@ from glancetrace.statements import ServiceVotes, StatementReader
 
 __all__ = ["Window"]
 
-_SILENCE = 100_000_000
-"""ns after which a transaction that was ended goes on no more (a pool ends some of them twice)."""
+_SILENCE = 5_000_000_000
+"""ns after which a transaction that was ended goes on no more: a pool ends some of them twice, when it is asked for the
+connection again, or cleans up."""
 
 _CONNECT = 2_000_000_000
 """ns within which a connection that was set up is used by whoever opened it."""
+
+_LEGS = 200_000_000
+"""ns within which a statement's other legs through proxies are seen."""
 
 _IDLE = 10_000_000_000
 """ns after which a connection is idle that was only set up, or pinged."""
@@ -40,9 +44,13 @@ _NEVER = 1 << 63
 @dataclass(slots=True, eq=False)
 class _Group:
     """Units of one connection that are finished together: one that works, the set-up before it, and what missing bytes
-    cut off its end."""
+    cut off its end.
+
+    `ended`: their transactions are; `closed`: nothing that may come is part of them.
+    """
 
     units: list[UnitOfWork]
+    ended: bool = False
     closed: bool = False
 
     @property
@@ -159,7 +167,7 @@ class Window:
                 forced = group.units[0].statements[0].id < oldest
                 if not forced and (group.ts >= before or not group.closed):
                     break
-                if not group.closed:
+                if not (group.closed or group.ended):
                     self.cut.append(group.units[0].statements[0].command.first_frame)
                 done += group.units
                 count += sum(len(unit.statements) for unit in group.units)
@@ -184,12 +192,12 @@ class Window:
             count += len(unit.statements)
         for group in groups:
             silent = self._until - group.units[-1].end_ts
-            idle = silent >= (_IDLE if group.setup else _SILENCE)
-            is_last = group is groups[-1]
-            group.closed = over or (
-                silent >= _SILENCE
-                and (not is_last or (idle and count in clean and (group.setup or is_ended(group.units[-1]))))
-            )
+            if group is not groups[-1]:
+                group.ended = True
+                group.closed = over or silent >= _LEGS
+            else:
+                group.ended = count in clean and (group.setup or is_ended(group.units[-1]))
+                group.closed = over or (group.ended and silent >= (_IDLE if group.setup else _SILENCE))
         return groups
 
 
