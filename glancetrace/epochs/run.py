@@ -8,8 +8,8 @@ that its story is told from. What attribution learns, it learns in each epoch an
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import overload
@@ -50,9 +50,13 @@ _LAST_PART = 4
 _AHEAD = 8
 """... and the last of so many parts only shows how what is open then goes on."""
 
+_TASK_UNITS = 2_000
+"""Units of earlier epochs that name tasks: they tell whose work goes on."""
+
 _FEW_ROWS = 256
 """Rows of a block of what is rare."""
 
+_TASK_TABLES = frozenset({"tasks", "task_info"})
 _NEVER = 1 << 63
 
 
@@ -126,6 +130,7 @@ class _Output:
         self._halves = halves
         self._pending: dict[int, tuple[SqlStatement, Link | None]] = {}
         self._next = 1
+        self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         spool, packer = Spool(), StatementPacker()
         self._errors = packer.table(spool, _FEW_ROWS)
         self._writes = packer.table(spool, _FEW_ROWS)
@@ -140,16 +145,20 @@ class _Output:
         for unit in units:
             by_service.setdefault(unit.statements[0].service, []).append(unit)
         other = by_service.pop("other", [])
-        links = attribute(calls, by_service)
+        glance = by_service.get("glance", [])
+        earlier = list(self._tasks)
+        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
+        self._tasks += filter(_is_of_task, glance)
         for unit in other:
             for statement in unit.statements:
                 if statement.kind == "request":
                     statement.kind = "background"
         statements = _ById(statement for unit in units for statement in unit.statements)
+        links = [link for link in links if link.statement_id in statements.ids]
         doubt(links, statements, self._tables.calls, self._tables.unseen)
         doubt_beside(links, statements, self._halves)
         link_of = {link.statement_id: link for link in links}
-        self.attributed.eras.add(by_service.get("glance", ()))
+        self.attributed.eras.add(glance)
         self.attributed.teller.add(units, link_of)
         for statement in statements:
             self._count(statement, statement.id in link_of)
@@ -184,11 +193,21 @@ class _Output:
             table.flush()
 
 
+def _is_of_task(unit: UnitOfWork) -> bool:
+    """It names tasks of Glance."""
+    return any(s.parsed is not None and not _TASK_TABLES.isdisjoint(s.parsed.shape.tables) for s in unit.statements)
+
+
 class _ById(Sequence[SqlStatement]):
     """Some statements, found by their ids as in the table of all: the first stands at 0."""
 
     def __init__(self, statements: Iterable[SqlStatement]) -> None:
         self._rows = {statement.id: statement for statement in statements}
+
+    @property
+    def ids(self) -> Container[int]:
+        """Their ids."""
+        return self._rows.keys()
 
     @overload
     def __getitem__(self, index: int) -> SqlStatement: ...
