@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
 from glancetrace.capture.sample import sample
-from glancetrace.errors import UsageError
+from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.http.hashing import HashPool
@@ -142,7 +143,7 @@ def decode(
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = shares_of(names, options)
-    decoded = _decode_shares(names, options, shares) if len(shares) > 1 else None
+    decoded = _decode_shares(names, options, shares, spill) if len(shares) > 1 else None
     return decoded or _decode_alone(names, options, pool, spill)
 
 
@@ -151,9 +152,7 @@ def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spi
     reader = open_captures(names, issues, block_size=options.block_size)
     secrets = read_secrets(reader, options, issues)
     accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, spill)
-    decoded = _decoded(reader, issues, accounting, rows, secrets, [])
-    decoded.spooled = spill.spooled if spill is not None else None
-    return decoded
+    return _decoded(reader, issues, accounting, rows, secrets, [])
 
 
 def _decode_share(
@@ -188,6 +187,7 @@ def _decode_share(
         stage.commands,
         connections,
         skipped,
+        spill.spooled if spill is not None else None,
     )
 
 
@@ -214,6 +214,7 @@ def _decoded(
         totals.connections,
         secrets,
         workers,
+        rows.spooled,
     )
 
 
@@ -245,31 +246,41 @@ def shares_of(names: list[str], options: Options) -> Sequence[Share]:
     return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs)
 
 
-def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) -> Decoded | None:
+def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], spill: Spill | None) -> Decoded | None:
     """Decode with a process per share, this one being the first; None when they do not come to one result."""
+    try:
+        spills = [None] * len(shares) if spill is None else spill.share_out(len(shares))
+    except GlancetraceError:  # no temporary file to be had
+        return None
 
-    def decode_share(share: Share) -> Rows:
+    def decode_share(own: Spill | None, share: Share) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
         secrets = read_secrets(reader, options, ignored)
-        return _decode_share(reader, ignored, IssueLog(), replace(options, progress=None), secrets, share=share)[1]
+        quiet = replace(options, progress=None)
+        return _decode_share(reader, ignored, IssueLog(), quiet, secrets, spill=own, share=share)[1]
 
     workers: list[Worker] = []
     try:
         try:
-            for share in shares[1:]:
-                workers.append(start_worker(decode_share, share))
+            for own, share in zip(spills[1:], shares[1:], strict=True):
+                workers.append(start_worker(partial(decode_share, own), share))
         except OSError:  # no process to be had
             return None
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
         secrets = read_secrets(reader, options, issues)
-        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0])
+        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, spill=spill, share=shares[0])
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
         if len(parts) < len(shares):
             return None
-        decoded = _decoded(reader, issues, accounting, join_rows(parts, issues), secrets, workers)
+        rows = join_rows(parts, issues)
+        if spill is not None:
+            sent = [(own, part.spooled) for own, part in zip(spills[1:], parts[1:], strict=True) if own is not None]
+            spill.join(rows.commands, sent)
+            rows.spooled = spill.spooled
+        decoded = _decoded(reader, issues, accounting, rows, secrets, workers)
         workers = []
         return decoded
     finally:

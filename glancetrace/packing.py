@@ -45,6 +45,7 @@ class Rows:
         packets: of the whole capture, as this worker read it.
         first_frames: first frame of each of its connections, by number.
         skipped: bytes of connections that were fed to a decoder and are part of no row.
+        spooled: commands that are on disk, if there are too many: a `glancetrace.spill.commands.SpooledCommands`.
     """
 
     packets: int
@@ -55,6 +56,7 @@ class Rows:
     commands: list[tuple[MysqlCommand, Connection]]
     connections: list[ConnectionRow]
     skipped: int
+    spooled: Any = None
 
 
 class SentHasher:
@@ -113,7 +115,9 @@ def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
     commands = (owners.tobytes(), places.tobytes(), pack_commands([command for command, _ in rows.commands]))
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
-    few = (rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped)
+    few = (
+        rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
+    )  # fmt: skip
     shared = pickle.dumps((few, list(connections), list(sessions.values())), protocol=5)
     return marshal.dumps((shared, commands, exchanges)), hashers
 
@@ -124,9 +128,7 @@ def pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
     return [pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
 
 
-def unpack_commands(
-    packed: Sequence[Any], count: int, sessions: Iterable[MysqlSession]
-) -> Iterator[MysqlCommand]:
+def unpack_commands(packed: Sequence[Any], count: int, sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
     """The inverse of `pack_commands`, for so many commands, with the session of each."""
     columns = [unpack_column(name, column, count) for name, column in zip(_COMMAND_FIELDS, packed, strict=True)]
     return map(MysqlCommand, sessions, *columns)
@@ -193,10 +195,9 @@ def unpack_rows(data: bytes | bytearray, digests: Callable[[], Digests]) -> Rows
     commands = unpack_commands(packed, count, map(sessions.__getitem__, memoryview(owners).cast("I")))
     own = map(connections.__getitem__, memoryview(places).cast("I"))
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
-    packets, accounting, first_frames, issues, rows, skipped = few
-    return Rows(
-        packets, accounting, first_frames, issues, exchanges, list(zip(commands, own, strict=True)), rows, skipped
-    )
+    packets, accounting, first_frames, issues, rows, skipped, spooled = few
+    pairs = list(zip(commands, own, strict=True))
+    return Rows(packets, accounting, first_frames, issues, exchanges, pairs, rows, skipped, spooled)
 
 
 def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:

@@ -107,7 +107,7 @@ def _analyze(paths: Paths, options: Options) -> Trace:
     with HashPool() as pool:
         votes = ServiceVotes()
         # Logs are placed by the statements beside them, wherever those are.
-        decoded = decode(paths, options, pool, None if logs else Spill(votes.observe))
+        decoded = decode(paths, options, pool, None if logs else Spill(votes))
         draft = _Draft(decoded, options, _summary(decoded), logs)
         gc.disable()
         try:

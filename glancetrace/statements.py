@@ -113,6 +113,17 @@ class ServiceVotes:
         self._reader = StatementReader()
         self._votes: dict[Connection, Counter[str]] = {}
 
+    def __getstate__(self) -> dict[Connection, Counter[str]]:
+        return self._votes
+
+    def __setstate__(self, state: dict[Connection, Counter[str]]) -> None:
+        self.__init__()  # type: ignore[misc]
+        self._votes = state
+
+    def join(self, others: ServiceVotes) -> None:
+        """Take what another process has seen of other connections."""
+        self._votes |= others._votes
+
     def observe(self, commands: Sequence[tuple[MysqlCommand, Connection]]) -> None:
         """Further commands, of each connection in order."""
         for command, connection in commands:

@@ -87,9 +87,7 @@ class Attributed:
 
     def findings(self, tables: Tables, capture: CaptureSummary) -> list[Finding]:
         """What a person should know, of a result with these tables."""
-        evidence = SpilledEvidence(
-            tables, capture, self.links, self.errors, self.writes, self.connections, self.signs
-        )
+        evidence = SpilledEvidence(tables, capture, self.links, self.errors, self.writes, self.connections, self.signs)
         return look_through(evidence)
 
 

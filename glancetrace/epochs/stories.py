@@ -50,9 +50,7 @@ class StoryTeller:
 
     def add(self, units: Iterable[UnitOfWork], link_of: Mapping[int, Link]) -> None:
         """Units of all services, with the links of their statements; only statements of Glance say anything."""
-        own = {
-            unit.statements[0].unit_id: [s for s in unit.statements if s.service == "glance"] for unit in units
-        }
+        own = {unit.statements[0].unit_id: [s for s in unit.statements if s.service == "glance"] for unit in units}
         statements = [statement for rows in own.values() for statement in rows]
         statements.sort(key=lambda statement: statement.id)
         collector = EvidenceCollector(self._image_of_call, self._image_of_task)

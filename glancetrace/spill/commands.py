@@ -10,8 +10,10 @@ from __future__ import annotations
 import marshal
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Protocol
 
 from glancetrace.mysql.command import MysqlCommand, MysqlSession
 from glancetrace.net.run import Connection
@@ -38,54 +40,86 @@ def order_of(owned: Owned) -> _Key:
     return command.ts, command.first_frame, command.ordinal
 
 
+class Votes(Protocol):
+    """What looks at commands before they leave memory, and is sent from process to process with them."""
+
+    def observe(self, commands: Sequence[Owned]) -> None:
+        """Commands, of each connection in order."""
+
+    def join(self, others: Any) -> None:
+        """Take what another process has seen of other connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     first: _Key
     count: int
     place: Place
+    part: int
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one process wrote: where, and whose commands they are, by the numbers in its blocks."""
+
+    spool: Spool | None
+    owners: list[tuple[Connection, MysqlSession]] = field(default_factory=list)
 
 
 class SpooledCommands:
     """The commands of a capture.
 
+    What another process has of it is sent without the file: it has it before it is forked.
+
     Args:
-        observe: sees them before they leave memory.
-        block_rows: commands of a block.
+        votes: see there. spool: where they go.
 
     Attributes:
         of_connection: how many commands each connection has.
     """
 
-    def __init__(self, observe: Callable[[list[Owned]], None], block_rows: int = BLOCK_ROWS) -> None:
-        self._observe = observe
-        self._block_rows = block_rows
-        self._spool = Spool()
+    def __init__(self, votes: Votes, spool: Spool) -> None:
+        self.votes = votes
+        self._parts = [_Part(spool)]
         self._blocks: list[_Block] = []
         self._numbers: dict[Connection, int] = {}
-        self._owners: list[tuple[Connection, MysqlSession]] = []
-        self._count = 0
         self.of_connection: Counter[Connection] = Counter()
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.votes, self._blocks, self._parts[0].owners, self.of_connection
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.votes, self._blocks, owners, self.of_connection = state
+        self._parts = [_Part(None, owners)]
+        self._numbers = {}
+
     def __len__(self) -> int:
-        return self._count
+        return self.of_connection.total()
 
     def take(self, commands: list[Owned]) -> None:
         """Write commands; the list is empty then."""
-        self._observe(commands)
+        self.votes.observe(commands)
+        part = self._parts[0]
+        assert part.spool is not None
         for command, connection in commands:
             self.of_connection[connection] += 1
             if connection not in self._numbers:
-                self._numbers[connection] = len(self._owners)
-                self._owners.append((connection, command.session))
+                self._numbers[connection] = len(part.owners)
+                part.owners.append((connection, command.session))
         commands.sort(key=order_of)
-        for start in range(0, len(commands), self._block_rows):
-            block = commands[start : start + self._block_rows]
+        for start in range(0, len(commands), BLOCK_ROWS):
+            block = commands[start : start + BLOCK_ROWS]
             owners = array("I", [self._numbers[connection] for _, connection in block])
             packed = (owners.tobytes(), pack_commands([command for command, _ in block]))
-            place = self._spool.add(marshal.dumps(packed))
-            self._blocks.append(_Block(order_of(block[0]), len(block), place))
-        self._count += len(commands)
+            self._blocks.append(_Block(order_of(block[0]), len(block), part.spool.add(marshal.dumps(packed)), 0))
         commands.clear()
+
+    def join(self, others: SpooledCommands, spool: Spool) -> None:
+        """Take what another process has written to that spool, of other connections."""
+        self.votes.join(others.votes)
+        self._blocks += (replace(block, part=len(self._parts)) for block in others._blocks)
+        self._parts.append(_Part(spool, others._parts[0].owners))
+        self.of_connection.update(others.of_connection)
 
     def pieces(self) -> Iterator[list[Owned]]:
         """All of them in order, some at a time."""
@@ -104,29 +138,67 @@ class SpooledCommands:
                 del held[:ready]
 
     def _read(self, block: _Block) -> Iterator[Owned]:
-        numbers, packed = marshal.loads(self._spool.read(block.place))
-        owners = [self._owners[number] for number in memoryview(numbers).cast("I")]
+        part = self._parts[block.part]
+        assert part.spool is not None
+        numbers, packed = marshal.loads(part.spool.read(block.place))
+        owners = [part.owners[number] for number in memoryview(numbers).cast("I")]
         commands = unpack_commands(packed, block.count, (session for _, session in owners))
         return zip(commands, (connection for connection, _ in owners), strict=True)
 
 
 class Spill:
-    """Where commands go once there are too many of them for memory.
+    """Where the commands that one process decodes go once there are too many of them for memory.
 
     Args:
-        observe: see `SpooledCommands`.
+        votes: see `Votes`. processes: how many decode at the same time. spool: where they go; None: it is made when it
+            is needed, which is too late for another process.
 
     Attributes:
         spooled: those that went to disk, if there are too many.
     """
 
-    def __init__(self, observe: Callable[[list[Owned]], None]) -> None:
-        self._observe = observe
+    def __init__(self, votes: Votes, processes: int = 1, spool: Spool | None = None) -> None:
+        self._votes = votes
+        self._processes = processes
+        self._spool = spool
         self.spooled: SpooledCommands | None = None
+
+    def share_out(self, processes: int) -> list[Spill]:
+        """One for each process, this one being the first; they are made before the processes are."""
+        self._processes = processes
+        return [self, *(Spill(self._votes, processes, Spool()) for _ in range(processes - 1))]
 
     def look(self, commands: list[Owned], *, last: bool = False) -> None:
         """Commands that were collected, from time to time; `last`: no others follow. The list is empty if they go."""
-        if self.spooled is None and len(commands) >= WHOLE:
-            self.spooled = SpooledCommands(self._observe)
+        if len(commands) * self._processes >= WHOLE:
+            self._begin()
         if self.spooled is not None and (last or len(commands) >= _AT_ONCE):
             self.spooled.take(commands)
+
+    def join(self, commands: list[Owned], others: Sequence[tuple[Spill, SpooledCommands | None]]) -> None:
+        """All commands of all processes in one place: on disk, or in `commands` if they are few.
+
+        Args:
+            commands: those that are in memory. others: the others' own, and what they have sent.
+        """
+        written = [(spill, spooled) for spill, spooled in others if spooled is not None]
+        if not written and self.spooled is None and len(commands) < WHOLE:
+            return
+        whole = self._begin()
+        whole.take(commands)
+        for spill, spooled in written:
+            whole.join(spooled, spill._opened())
+        if len(whole) < WHOLE:
+            commands += chain.from_iterable(whole.pieces())
+            commands.sort(key=lambda owned: owned[0].ordinal)
+            self.spooled = None
+
+    def _begin(self) -> SpooledCommands:
+        if self.spooled is None:
+            self.spooled = SpooledCommands(self._votes, self._opened())
+        return self.spooled
+
+    def _opened(self) -> Spool:
+        if self._spool is None:
+            self._spool = Spool()
+        return self._spool

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from typing import NoReturn
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from glancetrace.errors import GlancetraceError
 
@@ -36,9 +33,11 @@ class Spool:
 
     def __init__(self) -> None:
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as this object
+            with tempfile.TemporaryFile(buffering=0) as file:
+                self._file = os.dup(file.fileno())
         except OSError as error:
             _refuse(error)
+        weakref.finalize(self, os.close, self._file)
         self._key = os.urandom(_KEY)
         self.size = 0
 
@@ -52,7 +51,7 @@ class Spool:
         rest = memoryview(self._crypted(self.size, data))
         try:
             while rest:
-                count = os.pwrite(self._file.fileno(), rest, self.size)
+                count = os.pwrite(self._file, rest, self.size)
                 self.size += count
                 rest = rest[count:]
         except OSError as error:
@@ -70,7 +69,7 @@ class Spool:
         data = bytearray()
         try:
             while len(data) < size:
-                piece = os.pread(self._file.fileno(), size - len(data), start + len(data))
+                piece = os.pread(self._file, size - len(data), start + len(data))
                 if not piece:
                     raise OSError("the file has become shorter")
                 data += piece
@@ -80,6 +79,10 @@ class Spool:
 
     def _crypted(self, start: int, data: bytes | bytearray) -> bytes:
         """Encrypted, or decrypted: in counter mode they are the same."""
+        from cryptography.hazmat.primitives.ciphers import Cipher
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES
+        from cryptography.hazmat.primitives.ciphers.modes import CTR
+
         counter = (start // _BLOCK).to_bytes(_BLOCK, "big")
         return Cipher(AES(self._key), CTR(counter)).encryptor().update(data)
 
