@@ -1,7 +1,8 @@
 """From captures to a `Trace`: the stages, in their order.
 
 Stage A (`glancetrace.decode`) reads and decodes. Stage B works over its rows: every entry of `STAGES` takes the draft
-of the result one step further and uses only what stages before it have filled in.
+of the result one step further and uses only what stages before it have filled in. Rows that are too many for memory go
+through `glancetrace.epochs` instead, which does the same in parts.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ def analyze(
 ) -> Trace:
     """Read captures and say what happened in them.
 
+    Where there are more commands than memory should hold (`glancetrace.spill.commands.WHOLE`), statements, links and
+    stories lie on disk and are read when they are asked for: see `glancetrace.epochs.trace.SpilledTrace`.
+
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
         options: see `Options`. keylog, rsa_key, api_log: short for its `keylogs`, `rsa_keys` and `api_logs`, which they
@@ -76,6 +80,7 @@ def analyze(
 
     Raises:
         InputError: a capture, a key log, a key or a log cannot be read. UsageError: the call itself is wrong.
+        GlancetraceError: there are too many commands for memory, and no room for a temporary file.
     """
     options = options or Options()
     options = replace(

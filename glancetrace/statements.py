@@ -112,6 +112,7 @@ class ServiceVotes:
     def __init__(self) -> None:
         self._reader = StatementReader()
         self._votes: dict[Connection, Counter[str]] = {}
+        self._settled: set[Connection] = set()
 
     def __getstate__(self) -> dict[Connection, Counter[str]]:
         return self._votes
@@ -127,11 +128,14 @@ class ServiceVotes:
     def observe(self, commands: Sequence[tuple[MysqlCommand, Connection]]) -> None:
         """Further commands, of each connection in order."""
         for command, connection in commands:
-            votes = self._votes.setdefault(connection, Counter())
-            if votes.total() < _ENOUGH_VOTES:
-                service = self._reader.vote(command)
-                if service is not None:
-                    votes[service] += 1
+            if connection in self._settled:
+                continue
+            service = self._reader.vote(command)
+            if service is not None:
+                votes = self._votes.setdefault(connection, Counter())
+                votes[service] += 1
+                if votes.total() >= _ENOUGH_VOTES:
+                    self._settled.add(connection)
 
     def of(self, connection: Connection) -> str:
         """Whose statements a connection's are where they do not say it."""

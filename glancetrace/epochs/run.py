@@ -39,10 +39,10 @@ from glancetrace.trace import CaptureSummary, Finding, Tables
 
 __all__ = ["EPOCH", "Attributed", "attribute_in_epochs"]
 
-EPOCH = 80_000
+EPOCH = 60_000
 """Commands of an epoch."""
 
-HELD = 80_000
+HELD = 60_000
 """Commands for which a transaction may stay open before it is cut."""
 
 _LAST_PART = 4
@@ -52,6 +52,9 @@ _AHEAD = 8
 
 _TASK_UNITS = 2_000
 """Units of earlier epochs that name tasks: they tell whose work goes on."""
+
+_RECENT_UNITS = 2_000
+"""The last units of earlier epochs: calls that go on over the end of an epoch have begun with some of them."""
 
 _FEW_ROWS = 256
 """Rows of a block of what is rare."""
@@ -129,6 +132,7 @@ class _Output:
         self._pending: dict[int, tuple[SqlStatement, Link | None]] = {}
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
+        self._recent: dict[UnitOfWork, None] = {}
         spool, packer = Spool(), StatementPacker()
         self._errors = packer.table(spool, _FEW_ROWS)
         self._writes = packer.table(spool, _FEW_ROWS)
@@ -144,9 +148,10 @@ class _Output:
             by_service.setdefault(unit.statements[0].service, []).append(unit)
         other = by_service.pop("other", [])
         glance = by_service.get("glance", [])
-        earlier = list(self._tasks)
+        earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
         links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
         self._tasks += filter(_is_of_task, glance)
+        self._recent = dict.fromkeys([*earlier, *glance][-_RECENT_UNITS:])
         for unit in other:
             for statement in unit.statements:
                 if statement.kind == "request":
