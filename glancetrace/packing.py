@@ -140,11 +140,15 @@ def pack_column(name: str, column: Sequence[Any]) -> Any:
         values = {value: number for number, value in enumerate(dict.fromkeys(column))}
         return list(values), array("I", map(values.__getitem__, column)).tobytes()
     if name in _RARE:
+        if column.count(None) == len(column):
+            return []
         return [(at, _plain_error(value)) for at, value in enumerate(column) if value is not None]
     if name in _PLAIN:
         return column
     try:
-        return array("q", [_NONE if value is None else value for value in column]).tobytes()
+        if None in column:
+            return array("q", [_NONE if value is None else value for value in column]).tobytes()
+        return array("q", column).tobytes()
     except OverflowError:  # an unsigned number of 64 bits
         return column
 

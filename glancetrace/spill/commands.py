@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -128,11 +129,9 @@ class SpooledCommands:
         for number, block in enumerate(blocks):
             held += self._read(block)
             held.sort(key=order_of)
+            ready = len(held)
             if number + 1 < len(blocks):
-                following = blocks[number + 1].first
-                ready = next((at for at, owned in enumerate(held) if order_of(owned) >= following), len(held))
-            else:
-                ready = len(held)
+                ready = bisect_left(held, blocks[number + 1].first, key=order_of)
             if ready:
                 yield held[:ready]
                 del held[:ready]
