@@ -118,7 +118,7 @@ class ServiceVotes:
         return self._votes
 
     def __setstate__(self, state: dict[Connection, Counter[str]]) -> None:
-        self.__init__()  # type: ignore[misc]
+        ServiceVotes.__init__(self)
         self._votes = state
 
     def join(self, others: ServiceVotes) -> None:

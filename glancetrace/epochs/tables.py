@@ -35,7 +35,7 @@ class StatementPacker:
 
     def __init__(self) -> None:
         self._reader = StatementReader()
-        self._numbers: dict[Connection, int] = {}
+        self._numbers: dict[MysqlSession, int] = {}
         self._owners: list[tuple[Connection, MysqlSession]] = []
 
     def table(self, spool: Spool, block_rows: int) -> SpooledRows[SqlStatement]:
@@ -45,10 +45,11 @@ class StatementPacker:
     def pack(self, statements: list[SqlStatement]) -> Any:
         """Statements as plain values."""
         for statement in statements:
-            if statement.connection not in self._numbers:
-                self._numbers[statement.connection] = len(self._owners)
-                self._owners.append((statement.connection, statement.command.session))
-        owners = array("I", [self._numbers[s.connection] for s in statements])
+            session = statement.command.session
+            if session not in self._numbers:
+                self._numbers[session] = len(self._owners)
+                self._owners.append((statement.connection, session))
+        owners = array("I", [self._numbers[s.command.session] for s in statements])
         columns = zip(*map(_VALUES, statements), strict=True)
         return (
             owners.tobytes(),

@@ -83,7 +83,7 @@ class SpooledCommands:
         self.votes = votes
         self._parts = [_Part(spool)]
         self._blocks: list[_Block] = []
-        self._numbers: dict[Connection, int] = {}
+        self._numbers: dict[MysqlSession, int] = {}
         self.of_connection: Counter[Connection] = Counter()
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -104,13 +104,13 @@ class SpooledCommands:
         assert part.spool is not None
         for command, connection in commands:
             self.of_connection[connection] += 1
-            if connection not in self._numbers:
-                self._numbers[connection] = len(part.owners)
+            if command.session not in self._numbers:
+                self._numbers[command.session] = len(part.owners)
                 part.owners.append((connection, command.session))
         commands.sort(key=order_of)
         for start in range(0, len(commands), BLOCK_ROWS):
             block = commands[start : start + BLOCK_ROWS]
-            owners = array("I", [self._numbers[connection] for _, connection in block])
+            owners = array("I", [self._numbers[command.session] for command, _ in block])
             packed = (owners.tobytes(), pack_commands([command for command, _ in block]))
             self._blocks.append(_Block(order_of(block[0]), len(block), part.spool.add(marshal.dumps(packed)), 0))
         commands.clear()
