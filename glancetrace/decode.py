@@ -144,7 +144,7 @@ def decode(
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = shares_of(names, options)
     decoded = _decode_shares(names, options, shares, spill) if len(shares) > 1 else None
-    return decoded or _decode_alone(names, options, pool, spill)
+    return decoded or _decode_alone(names, options, pool, None if spill is None else spill.anew())
 
 
 def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spill: Spill | None) -> Decoded:

@@ -167,6 +167,10 @@ class Spill:
         self._processes = processes
         return [self, *(Spill(self._votes, processes, Spool()) for _ in range(processes - 1))]
 
+    def anew(self) -> Spill:
+        """One for another try, in one process."""
+        return Spill(self._votes)
+
     def look(self, commands: list[Owned], *, last: bool = False) -> None:
         """Commands that were collected, from time to time; `last`: no others follow. The list is empty if they go."""
         if len(commands) * self._processes >= WHOLE:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from glancetrace import decode
+from glancetrace import decode, workers
 from glancetrace.check import findings
 from glancetrace.document import render_document
 from glancetrace.edit.split import split_by_count
@@ -127,6 +127,15 @@ def test_it_depends_on_neither_blocks_nor_files_nor_processes(
     parts = render_document(analyze(paths, Options()))
     del whole["capture"]["files"], parts["capture"]["files"]
     assert parts == whole
+
+
+def test_a_process_that_fails_leaves_nothing_in_the_result(spilled: Spilled, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(workers, "pack_rows", fail)
+    assert as_json(spilled("article", 200, jobs=2)) == as_json(analysed("article"))
 
 
 def test_memory_follows_what_is_open(spilled: Spilled, monkeypatch: pytest.MonkeyPatch) -> None:
