@@ -26,7 +26,7 @@ from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
-from glancetrace.packing import Rows
+from glancetrace.packing import Commands, Rows
 from glancetrace.spill.commands import Spill, SpooledCommands
 from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.secrets import SecretStore
@@ -151,7 +151,8 @@ def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spi
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
     secrets = read_secrets(reader, options, issues)
-    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, spill)
+    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, give=_giver(spill))
+    _spill_last(rows, spill)
     return _decoded(reader, issues, accounting, rows, secrets, [])
 
 
@@ -162,19 +163,20 @@ def _decode_share(
     options: Options,
     secrets: SecretStore,
     pool: HashPool | None = None,
-    spill: Spill | None = None,
     share: Share | None = None,
+    give: Callable[[Commands], None] | None = None,
 ) -> tuple[Accounting, Rows]:
-    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart."""
+    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart.
+
+    `give` is offered the commands between blocks, and takes them when it likes.
+    """
     with no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
             stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
         )
-        look = None if spill is None else lambda: spill.look(stage.commands)
+        look = None if give is None else lambda: give(stage.commands)
         accounting = _read(reader, reassembler, capture_issues, options, secrets, look)
-        if spill is not None:
-            spill.look(stage.commands, last=True)
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
@@ -187,8 +189,18 @@ def _decode_share(
         stage.commands,
         connections,
         skipped,
-        spill.spooled if spill is not None else None,
     )
+
+
+def _giver(spill: Spill | None) -> Callable[[Commands], None] | None:
+    return None if spill is None else spill.look
+
+
+def _spill_last(rows: Rows, spill: Spill | None) -> None:
+    """The last commands go where the others went."""
+    if spill is not None:
+        spill.look(rows.commands, last=True)
+        rows.spooled = spill.spooled
 
 
 def _decoded(
@@ -258,7 +270,9 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
         reader = open_captures(names, ignored, block_size=options.block_size)
         secrets = read_secrets(reader, options, ignored)
         quiet = replace(options, progress=None)
-        return _decode_share(reader, ignored, IssueLog(), quiet, secrets, spill=own, share=share)[1]
+        rows = _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=_giver(own))[1]
+        _spill_last(rows, own)
+        return rows
 
     workers: list[Worker] = []
     try:
@@ -270,7 +284,9 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
         secrets = read_secrets(reader, options, issues)
-        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, spill=spill, share=shares[0])
+        give = _giver(spill)
+        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0], give=give)
+        _spill_last(rows, spill)
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
         if len(parts) < len(shares):

@@ -12,7 +12,9 @@ import marshal
 import pickle
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -24,6 +26,7 @@ from glancetrace.net.run import Connection
 from glancetrace.trace import ConnectionRow
 
 __all__ = [
+    "Commands",
     "Rows",
     "SentHasher",
     "pack_column",
@@ -35,6 +38,7 @@ __all__ = [
 ]
 
 Digests = list[dict[str, str]]
+Commands = list[tuple[MysqlCommand, Connection]]
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class Rows:
     first_frames: list[int]
     issues: list[Issue]
     exchanges: list[tuple[HttpExchange, Connection]]
-    commands: list[tuple[MysqlCommand, Connection]]
+    commands: Commands
     connections: list[ConnectionRow]
     skipped: int
     spooled: Any = None
@@ -85,13 +89,12 @@ def _names(row: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(row))
 
 
-_COMMAND_FIELDS = _names(MysqlCommand)[1:]
-_COMMAND = attrgetter(*_COMMAND_FIELDS)
+_COMMAND_FIELDS = {name: attrgetter(name) for name in _names(MysqlCommand)[1:]}
 _RECURRING = frozenset(
-    {"command", "schema", "rows_complete", "complete", "cut", "after_gap", "service", "kind", "operation", "outcome"}
+    {"command", "sql", "schema", "rows_complete", "complete", "cut", "after_gap"}
+    | {"service", "kind", "operation", "outcome"}
 )
 _RARE = frozenset({"params", "error", "columns", "rows"})
-_PLAIN = frozenset({"sql"})
 _NONE = -(1 << 63)
 """Stands for None among numbers."""
 _EXCHANGE = attrgetter(*_names(HttpExchange))
@@ -124,8 +127,7 @@ def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
 
 def pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
     """A packed column per field, without the sessions."""
-    columns = zip(*map(_COMMAND, commands), strict=True) if commands else ((),) * len(_COMMAND_FIELDS)
-    return [pack_column(name, column) for name, column in zip(_COMMAND_FIELDS, columns, strict=True)]
+    return [pack_column(name, list(map(field, commands))) for name, field in _COMMAND_FIELDS.items()]
 
 
 def unpack_commands(packed: Sequence[Any], count: int, sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
@@ -138,19 +140,16 @@ def pack_column(name: str, column: Sequence[Any]) -> Any:
     """Values of a column, packed as its name says: texts that recur, values that are rare, else numbers."""
     if name in _RECURRING:
         values = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        return list(values), array("I", map(values.__getitem__, column)).tobytes()
+        numbers = array("I", map(values.__getitem__, column)).tobytes() if len(values) > 1 else b""
+        return list(values), numbers
     if name in _RARE:
-        if column.count(None) == len(column):
-            return []
         return [(at, _plain_error(value)) for at, value in enumerate(column) if value is not None]
-    if name in _PLAIN:
-        return column
+    with suppress(TypeError, OverflowError):
+        return array("q", column).tobytes(), False
     try:
-        if None in column:
-            return array("q", [_NONE if value is None else value for value in column]).tobytes()
-        return array("q", column).tobytes()
+        return array("q", [_NONE if value is None else value for value in column]).tobytes(), True
     except OverflowError:  # an unsigned number of 64 bits
-        return column
+        return column, False
 
 
 def _plain_error(value: Any) -> Any:
@@ -159,18 +158,20 @@ def _plain_error(value: Any) -> Any:
 
 def unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
     """The inverse of `pack_column`, for so many values."""
-    if name in _RECURRING:
-        values, numbers = packed
-        return map(values.__getitem__, memoryview(numbers).cast("I"))
     if name in _RARE:
+        if not packed:
+            return repeat(None, count)
         column: list[Any] = [None] * count
         for at, value in packed:
             column[at] = MysqlError(*value) if name == "error" else value
         return column
-    if not isinstance(packed, bytes):
-        return tuple(packed)
-    column = memoryview(packed).cast("q").tolist()
-    return [None if value == _NONE else value for value in column] if _NONE in column else column
+    values, more = packed
+    if name in _RECURRING:
+        return map(values.__getitem__, memoryview(more).cast("I")) if more else values * count
+    if not isinstance(values, bytes):
+        return tuple(values)
+    column = memoryview(values).cast("q").tolist()
+    return [None if value == _NONE else value for value in column] if more else column
 
 
 def _pack_exchange(exchange: HttpExchange, hashers: list[BodyHasher]) -> list[Any]:

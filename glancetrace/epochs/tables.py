@@ -55,7 +55,7 @@ class StatementPacker:
             owners.tobytes(),
             bytes(s.parsed is not None for s in statements),
             [(at, [_HOP(hop) for hop in s.hops]) for at, s in enumerate(statements) if s.hops],
-            [pack_column(name, column) for name, column in zip(_COLUMNS, columns, strict=True)],
+            [pack_column(name, list(column)) for name, column in zip(_COLUMNS, columns, strict=True)],
             pack_commands([s.command for s in statements]),
         )
 
