@@ -12,7 +12,6 @@ from itertools import pairwise
 
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.glance.statement import SqlStatement, StatementHop
-from glancetrace.net.run import Endpoint
 
 __all__ = ["Legs", "fold_proxied"]
 
@@ -43,37 +42,16 @@ def fold_proxied(by_connection: dict[int, list[SqlStatement]]) -> dict[int, list
 
 
 class Legs:
-    """Which connection is the leg behind which, learnt from statements as they come."""
+    """Which connection is the leg behind which, for statements that come in parts.
 
-    def __init__(self) -> None:
-        self._inner_of: dict[int, int] = {}
-        self._greeted: dict[object, list[int]] = defaultdict(list)
-        self._servers: set[Endpoint] = set()
+    Args:
+        firsts: connection id -> its first statements: one where the greeting was seen, else enough to compare.
+    """
 
-    def learn(self, by_connection: dict[int, list[SqlStatement]]) -> None:
-        """Statements by connection, those of one time together and later than those before."""
-        self._servers |= {rows[0].connection.server for rows in by_connection.values() if rows}
-        for key, statements in sorted(by_connection.items(), key=lambda item: item[1][0].command.ts if item[1] else 0):
-            if not statements:
-                continue
-            session = statements[0].command.session
-            if session.scramble is not None:
-                group = self._greeted[session.thread_id, session.scramble]
-                if key not in group:
-                    group.append(key)
-        if len(self._servers) < 2:
-            return
-        for group in self._greeted.values():
-            self._inner_of.update(pairwise(group))
-        taken = {*self._inner_of, *self._inner_of.values()}
-        rest = [key for key, statements in by_connection.items() if statements and key not in taken]
-        if rest:
-            self._inner_of.update(_legs_by_content(rest, by_connection))
-
-    @property
-    def inner(self) -> set[int]:
+    def __init__(self, firsts: dict[int, list[SqlStatement]]) -> None:
+        self._inner_of = _legs(firsts)
+        self.inner = frozenset(self._inner_of.values())
         """Connections that are legs behind others."""
-        return set(self._inner_of.values())
 
     def fold(self, by_connection: dict[int, list[SqlStatement]], until: int) -> None:
         """Put inner legs into `hops` of outer statements; statements up to `until` (ns) are there, later ones follow.

@@ -18,6 +18,7 @@ from glancetrace.check.evidence import is_error, is_write
 from glancetrace.check.findings import look_through
 from glancetrace.correlate.attribute import attribute
 from glancetrace.correlate.link import Link
+from glancetrace.correlate.proxy import Legs
 from glancetrace.correlate.units import EraVotes, UnitOfWork
 from glancetrace.epochs.evidence import SpilledEvidence
 from glancetrace.epochs.near import NearCalls
@@ -104,7 +105,7 @@ def attribute_in_epochs(
         halves: see `find_halves`. issues: where statements are counted that cannot be taken apart.
     """
     near = NearCalls(tables.calls)
-    window = Window(votes, Counter(commands.of_connection))
+    window = Window(votes, Legs(_firsts(commands)), Counter(commands.of_connection))
     output = _Output(tables, halves)
     stream = chain.from_iterable(commands.pieces())
     while epoch := list(islice(stream, EPOCH)):
@@ -121,6 +122,14 @@ def attribute_in_epochs(
         output.take(units, near.of(units), window.first_open)
     output.flush()
     return output.attributed
+
+
+def _firsts(commands: SpooledCommands) -> dict[int, list[SqlStatement]]:
+    """The first statements of every connection, with what is needed to compare them."""
+    return {
+        connection.id: [SqlStatement(command, None, connection, "other", "request", "") for command in own]
+        for connection, own in sorted(commands.firsts.items(), key=lambda item: item[0].id)
+    }
 
 
 class _Output:

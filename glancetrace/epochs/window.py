@@ -68,18 +68,19 @@ class Window:
     """Statements that are not finished with.
 
     Args:
-        votes: whose connections are. remaining: how many commands of each connection follow.
+        votes: whose connections are. legs: which are legs of others. remaining: how many commands of each connection
+            follow.
 
     Attributes:
         unparsed: frames of statements that could not be taken apart, of the last commands that were added.
         cut: frames of units that had to be finished before they were, by the last `finished`.
     """
 
-    def __init__(self, votes: ServiceVotes, remaining: dict[Connection, int]) -> None:
+    def __init__(self, votes: ServiceVotes, legs: Legs, remaining: dict[Connection, int]) -> None:
         self._votes = votes
         self._remaining = remaining
         self._parser = StatementParser()
-        self._legs = Legs()
+        self._legs = legs
         self._open: dict[int, list[SqlStatement]] = {}
         self._connections: dict[int, Connection] = {}
         self._next_id = 1
@@ -124,7 +125,6 @@ class Window:
             self._open.setdefault(connection.id, []).extend(statements)
             fresh += statements
         self._until = _NEVER if self.over else self._until
-        self._legs.learn(self._open)
         self._legs.fold(self._open, self._until)
         inner = self._legs.inner
         self._number([statement for statement in fresh if statement.connection.id not in inner])
@@ -192,12 +192,12 @@ class Window:
             count += len(unit.statements)
         for group in groups:
             silent = self._until - group.units[-1].end_ts
-            if group is not groups[-1]:
+            if over or group is not groups[-1]:
                 group.ended = True
-                group.closed = over or silent >= _LEGS
+                group.closed = silent >= _LEGS
             else:
                 group.ended = count in clean and (group.setup or is_ended(group.units[-1]))
-                group.closed = over or (group.ended and silent >= (_IDLE if group.setup else _SILENCE))
+                group.closed = group.ended and silent >= (_IDLE if group.setup else _SILENCE)
         return groups
 
 

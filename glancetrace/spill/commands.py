@@ -30,6 +30,9 @@ WHOLE = 320_000
 _AT_ONCE = 40_000
 """Commands that are collected before they are written, then."""
 
+_FIRST = 64
+"""Commands of a connection without a greeting that are kept at hand, to be compared with others'."""
+
 Owned = tuple[MysqlCommand, Connection]
 
 _Key = tuple[int, int, int]
@@ -77,6 +80,7 @@ class SpooledCommands:
 
     Attributes:
         of_connection: how many commands each connection has.
+        firsts: the first commands of each connection: one where the greeting was seen, else some.
     """
 
     def __init__(self, votes: Votes, spool: Spool) -> None:
@@ -85,12 +89,13 @@ class SpooledCommands:
         self._blocks: list[_Block] = []
         self._numbers: dict[MysqlSession, int] = {}
         self.of_connection: Counter[Connection] = Counter()
+        self.firsts: dict[Connection, list[MysqlCommand]] = {}
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.votes, self._blocks, self._parts[0].owners, self.of_connection
+        return self.votes, self._blocks, self._parts[0].owners, self.of_connection, self.firsts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.votes, self._blocks, owners, self.of_connection = state
+        self.votes, self._blocks, owners, self.of_connection, self.firsts = state
         self._parts = [_Part(None, owners)]
         self._numbers = {}
 
@@ -104,6 +109,8 @@ class SpooledCommands:
         assert part.spool is not None
         for command, connection in commands:
             self.of_connection[connection] += 1
+            if self.of_connection[connection] <= (1 if command.session.scramble is not None else _FIRST):
+                self.firsts.setdefault(connection, []).append(command)
             if command.session not in self._numbers:
                 self._numbers[command.session] = len(part.owners)
                 part.owners.append((connection, command.session))
@@ -121,6 +128,7 @@ class SpooledCommands:
         self._blocks += (replace(block, part=len(self._parts)) for block in others._blocks)
         self._parts.append(_Part(spool, others._parts[0].owners))
         self.of_connection.update(others.of_connection)
+        self.firsts |= others.firsts
 
     def pieces(self) -> Iterator[list[Owned]]:
         """All of them in order, some at a time."""

@@ -70,8 +70,8 @@ def as_json(trace: Trace) -> bytes:
     ("name", "epoch"),
     [
         ("article", 100),
-        ("article-old", 150),
-        ("article-proxied-foreign", 300),
+        ("article-old", 17),
+        ("article-proxied-foreign", 40),
         ("article-tls13", 200),
         ("concurrent-old-8", 700),
         ("openstack-cli", 700),
