@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 __all__ = ["run"]
@@ -11,6 +12,7 @@ _INTERRUPTED = 130
 
 def run() -> None:
     """Run the command line; Ctrl-C ends it cleanly from the first moment on, while modules are still being loaded."""
+    gc.disable()  # modules are not garbage, and there are many of them
     try:
         from glancetrace.cli import run_process
 

@@ -163,7 +163,7 @@ def look(
     ports: Mapping[int, str],
     *,
     progress: Callable[[int, int | None], None] | None = None,
-    block_size: int = BLOCK_SIZE,
+    block_size: int = 2 * BLOCK_SIZE,
 ) -> QuickLook:
     """Look at captures.
 

@@ -265,12 +265,13 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
     except GlancetraceError:  # no temporary file to be had
         return None
 
-    def decode_share(own: Spill | None, share: Share) -> Rows:
+    def decode_share(own: Spill | None, share: Share, give: Callable[[Commands], None]) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
         secrets = read_secrets(reader, options, ignored)
         quiet = replace(options, progress=None)
-        rows = _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=_giver(own))[1]
+        give = give if own is None else own.behind(give)
+        rows = _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=give)[1]
         _spill_last(rows, own)
         return rows
 

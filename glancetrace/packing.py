@@ -1,9 +1,10 @@
 """Rows of stage A as bytes, for a process to send to another one of the same program.
 
-Commands, of which there are most, are sent column by column: numbers as arrays, texts that recur as indexes, the rest
-through `marshal`. Exchanges become tuples of plain values; connections and whatever there is one of per connection are
-pickled as they are. Hashes of bodies are left out: a process that hashes sends the digests when they are made, and
-until then `SentHasher` stands in the rows.
+Commands, of which there are most, are sent column by column, some thousands at a time while others are still being
+decoded: numbers as arrays, texts that recur as indexes, the rest through `marshal`. Exchanges become tuples of plain
+values; connections and whatever there is one of per connection are pickled as they are, when all is decoded. Hashes of
+bodies are left out: a process that hashes sends the digests when they are made, and until then `SentHasher` stands in
+the rows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from glancetrace.net.run import Connection
 from glancetrace.trace import ConnectionRow
 
 __all__ = [
+    "CommandPacker",
+    "CommandUnpacker",
     "Commands",
     "Rows",
     "SentHasher",
@@ -97,6 +100,8 @@ _RECURRING = frozenset(
 _RARE = frozenset({"params", "error", "columns", "rows"})
 _NONE = -(1 << 63)
 """Stands for None among numbers."""
+_NO_SESSION = MysqlSession(0)
+"""Stands for a command's session until all sessions are there."""
 _EXCHANGE = attrgetter(*_names(HttpExchange))
 _EXCHANGE_PARTS = tuple(_names(HttpExchange).index(n) for n in ("request", "request_body", "response", "response_body"))
 _HEAD = attrgetter(*_names(Head))
@@ -104,25 +109,43 @@ _BODY = attrgetter(*_names(Body))
 _BODY_HASHER = _names(Body).index("hasher")
 
 
-def pack_rows(rows: Rows) -> tuple[bytes, list[BodyHasher]]:
-    """Rows as bytes, and the hashers whose digests are to be sent after them, in this order."""
-    sessions: dict[int, MysqlSession] = {id(command.session): command.session for command, _ in rows.commands}
-    numbers = {key: number for number, key in enumerate(sessions)}
-    connections: dict[Connection, int] = {}
-    for _, connection in rows.commands:
-        connections.setdefault(connection, len(connections))
+class CommandPacker:
+    """Packs the commands of a process, some at a time."""
+
+    __slots__ = ("connections", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, tuple[int, MysqlSession]] = {}
+        self.connections: dict[Connection, int] = {}
+
+    def pack(self, commands: Commands) -> bytes:
+        """Commands as bytes; their sessions and connections are numbered."""
+        sessions, connections = self.sessions, self.connections
+        for command, connection in commands:
+            session = command.session
+            if id(session) not in sessions:
+                sessions[id(session)] = (len(sessions), session)
+            if connection not in connections:
+                connections[connection] = len(connections)
+        owners = array("I", [sessions[id(command.session)][0] for command, _ in commands])
+        places = array("I", [connections[connection] for _, connection in commands])
+        packed = pack_commands([command for command, _ in commands])
+        return marshal.dumps((owners.tobytes(), places.tobytes(), packed))
+
+
+def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher]]:
+    """All but the commands, which `packer` has packed, and the hashers whose digests are to be sent after them."""
+    connections = packer.connections
     for _, connection in rows.exchanges:
         connections.setdefault(connection, len(connections))
-    owners = array("I", [numbers[id(command.session)] for command, _ in rows.commands])
-    places = array("I", [connections[connection] for _, connection in rows.commands])
-    commands = (owners.tobytes(), places.tobytes(), pack_commands([command for command, _ in rows.commands]))
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
     few = (
         rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
     )  # fmt: skip
-    shared = pickle.dumps((few, list(connections), list(sessions.values())), protocol=5)
-    return marshal.dumps((shared, commands, exchanges)), hashers
+    sessions = [session for _, session in packer.sessions.values()]
+    shared = pickle.dumps((few, list(connections), sessions), protocol=5)
+    return marshal.dumps((shared, exchanges)), hashers
 
 
 def pack_commands(commands: Sequence[MysqlCommand]) -> list[Any]:
@@ -167,7 +190,7 @@ def unpack_column(name: str, packed: Any, count: int) -> Iterable[Any]:
         return column
     values, more = packed
     if name in _RECURRING:
-        return map(values.__getitem__, memoryview(more).cast("I")) if more else values * count
+        return map(values.__getitem__, memoryview(more).cast("I")) if more else repeat(values[0], count)
     if not isinstance(values, bytes):
         return tuple(values)
     column = memoryview(values).cast("q").tolist()
@@ -192,17 +215,40 @@ def _pack_body(body: Body, hashers: list[BodyHasher]) -> list[Any]:
     return values
 
 
-def unpack_rows(data: bytes | bytearray, digests: Callable[[], Digests]) -> Rows:
-    """The inverse of `pack_rows`; `digests` is asked for the digests when somebody needs one."""
-    shared, (owners, places, packed), packed_exchanges = marshal.loads(data)
+class CommandUnpacker:
+    """Unpacks what a `CommandPacker` packed, in the same order."""
+
+    __slots__ = ("_commands", "_owners", "_places")
+
+    def __init__(self) -> None:
+        self._commands: list[MysqlCommand] = []
+        self._owners = array("I")
+        self._places = array("I")
+
+    def unpack(self, data: bytes) -> None:
+        """Take packed commands."""
+        owners, places, packed = marshal.loads(data)
+        self._owners.frombytes(owners)
+        self._places.frombytes(places)
+        count = len(owners) // self._owners.itemsize
+        self._commands += unpack_commands(packed, count, repeat(_NO_SESSION, count))
+
+    def commands(self, sessions: Sequence[MysqlSession], connections: Sequence[Connection]) -> Commands:
+        """All of them, with their sessions and connections."""
+        for command, owner in zip(self._commands, self._owners, strict=True):
+            command.session = sessions[owner]
+        return list(zip(self._commands, map(connections.__getitem__, self._places), strict=True))
+
+
+def unpack_rows(data: bytes, unpacker: CommandUnpacker, digests: Callable[[], Digests]) -> Rows:
+    """The inverse of `pack_rows`, when `unpacker` has unpacked the commands; `digests` is asked for the digests when
+    somebody needs one."""
+    shared, packed_exchanges = marshal.loads(data)
     few, connections, sessions = pickle.loads(shared)
-    count = len(owners) // array("I").itemsize
-    commands = unpack_commands(packed, count, map(sessions.__getitem__, memoryview(owners).cast("I")))
-    own = map(connections.__getitem__, memoryview(places).cast("I"))
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
     packets, accounting, first_frames, issues, rows, skipped, spooled = few
-    pairs = list(zip(commands, own, strict=True))
-    return Rows(packets, accounting, first_frames, issues, exchanges, pairs, rows, skipped, spooled)
+    commands = unpacker.commands(sessions, connections)
+    return Rows(packets, accounting, first_frames, issues, exchanges, commands, rows, skipped, spooled)
 
 
 def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:

@@ -123,7 +123,8 @@ class ServiceVotes:
 
     def join(self, others: ServiceVotes) -> None:
         """Take what another process has seen of other connections."""
-        self._votes |= others._votes
+        for connection, votes in others._votes.items():
+            self._votes.setdefault(connection, Counter()).update(votes)
 
     def observe(self, commands: Sequence[tuple[MysqlCommand, Connection]]) -> None:
         """Further commands, of each connection in order."""

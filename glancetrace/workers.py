@@ -1,42 +1,56 @@
 """Stage A in several processes: each decodes its share of the connections, one of them is this one.
 
-Workers are forked, read the capture themselves and send their rows through a pipe, then the digests of the bodies that
-they hashed. What comes out is what one process gives: connections are numbered over all shares when the rows are there.
+Workers are forked, read the capture themselves and send their rows, commands while they decode others, then the digests
+of the bodies that they hashed. What they send lies in memory that both have, a file without a name, so no worker waits
+for the first process to read it; the pipe says how much there is. What comes out is what one process gives: connections
+are numbered over all shares when the rows are there.
 A worker that fails, or that has read another number of packets (the file is still growing), makes the result worthless;
 the caller then decodes alone, and finds out itself what is wrong.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 
+from glancetrace.capture.ahead import read_at
 from glancetrace.errors import GlancetraceError
 from glancetrace.forking import Channel, Child, fork
 from glancetrace.http.exchange import BodyHasher
 from glancetrace.issues import IssueLog
 from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.share import Share
-from glancetrace.packing import Digests, Rows, pack_rows, unpack_rows
+from glancetrace.packing import CommandPacker, Commands, CommandUnpacker, Digests, Rows, pack_rows, unpack_rows
 
 __all__ = ["Worker", "join_rows", "start_worker"]
 
-Decode = Callable[[Share], Rows]
-"""Decodes a share of the connections; called in the worker."""
+_MANY = 4096
+"""Commands that are sent at once."""
+
+_SIZE_LEN = 8
+
+Decode = Callable[[Share, Callable[[Commands], None]], Rows]
+"""Decodes a share of the connections; called in the worker. What it is given takes commands when there are many."""
 
 
 class Worker:
     """A forked process that decodes a share of the connections."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, store: int) -> None:
         self._child = child
+        self._store = store
+        self._offset = 0
         self._digests: Digests | None = None
 
     def rows(self) -> Rows | None:
         """Wait for its rows; None when it failed."""
-        data = self._child.receive()
-        return None if data is None else unpack_rows(data, self.digests)
+        unpacker = CommandUnpacker()
+        while data := self._message():
+            unpacker.unpack(data)
+        rest = None if data is None else self._message()
+        return None if rest is None else unpack_rows(rest, unpacker, self.digests)
 
     def digests(self) -> Digests:
         """Wait for the digests of the bodies that it hashed, which are the last that it sends.
@@ -45,7 +59,7 @@ class Worker:
             GlancetraceError: it ended without sending them.
         """
         if self._digests is None:
-            data = self._child.receive()
+            data = self._message()
             self.close()
             if data is None:
                 raise GlancetraceError("a decoding process was ended from outside", action="run again with --jobs 1")
@@ -55,21 +69,76 @@ class Worker:
     def close(self) -> None:
         """Let the process go: what it has not sent yet is not wanted."""
         self._child.close()
+        if self._store >= 0:
+            os.close(self._store)
+            self._store = -1
+
+    def _message(self) -> bytes | None:
+        """The next that it sends, None when it has ended."""
+        size = self._child.receive()
+        if size is None:
+            return None
+        data = read_at(self._store, self._offset, int.from_bytes(size, "little"))
+        self._offset += len(data)
+        return data
 
 
 def start_worker(decode: Decode, share: Share) -> Worker:
     """Fork a process that decodes `share`; it ends with the process that starts it.
 
     Raises:
-        OSError: the system has no process or pipe left.
+        OSError: the system has no process, memory or pipe left.
     """
+    store = _shared_memory()
+    try:
+        return Worker(fork(lambda channel: _work(decode, share, _Sender(channel, store))), store)
+    except OSError:
+        os.close(store)
+        raise
 
-    def work(channel: Channel) -> None:
-        data, hashers = pack_rows(decode(share))
-        channel.send(data)
-        channel.send(pickle.dumps(_digests(hashers)))
 
-    return Worker(fork(work))
+class _Sender:
+    """Sends messages from a worker."""
+
+    def __init__(self, channel: Channel, store: int) -> None:
+        self._channel = channel
+        self._store = store
+        self._offset = 0
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._store, rest, self._offset)
+            self._offset += written
+            rest = rest[written:]
+        self._channel.send(len(data).to_bytes(_SIZE_LEN, "little"))
+
+
+def _work(decode: Decode, share: Share, sender: _Sender) -> None:
+    """What a worker does: packed commands, an empty message, all the other rows, digests."""
+    packer = CommandPacker()
+
+    def give(commands: Commands, *, last: bool = False) -> None:
+        if commands and (last or len(commands) >= _MANY):
+            sender.send(packer.pack(commands))
+            commands.clear()
+
+    rows = decode(share, give)
+    give(rows.commands, last=True)
+    data, hashers = pack_rows(rows, packer)
+    sender.send(b"")
+    sender.send(data)
+    sender.send(pickle.dumps(_digests(hashers)))
+
+
+def _shared_memory() -> int:
+    """Descriptor of a file without a name, in memory where the system has such (memfd_create(2))."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("glancetrace")
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _digests(hashers: Sequence[BodyHasher]) -> Digests:

@@ -47,6 +47,12 @@ class Columns:
         """int64[n]: the 32-bit integer at each position."""
         return self._gather(4, position).astype(np.int64)
 
+    def u32s(self, position: Int64Array, count: int) -> Int64Array:
+        """int64[count, n]: so many 32-bit integers in a row at each position; they must lie in the buffer."""
+        size = 4 * count
+        view = np.ndarray((max(0, len(self._data) - size + 1),), f"V{size}", self._data, 0, (1,))
+        return view[position].view(f"{self._order}u4").reshape(-1, count).T.astype(np.int64)
+
     def u64(self, position: Int64Array) -> npt.NDArray[np.uint64]:
         """uint64[n]: the 64-bit integer at each position."""
         return self._gather(8, position).astype(np.uint64)

@@ -283,6 +283,10 @@ class DecompressedSource:
             size -= len(parts[-1])
         return b"".join(parts)
 
+    def continue_from(self, data: bytes, position: int, size: int) -> tuple[bytes, int]:
+        """See `ByteSource`."""
+        return self.read_on(data[position:], size), 0
+
     def bytes_read(self) -> int:
         """See `ByteSource`."""
         return self._raw.bytes_read()

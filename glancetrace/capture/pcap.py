@@ -2,9 +2,9 @@
 
 https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html: a 24 byte file header, then records of a 16 byte header
 and the captured bytes; microseconds or nanoseconds, either byte order; also the "modified" format of old Linux patches
-whose record headers have 24 bytes. Only the walk from record to record is a loop; the fields of all records of a block
-are gathered at once. A record is accepted with caplen above snaplen or above len, which real writers produce; a header
-that cannot be one stops the walk, and `glancetrace.capture.resync` looks for the next that can.
+whose record headers have 24 bytes. `glancetrace.capture.walk` goes from record to record; the fields of all records of
+a block are gathered at once. A record is accepted with caplen above snaplen or above len, which real writers produce; a
+header that cannot be one stops the walk, and `glancetrace.capture.resync` looks for the next that can.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.columns import Columns
 from glancetrace.capture.resync import NEAR, RecordShape, are_records, find_record
 from glancetrace.capture.source import ByteSource
+from glancetrace.capture.walk import RecordWalk
 from glancetrace.errors import InputError
 
 __all__ = ["PCAP_MAGICS", "PcapReader"]
@@ -87,6 +88,7 @@ class PcapReader:
         snaplen, network = struct.unpack_from(self._order + "II", data, 16)
         # The upper bits hold the length of the frame check sequence.
         self._link_type = int(network & 0x03FFFFFF)
+        self._records = RecordWalk(self._order, self._header_len)
         self._longest = max(_LONGEST_PACKET, min(snaplen, _LONGEST_SNAPLEN))
         self.preamble = data[:_FILE_HEADER_LEN]
         self.secrets: list[tuple[int, bytes]] = []
@@ -118,37 +120,24 @@ class PcapReader:
 
     def _read_on(self, position: int) -> int:
         """Keep the data from `position` on and read more behind it; the same place in the new buffer."""
-        self.base += position
-        self._data = self.source.read_on(self._data[position:], self._block_size)
-        return 0
+        self._data, begin = self.source.continue_from(self._data, position, self._block_size)
+        self.base += position - begin
+        return begin
 
     def _walk(self, position: int) -> tuple[_Records, int, bool]:
         """Complete records from `position` on; where they stop; and whether at a header that is none."""
         data = self._data
-        start: list[int] = []
-        append = start.append
-        header_len = self._header_len
-        captured_len = struct.Struct(f"{self._order}8xI{header_len - 12}x").unpack_from
-        try:
-            while True:
-                append(position)
-                position += header_len + captured_len(data, position)[0]
-        except struct.error:  # the buffer ends in a header, or before it
-            start.pop()
-        columns = Columns(data, self._order)
-        starts = np.array(start, np.int64)
-        records = _Records(
-            starts, columns.u32(starts), columns.u32(starts + 4), columns.u32(starts + 8), columns.u32(starts + 12)
-        )
+        start, position = self._records.walk(data, position)
+        records = _Records(start, *Columns(data, self._order).u32s(start, 4))
         good = self._plausible(records)
         jump = self._first_jump(records, good)
         if jump is not None:
             number, unknown = jump
-            return records.first(number), start[number], not unknown
+            return records.first(number), int(start[number]), not unknown
         if good < len(start):
-            return records.first(good), start[good], True
-        if position > len(data) and start:
-            return records.first(good - 1), start[-1], False
+            return records.first(good), int(start[good]), True
+        if position > len(data) and len(start):
+            return records.first(good - 1), int(start[-1]), False
         return records, position, False
 
     def _plausible(self, records: _Records) -> int:

@@ -102,17 +102,17 @@ class PcapngReader:
             elif self.source.ended:
                 break
             else:
-                self._read_on(position)
-                position = 0
+                position = self._read_on(position)
         if self.source.damaged:
             self.problems.append(("capture-damaged", self.packet_count))
         elif position < len(self._data) or self.source.cut_short:
             self.problems.append(("capture-cut-short", self.packet_count))
 
-    def _read_on(self, position: int) -> None:
-        """Keep the data from `position` on and read more behind it."""
-        self.base += position
-        self._data = self.source.read_on(self._data[position:], self._block_size)
+    def _read_on(self, position: int) -> int:
+        """Keep the data from `position` on and read more behind it; the same place in the new buffer."""
+        self._data, begin = self.source.continue_from(self._data, position, self._block_size)
+        self.base += position - begin
+        return begin
 
     def _walk(self, position: int) -> tuple[Int64Array, int, _Stop]:
         """Complete packet blocks from `position` on, where they stop, and why."""
@@ -269,8 +269,7 @@ class PcapngReader:
         window = _RESYNC_STEP + _LONGEST_BLOCK
         while True:
             if len(self._data) - position < window and not self.source.ended:
-                self._read_on(position)
-                position = 0
+                position = self._read_on(position)
                 continue
             stop = min(position + _RESYNC_STEP, len(self._data))
             while position < stop:

@@ -1,8 +1,8 @@
 """Bytes of one input, in large pieces: a file or standard input.
 
 A reader asks for `carry + more`: the bytes that it could not use yet, followed by new ones, as one buffer. For a plain
-file that is one positioned read without a copy; for a pipe it is a concatenation. Decompressed input
-(`glancetrace.capture.compressed`) has the same interface.
+file that is one positioned read without a copy, done ahead while the reader is at work (`glancetrace.capture.ahead`);
+for a pipe it is a concatenation. Decompressed input (`glancetrace.capture.compressed`) has the same interface.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import sys
 from contextlib import suppress
 from typing import Protocol
 
+from glancetrace.capture.ahead import ReadAhead, read_at
 from glancetrace.errors import InputError
 
-__all__ = ["ByteSource", "RawSource", "open_source"]
+__all__ = ["ByteSource", "FileSource", "RawSource", "open_source"]
 
 _PIPE_SIZE = 1 << 20
 _STANDARD_INPUT = 0
+_CARRIED = 64 << 10
+"""What is read ahead begins so many bytes before what is new, since nobody knows yet how many will be carried."""
 
 
 class ByteSource(Protocol):
@@ -45,6 +48,10 @@ class ByteSource(Protocol):
 
     def read_on(self, carry: bytes, size: int) -> bytes:
         """`carry` (the end of what was read before) and up to `size` bytes that follow; fewer only at the end."""
+        ...
+
+    def continue_from(self, data: bytes, position: int, size: int) -> tuple[bytes, int]:
+        """The same with `data`, which was read before, from `position` on; and where in the buffer that stands now."""
         ...
 
     def bytes_read(self) -> int:
@@ -92,23 +99,22 @@ class RawSource:
         try:
             data = self._read_file(carry, wanted) if self.is_file else self._read_pipe(carry, size)
         except OSError as error:
-            where = f"{self.name}: offset {self._position}"
-            raise InputError(f"cannot be read: {error.strerror}", where=where, action="copy the file again") from None
+            raise self._unreadable(error) from None
         self._position += len(data) - len(carry)
         self.ended = len(data) < wanted
         return data
 
+    def _unreadable(self, error: OSError) -> InputError:
+        where = f"{self.name}: offset {self._position}"
+        return InputError(f"cannot be read: {error.strerror}", where=where, action="copy the file again")
+
+    def continue_from(self, data: bytes, position: int, size: int) -> tuple[bytes, int]:
+        """See `ByteSource`."""
+        return self.read_on(data[position:], size), 0
+
     def _read_file(self, carry: bytes, wanted: int) -> bytes:
-        start = self._position - len(carry)
-        data = os.pread(self.descriptor, wanted, start)
-        if len(data) < len(carry):  # the file shrank under us
-            return carry
-        while 0 < len(data) < wanted:  # some file systems return less than asked for before the end
-            more = os.pread(self.descriptor, wanted - len(data), start + len(data))
-            if not more:
-                break
-            data += more
-        return data
+        data = read_at(self.descriptor, self._position - len(carry), wanted)
+        return carry if len(data) < len(carry) else data  # the file shrank under us
 
     def _read_pipe(self, carry: bytes, size: int) -> bytes:
         ahead = self._ahead[:size]
@@ -137,6 +143,38 @@ class RawSource:
             self.descriptor = -1
 
 
+class FileSource(RawSource):
+    """A plain file, which is read ahead from the second piece on."""
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        super().__init__(name, descriptor)
+        self._reading = ReadAhead(descriptor)
+
+    def continue_from(self, data: bytes, position: int, size: int) -> tuple[bytes, int]:
+        """See `ByteSource`."""
+        carried = len(data) - position
+        before = min(_CARRIED, self._position - self.start)
+        if carried > before:
+            return super().continue_from(data, position, size)
+        try:
+            read = self._reading.take(self._position - before, before + size)
+        except OSError as error:
+            raise self._unreadable(error) from None
+        if len(read) < before:  # the file shrank under us
+            self.ended = True
+            return data[position:], 0
+        self._position += len(read) - before
+        self.ended = len(read) < before + size
+        if not self.ended:
+            self._reading.ask(self._position - _CARRIED, _CARRIED + size)
+        return read, before - carried
+
+    def close(self) -> None:
+        """See `ByteSource`."""
+        self._reading.close()
+        super().close()
+
+
 def open_source(path: str) -> RawSource:
     """Open a file, or standard input for "-"; `InputError` says why it cannot be."""
     if path == "-":
@@ -148,7 +186,8 @@ def open_source(path: str) -> RawSource:
     try:
         if os.path.isdir(path):
             raise InputError("is a directory", where=path, action="name the files in it: directory/*.pcap")
-        return RawSource(path, os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return (FileSource if stat.S_ISREG(os.fstat(descriptor).st_mode) else RawSource)(path, descriptor)
     except FileNotFoundError:
         raise InputError("no such file", where=path, action="check the name") from None
     except PermissionError:

@@ -119,7 +119,7 @@ class PieceWriter:
     def _piece(self, path: str, first_ts: int | None) -> _Piece:
         piece = self._pieces.get(path)
         if piece is None:
-            if os.path.realpath(path) in self._inputs:
+            if os.path.lexists(path) and os.path.realpath(path) in self._inputs:
                 raise UsageError("the output would overwrite the input", where=path, action="choose another name")
             piece = self._pieces[path] = _Piece(path, first_ts)
             flags = os.O_CREAT | os.O_TRUNC

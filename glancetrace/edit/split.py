@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.inputs import open_captures
+from glancetrace.capture.inputs import BLOCK_SIZE, open_captures
 from glancetrace.edit.cutting import ByCount, Cut
 from glancetrace.edit.naming import piece_path
 from glancetrace.edit.pieces import PieceWriter, SplitPiece
@@ -24,6 +24,8 @@ from glancetrace.issues import IssueLog
 __all__ = ["SplitPiece", "split", "split_by_count"]
 
 EVERYTHING = PacketSelection()
+_BLOCK_SIZE = 2 * BLOCK_SIZE
+"""Little is done with a block here, so that what is done per block counts."""
 
 
 def split(
@@ -57,7 +59,7 @@ def split(
     """
     if output == "-":
         raise UsageError("pieces cannot go to standard output", action="give a file name")
-    with open_captures(paths, issues if issues is not None else IssueLog()) as captures:
+    with open_captures(paths, issues if issues is not None else IssueLog(), block_size=_BLOCK_SIZE) as captures:
         captures.progress = progress
         path: str | None = None
         ordinal = -1

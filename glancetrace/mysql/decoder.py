@@ -4,8 +4,8 @@ A request is a client packet with sequence id 0; its response is everything the 
 complete. Requests wait in a `Pipeline` in the order in which they were sent, and responses belong to its head.
 
 Two ways lead through: nearly all commands are one run with one packet, answered by one run that holds a whole
-response, and go through `whole.read_whole`; everything else goes through channels, `RequestReader` and
-`ResponseReader`. Both give the same rows.
+response, and go through `glancetrace.mysql.whole`; everything else goes through channels, `RequestReader` and
+`Answers`. Both give the same rows.
 
 A session that is joined in the middle, or that lost its framing in a gap, is taken up again where the client's bytes
 look like a request; server bytes before the response to it are skipped. In a session whose start was not seen nothing
@@ -18,16 +18,15 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from glancetrace.issues import IssueLog
+from glancetrace.mysql.answers import Answers
 from glancetrace.mysql.command import ColumnPolicy, MysqlCommand, MysqlSession
 from glancetrace.mysql.commands import ResponseForm, request_text, response_form
 from glancetrace.mysql.compressed import CompressedLayer, is_compressed_request
 from glancetrace.mysql.constants import COMMAND_NAMES, Capability, Command
 from glancetrace.mysql.login import ConnectionPhase, LoginOutcome
 from glancetrace.mysql.packets import Channel
-from glancetrace.mysql.pipeline import Pipeline, forget_response
-from glancetrace.mysql.replies import make_reader
+from glancetrace.mysql.pipeline import Pipeline
 from glancetrace.mysql.requests import Request, RequestReader, SyncOutcome
-from glancetrace.mysql.response import Outcome, ResponseReader
 from glancetrace.mysql.resultset import DefinitionsCache
 from glancetrace.mysql.whole import take_whole_request, take_whole_response
 from glancetrace.net.run import FROM_CLIENT, FROM_SERVER, Connection, Run
@@ -79,22 +78,12 @@ class MysqlDecoder:
         self._login = ConnectionPhase(self.session, connection.started_before_capture)
         self._phase = Phase.CONNECTION
         self._requests = RequestReader(Channel(), self._take_request)
-        self._server = Channel()
-        self._reader: ResponseReader | None = None
+        self._answers = Answers(self._pipeline, column_policy)
         self._layer: CompressedLayer | None = None
-        self._deprecate_eof: bool | None = None
         self._direction = -1
         self._fruitless = 0
-        self._clean = False
-        """All server bytes before the head's response are accounted for: bytes that are missing now are its own."""
-        self._suspect = False
-        """Server bytes are missing, and what comes next may or may not be the head's response."""
-        self._doubtful: ResponseReader | None = None
-        """A response that was complete under suspicion; whether a request is missing behind it will tell."""
         self._after_gap = False
         """Client bytes are missing since the last request."""
-        self._early_answer = False
-        """The session was joined and began with server bytes: perhaps the answer to a request captured after it."""
         self._fast = False
         """Nothing is under way but perhaps the head: whole requests and responses need no channel."""
 
@@ -121,16 +110,14 @@ class MysqlDecoder:
         """The connection has ended (`how`: fin, rst, or "" for the end of the capture): emit what is under way."""
         if self._phase is Phase.OFF:
             return
-        if self._doubtful is not None:
-            self._settle_doubt(self._doubtful, believed=True)
-        self._finish_if_perhaps_done()
+        self._answers.finish_if_perhaps_done()
+        self._answers.settle_doubt(believed=True)
         if self._fruitless and not self._pipeline.confirmed:
             self._stop("protocol-unknown", frame)
             return
         if self._phase is Phase.COMMANDS and self._requests.synced:
             self._requests.cut()
-        while self._pipeline.head is not None:
-            self._abandon()
+        self._answers.abandon_all()
         self._stop(None, frame)
 
     def _take(self, run: Run) -> None:
@@ -148,52 +135,47 @@ class MysqlDecoder:
             return
         self._fast = (
             self._phase is Phase.COMMANDS
-            and self._clean
             and self._pipeline.confirmed
-            and self._reader is None
+            and self._answers.idle
             and self._requests.idle
-            and not self._server.available
-            and not self._server.skip
             and not self.awaits_tls
         )
 
     def _take_packets(self, run: Run, turn: bool) -> None:
-        if self._doubtful is not None and (run.gap or run.direction == FROM_CLIENT):
-            self._settle_doubt(self._doubtful, believed=not run.gap)
-        if run.gap:
-            self._pass_gap(run)
-        if not run.data or self._phase is Phase.OFF:
-            return
         if run.direction == FROM_CLIENT:
-            self._finish_if_perhaps_done()
-            if self._requests.push(run, turn):
-                self._read_client()
+            self._answers.finish_if_perhaps_done()
+            self._answers.settle_doubt(believed=not run.gap)
         else:
+            if run.gap:
+                self._answers.settle_doubt(believed=False)
             if self._phase is Phase.COMMANDS and self._pipeline.head is None:
                 self._requests.interrupt(cut=self._pipeline.confirmed)
             elif not self._requests.synced:
                 self._requests.give_up_sync()
-            if self._server.push(run):
-                self._read_server()
+        if run.gap:
+            self._pass_gap(run, turn)
+        if not run.data or self._phase is Phase.OFF:
+            return
+        if run.direction == FROM_CLIENT:
+            if self._requests.push(run, turn):
+                self._read_client()
+        elif self._answers.channel.push(run):
+            self._read_server()
 
-    def _pass_gap(self, run: Run) -> None:
-        """Bytes are missing before `run`."""
+    def _pass_gap(self, run: Run, turn: bool) -> None:
+        """Bytes are missing before `run`; `turn`: the other direction spoke before."""
         if self._phase is Phase.CONNECTION:
             self._join()
         if run.direction == FROM_CLIENT:
-            self._clean = self._clean and self._pipeline.head is not None
+            before = self._pipeline.ordinal
+            self._answers.pass_client_gap()
             self._requests.pass_gap(run.gap)
             self._after_gap = True
-            return
-        reader = self._reader
-        if reader is not None and reader.survives_gap(self._server, run.gap):
-            return
-        if reader is not None or (self._clean and self._pipeline.head is not None):
-            self._abandon()
-        while self._pipeline.waiting:
-            self._abandon()
-        self._server.clear()
-        self._suspect = self._pipeline.head is not None
+            if turn and self._pipeline.ordinal != before:
+                # The server has answered a request that was there but for its end.
+                self._answers.abandon_all()
+        else:
+            self._answers.pass_gap(run.gap)
 
     def _join(self) -> None:
         """Go on without having seen the session's start."""
@@ -204,12 +186,10 @@ class MysqlDecoder:
         """No more rows."""
         if kind is not None:
             self._count(kind, frame)
-        self._pipeline.retract()
-        self._reader = None
+        self._answers.stop()
         self._phase = Phase.OFF
         self._fast = False
         self._requests.lose_framing()
-        self._server.clear()
 
     def _count(self, kind: str, frame: int) -> None:
         self._issues.count(kind, frame=frame, connection_id=self.session.connection_id)
@@ -229,7 +209,7 @@ class MysqlDecoder:
             return
         while channel.available and requests.synced and self._phase is Phase.COMMANDS:
             frame = channel.place(channel.pos)[1]
-            if not requests.read(self._reader):
+            if not requests.read(self._answers.reader):
                 if not requests.synced:
                     self._count("mysql-malformed", frame)
                 return
@@ -288,103 +268,24 @@ class MysqlDecoder:
             after_gap=self._after_gap,
         )
         self._after_gap = False
-        while self._suspect and pipeline.head is not None:
-            self._abandon()
-        if self._early_answer and pipeline.head is not None:
-            if not pipeline.confirmed:
-                # A client that waits for answers has got one: the first packets of the session were out of order.
-                self._abandon()
-            self._early_answer = False
-        if pipeline.head is None:
-            self._server.clear()
-            self._suspect = False
+        self._answers.expect(command.first_frame)
         sequence = -1 if self._requests.lenient or request.sequence < 0 else request.sequence + 1 & 0xFF
         pipeline.add(command, code, b"" if code == Command.COM_QUERY else payload, sequence)
         if response_form(code) is ResponseForm.STREAM:
-            self._abandon()
+            self._answers.abandon()
             self._stop(None, command.first_frame)
 
     # Server bytes.
 
     def _read_server(self) -> None:
-        channel = self._server
+        channel = self._answers.channel
         if self._phase is Phase.CONNECTION:
             frame = channel.place(channel.pos)[1]
             if not self._end_login(self._login.read_server(channel), frame):
                 return
-        pipeline = self._pipeline
-        while channel.available:
-            head = pipeline.head
-            if head is None or self._doubtful is not None:
-                self._early_answer = self._early_answer or not (pipeline.confirmed or pipeline.ordinal)
-                channel.clear()
-                return
-            reader = self._reader
-            if reader is None:
-                reader = self._reader = make_reader(
-                    response_form(pipeline.code),
-                    head,
-                    pipeline.prepared,
-                    None if pipeline.sequence < 0 else pipeline.sequence,
-                    self._deprecate_eof,
-                    self._policy,
-                )
-            outcome = reader.read(channel)
-            if outcome is Outcome.MORE:
-                return
-            if outcome is Outcome.DONE:
-                self._finish(reader)
-            else:
-                self._lose_response(reader)
-
-    def _finish(self, reader: ResponseReader) -> None:
-        """The response is complete; the server's channel stands behind it."""
-        command = reader.command
-        if self._doubtful is None:
-            command.response_end_ts, command.response_frame = self._server.last_place()
-        if self._suspect:
-            self._doubtful, self._suspect = reader, False
-            return
-        if reader.deprecate_eof is not None:
-            self._deprecate_eof = reader.deprecate_eof
-        self._reader = self._doubtful = None
-        self._clean = True
-        self._pipeline.finish(reader.prepared, reader.schema, damaged=reader.damaged)
-
-    def _settle_doubt(self, reader: ResponseReader, *, believed: bool) -> None:
-        """A response followed missing bytes. Unless a request is missing, too, it must be the head's."""
-        if believed:
-            self._finish(reader)
-        else:
-            forget_response(reader.command)
-            self._doubtful = None
-            self._abandon()
-
-    def _finish_if_perhaps_done(self) -> None:
-        reader = self._reader
-        if reader is not None and reader.perhaps_done and not self._server.available:
-            self._finish(reader)
-
-    def _lose_response(self, reader: ResponseReader) -> None:
-        """The next packet does not belong to the response under way."""
-        if reader.perhaps_done:
-            self._finish(reader)
-        elif self._pipeline.confirmed:
-            self._abandon()
-        else:
-            self._reader = None
-            self._pipeline.retract()
+        if not self._answers.read():
             self._requests.lose_framing()
             self._fruitless += 1
-
-    def _abandon(self) -> None:
-        """The rest of the head's response will not be seen."""
-        reader = self._reader
-        self._clean = False
-        if reader is not None and reader.command.response_ts is not None:
-            reader.command.response_end_ts, reader.command.response_frame = self._server.last_place()
-        self._reader = None
-        self._pipeline.abandon()
 
     def _begin_tls(self, frame: int) -> None:
         """The client asked for TLS; what it sent behind that is encrypted."""
@@ -397,7 +298,7 @@ class MysqlDecoder:
 
     def _leave_to_tls(self, frame: int) -> None:
         """A session that is encrypted and began before the capture: nothing of it will be a packet here."""
-        runs = self._requests.channel.take_run(FROM_CLIENT), self._server.take_run(FROM_SERVER)
+        runs = self._requests.channel.take_run(FROM_CLIENT), self._answers.take_rest()
         self._stop("tls-not-decrypted" if self.on_tls is None else None, frame)
         for run in runs:
             if run is not None and self.on_tls is not None:
@@ -409,10 +310,10 @@ class MysqlDecoder:
             return False
         if outcome is LoginOutcome.COMMANDS:
             self._phase = Phase.COMMANDS
-            self._clean = self._pipeline.confirmed = True
+            self._pipeline.confirmed = True
             self._pipeline.status_flags = self._login.status_flags
             capabilities = self.session.capabilities or 0
-            self._deprecate_eof = bool(capabilities & Capability.CLIENT_DEPRECATE_EOF)
+            self._answers.begin(deprecate_eof=bool(capabilities & Capability.CLIENT_DEPRECATE_EOF))
             if capabilities & _COMPRESSION:
                 self.session.compressed = "zlib" if capabilities & Capability.CLIENT_COMPRESS else "zstd"
                 self._start_compression(self._requests.channel)

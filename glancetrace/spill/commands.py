@@ -11,7 +11,7 @@ import marshal
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -128,7 +128,9 @@ class SpooledCommands:
         self._blocks += (replace(block, part=len(self._parts)) for block in others._blocks)
         self._parts.append(_Part(spool, others._parts[0].owners))
         self.of_connection.update(others.of_connection)
-        self.firsts |= others.firsts
+        for connection, commands in others.firsts.items():  # of some, this process has the ones before
+            own = self.firsts.setdefault(connection, [])
+            own += commands[: (1 if commands[0].session.scramble is not None else _FIRST) - len(own)]
 
     def pieces(self) -> Iterator[list[Owned]]:
         """All of them in order, some at a time."""
@@ -185,6 +187,22 @@ class Spill:
             self._begin()
         if self.spooled is not None and (last or len(commands) >= _AT_ONCE):
             self.spooled.take(commands)
+
+    def behind(self, give: Callable[[list[Owned]], None]) -> Callable[[list[Owned]], None]:
+        """What takes commands in place of `give`, which sends them to another process, once it has sent many."""
+        sent = 0
+
+        def take(commands: list[Owned]) -> None:
+            nonlocal sent
+            if sent * self._processes >= WHOLE:
+                self._begin()
+                self.look(commands)
+            else:
+                sent += len(commands)
+                give(commands)
+                sent -= len(commands)
+
+        return take
 
     def join(self, commands: list[Owned], others: Sequence[tuple[Spill, SpooledCommands | None]]) -> None:
         """All commands of all processes in one place: on disk, or in `commands` if they are few.

@@ -198,3 +198,45 @@ def test_a_response_whose_request_is_lost_is_nobody_elses() -> None:
     ]
     believed = decode(pending, gaps={4: 107})[0]
     assert [r.complete for r in believed] == [False, True, True]
+
+
+def test_the_first_answer_of_a_joined_session_may_be_missing() -> None:
+    """Nothing tells that: a stream that began before the capture has no gap before its first byte."""
+    ping = packet(0, b"\x0e")
+    script: Script = [(CLIENT, ping), (CLIENT, query("SELECT id FROM images"))]
+    script += [(SERVER, packets(1, result_set(["id"], [text_row("a1")])))]
+    script += [(CLIENT, query("COMMIT")), (SERVER, packet(1, ok(0, 0))), (CLIENT, ping), (SERVER, packet(1, ok()))]
+    rows = decode(script, joined=True)[0]
+    assert [(r.complete, r.returned_rows, r.affected_rows) for r in rows] == [
+        (False, None, None),
+        (True, 1, None),
+        (True, None, 0),
+        (True, None, 0),
+    ]
+    at_once: Script = [(CLIENT, ping + query("SELECT id FROM images"))]
+    at_once += [(SERVER, packet(1, ok()) + script[2][1]), *script[3:]]
+    assert [r.complete for r in decode(at_once, joined=True)[0]] == [True] * 4
+
+
+def test_a_request_whose_end_is_missing_was_answered_before_that_is_known() -> None:
+    """What is missing of the client is told with its next bytes, which come after the answer."""
+    long = query("INSERT INTO images VALUES " + "('x')," * 500)
+    script: Script = [
+        *LOGIN,
+        (CLIENT, packet(0, b"\x0e")),
+        (CLIENT, long[:1448]),
+        (SERVER, packet(1, ok(500))),
+        (CLIENT, query("ROLLBACK")),
+        (SERVER, packet(1, ok(0, 0))),
+        (CLIENT, query("SELECT 1")),
+        (SERVER, packet(1, ok(9))),
+    ]
+    rows = decode(script, gaps={5: 11, 6: len(long) - 1448})[0]
+    assert [(r.complete, r.affected_rows) for r in rows] == [(False, None), (False, None), (True, 0), (True, 9)]
+
+
+def test_a_server_that_goes_on_unasked_has_answered_what_is_missing() -> None:
+    script: Script = [*LOGIN, (CLIENT, query("COMMIT")), (SERVER, packet(1, ok(5))), (CLIENT, query("SELECT 1"))]
+    script += [(SERVER, packet(1, ok(6)) + packet(1, ok(7)))]
+    rows = decode(script, gaps={4: 11, 6: 11})[0]
+    assert [(r.complete, r.affected_rows) for r in rows] == [(False, None), (False, None)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zstandard
 
-__all__ = ["LOSSES", "degrade", "read_pcap"]
+__all__ = ["LOSSES", "degrade", "read_pcap", "read_records"]
 
 _HEADER = 24
 _RECORD = 16
@@ -27,6 +27,18 @@ def read_pcap(path: Path) -> bytes:
     if path.suffix == ".zst":
         return zstandard.ZstdDecompressor().decompressobj().decompress(data)
     return data
+
+
+def read_records(path: Path) -> tuple[bytes, list[bytes]]:
+    """File header and packet records of a capture, unpacked."""
+    data = read_pcap(path)
+    records = []
+    offset = _HEADER
+    while offset + _RECORD <= len(data):
+        length = struct.unpack_from("<I", data, offset + 8)[0]
+        records.append(data[offset : offset + _RECORD + length])
+        offset += _RECORD + length
+    return data[:_HEADER], records
 
 
 def _lose(count: int) -> list[bool]:
@@ -56,18 +68,12 @@ LOSSES: dict[str, Callable[[int], list[bool]]] = {
 
 def degrade(capture: Path, loss: str, to: Path) -> Path:
     """Write `capture` without the packets that `loss` takes; gives `to`."""
-    data = read_pcap(capture)
-    records = []
-    offset = _HEADER
-    while offset + _RECORD <= len(data):
-        length = struct.unpack_from("<I", data, offset + 8)[0]
-        records.append(data[offset : offset + _RECORD + length])
-        offset += _RECORD + length
+    header, records = read_records(capture)
     stays = LOSSES[loss](len(records))
     kept = [record for record, stay in zip(records, stays, strict=True) if stay]
     if loss == "proxy side only":
         kept = [record for record in kept if not _is_inner(record)]
-    to.write_bytes(data[:_HEADER] + b"".join(kept))
+    to.write_bytes(header + b"".join(kept))
     return to
 
 
