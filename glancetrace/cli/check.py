@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, format_option, option, say, showing_by, takes_reading
+from glancetrace.cli.options import format_option, option, say
+from glancetrace.cli.reading import Reading, takes_reading
 from glancetrace.cli.results import read_result
+from glancetrace.cli.showing import Showing, showing_by
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, format_option, option, showing_by, takes_reading
+from glancetrace.cli.options import format_option, option
+from glancetrace.cli.reading import Reading, takes_reading
 from glancetrace.cli.results import read_result
+from glancetrace.cli.showing import Showing, showing_by
 
 __all__ = ["diff"]
 

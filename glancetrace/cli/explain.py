@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, option, showing_by, takes_reading
+from glancetrace.cli.options import captures, format_option, option
+from glancetrace.cli.reading import Reading, takes_reading
+from glancetrace.cli.showing import Showing, showing_by
 from glancetrace.errors import UsageError
 
 __all__ = ["explain"]

@@ -6,7 +6,8 @@ import click
 
 from glancetrace import __version__
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, captures, option, say, takes_reading
+from glancetrace.cli.options import captures, option, say
+from glancetrace.cli.reading import Reading, takes_reading
 from glancetrace.cli.results import read_earlier
 from glancetrace.errors import UsageError
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import NUMBER, Reading, captures, option, say, takes_reading
+from glancetrace.cli.options import NUMBER, captures, option, say
+from glancetrace.cli.reading import Reading, takes_reading
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import (
-    Reading,
-    Showing,
-    captures,
-    format_option,
-    option,
-    say,
-    takes_look,
-    takes_reading,
-    takes_showing,
-)
+from glancetrace.cli.options import captures, format_option, option, say
+from glancetrace.cli.reading import Reading, takes_look, takes_reading
+from glancetrace.cli.showing import Showing, takes_showing
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:

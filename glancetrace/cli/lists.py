@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import (
-    NUMBER,
-    Callback,
-    Reading,
-    Showing,
-    captures,
-    format_option,
-    option,
-    say,
-    takes_reading,
-    takes_showing,
-    with_options,
-)
+from glancetrace.cli.options import NUMBER, Callback, captures, format_option, option, say, with_options
+from glancetrace.cli.reading import Reading, takes_reading
+from glancetrace.cli.showing import Showing, takes_showing
 
 if TYPE_CHECKING:
     from glancetrace.output.select import Selection

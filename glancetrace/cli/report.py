@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, captures, option, takes_reading
+from glancetrace.cli.options import captures, option
+from glancetrace.cli.reading import Reading, takes_reading
 from glancetrace.cli.results import read_result
 from glancetrace.errors import UsageError
 

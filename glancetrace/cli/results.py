@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from glancetrace.cli.options import Reading
+from glancetrace.cli.reading import Reading
 from glancetrace.errors import UsageError
 
 if TYPE_CHECKING:

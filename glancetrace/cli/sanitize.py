@@ -8,19 +8,8 @@ from typing import Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import (
-    DECRYPTING,
-    JOBS,
-    NO_PROGRESS,
-    PORTS,
-    Reading,
-    ask_passphrase,
-    captures,
-    option,
-    say,
-    warn_of_damage,
-    with_options,
-)
+from glancetrace.cli.options import captures, option, say, with_options
+from glancetrace.cli.reading import DECRYPTING, JOBS, NO_PROGRESS, PORTS, Reading, ask_passphrase, warn_of_damage
 from glancetrace.errors import GlancetraceError, UsageError
 
 __all__ = ["sanitize"]

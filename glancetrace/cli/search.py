@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, option, say, takes_reading, takes_showing
+from glancetrace.cli.options import captures, format_option, option, say
+from glancetrace.cli.reading import Reading, takes_reading
+from glancetrace.cli.showing import Showing, takes_showing
 from glancetrace.errors import UsageError
 
 __all__ = ["search"]

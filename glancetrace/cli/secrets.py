@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import option, say, warn_of_damage
+from glancetrace.cli.options import option, say
+from glancetrace.cli.reading import warn_of_damage
 from glancetrace.errors import UsageError
 
 __all__ = ["secrets"]

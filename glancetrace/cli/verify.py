@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import Reading, Showing, captures, format_option, say, showing_by, takes_reading
+from glancetrace.cli.options import captures, format_option, say
+from glancetrace.cli.reading import Reading, takes_reading
+from glancetrace.cli.showing import Showing, showing_by
 
 if TYPE_CHECKING:
     from glancetrace.redact import Redactor

@@ -10,17 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.layout import SectionedCommand
-from glancetrace.cli.options import (
-    DECRYPTING,
-    Reading,
-    Showing,
-    ask_passphrase,
-    format_option,
-    option,
-    say,
-    showing_by,
-    with_options,
-)
+from glancetrace.cli.options import format_option, option, say, with_options
+from glancetrace.cli.reading import DECRYPTING, Reading, ask_passphrase
+from glancetrace.cli.showing import Showing, showing_by
 from glancetrace.errors import InputError, UsageError
 
 if TYPE_CHECKING:

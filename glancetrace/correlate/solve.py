@@ -40,6 +40,8 @@ _NESTED = -6.0
 _BROKEN_OFF = -4.0
 """Logarithm of how likely a call goes on after its client has gone away."""
 _NO_CALL_KIND = -6.0
+_IMPOSSIBLE = 1000.0
+"""What it costs that a unit contradicts those after it: more than anything that is merely unlikely."""
 _OPEN_END = math.log(1e-9)
 """Logarithm of how likely, per ns, the last unit of a call whose work goes on after its response stands where it does.
 
@@ -204,7 +206,10 @@ class _Beam:
         if ways:
             self._ways = _best(ways, self._width)
         else:  # whatever is done with it contradicts what comes later
-            self._ways = [(score, all_of, _Step(step, unit_number, options[0])) for score, all_of, step in self._ways]
+            self._ways = [
+                (score - _IMPOSSIBLE, all_of, _Step(step, unit_number, options[0]))
+                for score, all_of, step in self._ways
+            ]
 
     def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
         """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
