@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
 from glancetrace.capture.sample import sample
-from glancetrace.errors import UsageError
+from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.http.hashing import HashPool
@@ -26,6 +27,7 @@ from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import Share, share_out
 from glancetrace.packing import Commands, Rows
+from glancetrace.spill.commands import Spill, SpooledCommands
 from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, ConnectionRow
@@ -80,7 +82,10 @@ class Options:
 
 @dataclass(slots=True)
 class Decoded:
-    """What stage A gives: rows of all connections, and what became of every packet and byte."""
+    """What stage A gives: rows of all connections, and what became of every packet and byte.
+
+    Where there are too many commands for memory, all of them are in `spooled`.
+    """
 
     reader: CaptureReader
     issues: IssueLog
@@ -91,6 +96,7 @@ class Decoded:
     connection_count: int
     secrets: SecretStore
     workers: list[Worker] = field(default_factory=list)
+    spooled: SpooledCommands | None = None
 
     def close(self) -> None:
         """No digest is asked for any more: let the processes go that make them."""
@@ -117,7 +123,9 @@ def as_list(paths: Paths) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def decode(paths: Paths, options: Options | None = None, pool: HashPool | None = None) -> Decoded:
+def decode(
+    paths: Paths, options: Options | None = None, pool: HashPool | None = None, spill: Spill | None = None
+) -> Decoded:
     """Read captures and decode what is in them.
 
     Args:
@@ -125,6 +133,7 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
         options: see `Options`.
         pool: where bodies are hashed, if that is to go on after decoding; else it ends here, and digests that are asked
             for later are made then.
+        spill: where commands go when there are too many for memory; else memory is all there is.
 
     Raises:
         InputError: a capture cannot be read. UsageError: no path, or an unknown hash.
@@ -134,15 +143,16 @@ def decode(paths: Paths, options: Options | None = None, pool: HashPool | None =
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = shares_of(names, options)
-    decoded = _decode_shares(names, options, shares) if len(shares) > 1 else None
-    return decoded or _decode_alone(names, options, pool)
+    decoded = _decode_shares(names, options, shares, spill) if len(shares) > 1 else None
+    return decoded or _decode_alone(names, options, pool, None if spill is None else spill.anew())
 
 
-def _decode_alone(names: list[str], options: Options, pool: HashPool | None) -> Decoded:
+def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spill: Spill | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
     secrets = read_secrets(reader, options, issues)
-    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool)
+    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, give=_giver(spill))
+    _spill_last(rows, spill)
     return _decoded(reader, issues, accounting, rows, secrets, [])
 
 
@@ -182,6 +192,17 @@ def _decode_share(
     )
 
 
+def _giver(spill: Spill | None) -> Callable[[Commands], None] | None:
+    return None if spill is None else spill.look
+
+
+def _spill_last(rows: Rows, spill: Spill | None) -> None:
+    """The last commands go where the others went."""
+    if spill is not None:
+        spill.look(rows.commands, last=True)
+        rows.spooled = spill.spooled
+
+
 def _decoded(
     reader: CaptureReader,
     issues: IssueLog,
@@ -205,6 +226,7 @@ def _decoded(
         totals.connections,
         secrets,
         workers,
+        rows.spooled,
     )
 
 
@@ -236,32 +258,46 @@ def shares_of(names: list[str], options: Options) -> Sequence[Share]:
     return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs)
 
 
-def _decode_shares(names: list[str], options: Options, shares: Sequence[Share]) -> Decoded | None:
+def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], spill: Spill | None) -> Decoded | None:
     """Decode with a process per share, this one being the first; None when they do not come to one result."""
+    try:
+        spills = [None] * len(shares) if spill is None else spill.share_out(len(shares))
+    except GlancetraceError:  # no temporary file to be had
+        return None
 
-    def decode_share(share: Share, give: Callable[[Commands], None]) -> Rows:
+    def decode_share(own: Spill | None, share: Share, give: Callable[[Commands], None]) -> Rows:
         ignored = IssueLog()  # the first one tells them
         reader = open_captures(names, ignored, block_size=options.block_size)
         secrets = read_secrets(reader, options, ignored)
         quiet = replace(options, progress=None)
-        return _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=give)[1]
+        give = give if own is None else own.behind(give)
+        rows = _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=give)[1]
+        _spill_last(rows, own)
+        return rows
 
     workers: list[Worker] = []
     try:
         try:
-            for share in shares[1:]:
-                workers.append(start_worker(decode_share, share))
+            for own, share in zip(spills[1:], shares[1:], strict=True):
+                workers.append(start_worker(partial(decode_share, own), share))
         except OSError:  # no process to be had
             return None
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
         secrets = read_secrets(reader, options, issues)
-        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0])
+        give = _giver(spill)
+        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0], give=give)
+        _spill_last(rows, spill)
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
         if len(parts) < len(shares):
             return None
-        decoded = _decoded(reader, issues, accounting, join_rows(parts, issues), secrets, workers)
+        rows = join_rows(parts, issues)
+        if spill is not None:
+            sent = [(own, part.spooled) for own, part in zip(spills[1:], parts[1:], strict=True) if own is not None]
+            spill.join(rows.commands, sent)
+            rows.spooled = spill.spooled
+        decoded = _decoded(reader, issues, accounting, rows, secrets, workers)
         workers = []
         return decoded
     finally:

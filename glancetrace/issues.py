@@ -227,6 +227,12 @@ KINDS: dict[str, IssueKind] = {
             "see the frame in Wireshark",
         ),
         IssueKind(
+            "sql-unit-cut",
+            "info",
+            "a transaction was open for so long, in a capture larger than memory, that its end was not waited for",
+            "nothing, unless its statements change images; a shorter part of the capture tells what became of it",
+        ),
+        IssueKind(
             "sql-unparsed",
             "info",
             "a statement that the SQL parser does not understand; only its first word is known",

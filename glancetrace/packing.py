@@ -26,7 +26,19 @@ from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.run import Connection
 from glancetrace.trace import ConnectionRow
 
-__all__ = ["CommandPacker", "CommandUnpacker", "Commands", "Rows", "SentHasher", "pack_rows", "unpack_rows"]
+__all__ = [
+    "CommandPacker",
+    "CommandUnpacker",
+    "Commands",
+    "Rows",
+    "SentHasher",
+    "pack_column",
+    "pack_commands",
+    "pack_rows",
+    "unpack_column",
+    "unpack_commands",
+    "unpack_rows",
+]
 
 Digests = list[dict[str, str]]
 Commands = list[tuple[MysqlCommand, Connection]]
@@ -40,6 +52,7 @@ class Rows:
         packets: of the whole capture, as this worker read it.
         first_frames: first frame of each of its connections, by number.
         skipped: bytes of connections that were fed to a decoder and are part of no row.
+        spooled: commands that are on disk, if there are too many: a `glancetrace.spill.commands.SpooledCommands`.
     """
 
     packets: int
@@ -50,6 +63,7 @@ class Rows:
     commands: Commands
     connections: list[ConnectionRow]
     skipped: int
+    spooled: Any = None
 
 
 class SentHasher:
@@ -79,7 +93,10 @@ def _names(row: type) -> tuple[str, ...]:
 
 
 _COMMAND_FIELDS = {name: attrgetter(name) for name in _names(MysqlCommand)[1:]}
-_RECURRING = frozenset({"command", "sql", "schema", "rows_complete", "complete", "cut", "after_gap"})
+_RECURRING = frozenset(
+    {"command", "sql", "schema", "rows_complete", "complete", "cut", "after_gap"}
+    | {"service", "kind", "operation", "outcome"}
+)
 _RARE = frozenset({"params", "error", "columns", "rows"})
 _NONE = -(1 << 63)
 """Stands for None among numbers."""
@@ -123,7 +140,9 @@ def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher
         connections.setdefault(connection, len(connections))
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
-    few = (rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped)
+    few = (
+        rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
+    )  # fmt: skip
     sessions = [session for _, session in packer.sessions.values()]
     shared = pickle.dumps((few, list(connections), sessions), protocol=5)
     return marshal.dumps((shared, exchanges)), hashers
@@ -227,9 +246,9 @@ def unpack_rows(data: bytes, unpacker: CommandUnpacker, digests: Callable[[], Di
     shared, packed_exchanges = marshal.loads(data)
     few, connections, sessions = pickle.loads(shared)
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
-    packets, accounting, first_frames, issues, rows, skipped = few
+    packets, accounting, first_frames, issues, rows, skipped, spooled = few
     commands = unpacker.commands(sessions, connections)
-    return Rows(packets, accounting, first_frames, issues, exchanges, commands, rows, skipped)
+    return Rows(packets, accounting, first_frames, issues, exchanges, commands, rows, skipped, spooled)
 
 
 def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:

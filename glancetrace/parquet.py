@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,6 +72,9 @@ _NESTED = {
 
 _MARK = b"glancetrace"
 
+_ROWS_AT_ONCE = 32_768
+"""Rows that are packed at a time, and lie together in the file."""
+
 
 def columns_of(table: str) -> list[Column]:
     """Columns that are written of a table, or of `capture`."""
@@ -87,17 +91,18 @@ def _is_json(column: Column) -> bool:
     return column.type in ("list", "object") and column.name not in _NESTED
 
 
-def pack(column: Column, values: list[Any]) -> pa.Array:
-    """Values as an Arrow array; what no common type can hold gets one that can."""
+def pack(column: Column, values: list[Any], *, wide: bool = False) -> pa.Array:
+    """Values as an Arrow array; what no common type can hold gets one that can, and with `wide` whatever they are."""
     if not _is_json(column):
         try:
-            return pa.array(values, _type(column))
-        except OverflowError:  # MySQL counts with 64 bits, unsigned
-            if column.type == "int":
-                return pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(38, 0))
-        except UnicodeEncodeError:  # a file name that is no UTF-8
-            if column.type in ("str", "endpoint"):
-                return _pack_bytes(values)
+            if not wide:
+                return pa.array(values, _type(column))
+        except (OverflowError, UnicodeEncodeError):  # MySQL counts with 64 bits, unsigned; a file name that is no UTF-8
+            pass
+        if column.type == "int":
+            return pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(38, 0))
+        if column.type in ("str", "endpoint"):
+            return _pack_bytes(values)
     return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
 
 
@@ -126,21 +131,52 @@ def unpack(column: Column, array: pa.ChunkedArray) -> list[Any]:
     return values
 
 
-def write_table(home: Path, name: str, rows: Iterable[Row]) -> None:
-    """Write rows (with raw times) as `NAME.parquet`.
+def write_table(home: Path, name: str, rows: Callable[[], Iterable[Row]]) -> None:
+    """Write rows (with raw times) as `NAME.parquet`, some at a time.
+
+    Args:
+        home: the directory. name: of the table. rows: gives all rows each time it is asked; that is once, unless a
+            value is met that needs another type of its column.
 
     Raises:
         OSError: it cannot be written.
     """
     columns = columns_of(name)
+    wide: set[str] = set()
+    while (wider := _write_rows(home / f"{name}.parquet", name, columns, rows(), frozenset(wide))) is not None:
+        wide.add(wider)
+
+
+def _write_rows(path: Path, name: str, columns: list[Column], rows: Iterable[Row], wide: frozenset[str]) -> str | None:
+    """Write a table whose columns `wide` have their wide types; the name of another one that needs it, None if none."""
+    stream = iter(rows)
+    writer: pq.ParquetWriter | None = None
+    try:
+        while True:
+            arrays = _pack_rows(columns, islice(stream, _ROWS_AT_ONCE), wide)
+            if writer is None:
+                fields = [
+                    pa.field(c.name, a.type, metadata={"doc": c.doc}) for c, a in zip(columns, arrays, strict=True)
+                ]
+                schema = pa.schema(fields, metadata={_MARK: f"{SCHEMA} {name}".encode()})
+                writer = pq.ParquetWriter(path, schema, compression="zstd")
+            elif not len(arrays[0]):
+                return None
+            for column, array, field in zip(columns, arrays, schema, strict=True):
+                if array.type != field.type and column.name not in wide:
+                    return column.name
+            writer.write_table(pa.table(arrays, schema=schema))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _pack_rows(columns: list[Column], rows: Iterable[Row], wide: frozenset[str]) -> list[pa.Array]:
     values: list[list[Any]] = [[] for _ in columns]
     for row in rows:
         for column, own in zip(columns, values, strict=True):
             own.append(row[column.name])
-    arrays = [pack(column, own) for column, own in zip(columns, values, strict=True)]
-    fields = [pa.field(c.name, a.type, metadata={"doc": c.doc}) for c, a in zip(columns, arrays, strict=True)]
-    schema = pa.schema(fields, metadata={_MARK: f"{SCHEMA} {name}".encode()})
-    pq.write_table(pa.table(arrays, schema=schema), home / f"{name}.parquet", compression="zstd")
+    return [pack(c, own, wide=c.name in wide) for c, own in zip(columns, values, strict=True)]
 
 
 def refuse(path: Path, what: str, action: str) -> NoReturn:

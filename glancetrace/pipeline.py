@@ -1,7 +1,8 @@
 """From captures to a `Trace`: the stages, in their order.
 
 Stage A (`glancetrace.decode`) reads and decodes. Stage B works over its rows: every entry of `STAGES` takes the draft
-of the result one step further and uses only what stages before it have filled in.
+of the result one step further and uses only what stages before it have filled in. Rows that are too many for memory go
+through `glancetrace.epochs` instead, which does the same in parts.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from glancetrace.decode import Decoded, Options, Paths, as_list, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
+from glancetrace.join.halves import Window as Half
 from glancetrace.join.halves import doubt_beside, find_halves
 from glancetrace.join.unseen import add_uploads, doubt, find_unseen
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.redact import Redactor
-from glancetrace.statements import StatementReader
+from glancetrace.spill.commands import Spill
+from glancetrace.statements import ServiceVotes, StatementReader
 from glancetrace.timeline.story import UPLOADS, tell_stories
 from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
 
 if TYPE_CHECKING:
     from glancetrace.logs.call import ApiLog
+    from glancetrace.spill.commands import SpooledCommands
 
 __all__ = ["STAGES", "Options", "analyze"]
 
@@ -66,6 +70,9 @@ def analyze(
 ) -> Trace:
     """Read captures and say what happened in them.
 
+    Where there are more commands than memory should hold (`glancetrace.spill.commands.WHOLE`), statements, links and
+    stories lie on disk and are read when they are asked for: see `glancetrace.epochs.trace.SpilledTrace`.
+
     Args:
         paths: file names, globs, "-" for standard input; see `glancetrace.capture.inputs` for their order.
         options: see `Options`. keylog, rsa_key, api_log: short for its `keylogs`, `rsa_keys` and `api_logs`, which they
@@ -73,6 +80,7 @@ def analyze(
 
     Raises:
         InputError: a capture, a key log, a key or a log cannot be read. UsageError: the call itself is wrong.
+        GlancetraceError: there are too many commands for memory, and no room for a temporary file.
     """
     options = options or Options()
     options = replace(
@@ -102,17 +110,43 @@ def _analyze(paths: Paths, options: Options) -> Trace:
     logs = _read_logs(options)
     collecting = gc.isenabled()
     with HashPool() as pool:
-        decoded = decode(paths, options, pool)
+        votes = ServiceVotes()
+        # Logs are placed by the statements beside them, wherever those are.
+        decoded = decode(paths, options, pool, None if logs else Spill(votes))
         draft = _Draft(decoded, options, _summary(decoded), logs)
         gc.disable()
         try:
+            if decoded.spooled is not None:
+                return _spilled(draft, decoded.spooled, votes)
             for stage in STAGES:
                 stage(draft)
         finally:
             decoded.close()
             if collecting:
                 gc.enable()
-    return Trace(draft.capture, draft.tables, Redactor(_key(draft), reveal=options.reveal))
+    return Trace(draft.capture, draft.tables, _redactor(draft))
+
+
+def _spilled(draft: _Draft, commands: SpooledCommands, votes: ServiceVotes) -> Trace:
+    """The same where there are too many commands for memory: what there is one of per statement goes to disk."""
+    from glancetrace.epochs.run import attribute_in_epochs
+    from glancetrace.epochs.trace import SpilledTrace
+
+    tables, issues = draft.tables, draft.decoded.issues
+    for stage in (_take_connections, _take_calls, _number_calls):
+        stage(draft)
+    tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
+    attributed = attribute_in_epochs(commands, votes, tables, _halves(draft), issues)
+    draft.capture.glance_eras = attributed.eras.eras()
+    attributed.fill(tables)
+    _settle_encrypted(draft)
+    tables.findings = attributed.findings(tables, draft.capture)
+    tables.issues = issues.rows()
+    return SpilledTrace(draft.capture, tables, _redactor(draft), attributed)
+
+
+def _redactor(draft: _Draft) -> Redactor:
+    return Redactor(_key(draft), reveal=draft.options.reveal)
 
 
 def _read_logs(options: Options) -> list[ApiLog]:
@@ -248,8 +282,12 @@ def _doubt(draft: _Draft) -> None:
     tables = draft.tables
     tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
     doubt(tables.links, tables.statements, tables.calls, tables.unseen)
-    halves = find_halves(draft.decoded.exchanges, tables.calls, draft.options.ports, draft.capture.first_ts)
-    doubt_beside(tables.links, tables.statements, halves)
+    doubt_beside(tables.links, tables.statements, _halves(draft))
+
+
+def _halves(draft: _Draft) -> list[Half]:
+    """Calls of which only the response was seen."""
+    return find_halves(draft.decoded.exchanges, draft.tables.calls, draft.options.ports, draft.capture.first_ts)
 
 
 def _tell(draft: _Draft) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,8 +40,8 @@ def save(result: Result, directory: str | os.PathLike[str]) -> None:
         home.mkdir(parents=True, exist_ok=True)
         (home / "capture.parquet").unlink(missing_ok=True)
         for table in TABLES:
-            write_table(home, table, result.rows(table, raw_times=True))
-        write_table(home, "capture", [result.capture_row(raw_times=True)])
+            write_table(home, table, partial(result.rows, table, raw_times=True))
+        write_table(home, "capture", lambda: [result.capture_row(raw_times=True)])
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise GlancetraceError(what, where=os.fspath(directory), action="check the directory") from None

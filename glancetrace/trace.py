@@ -6,7 +6,7 @@ turns them into the result document; `Result` gives the same tables as DataFrame
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -146,9 +146,9 @@ class Tables:
 
     connections: list[ConnectionRow] = field(default_factory=list)
     calls: list[ApiCall] = field(default_factory=list)
-    statements: list[SqlStatement] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    images: list[ImageStory] = field(default_factory=list)
+    statements: Sequence[SqlStatement] = field(default_factory=list)
+    links: Sequence[Link] = field(default_factory=list)
+    images: Sequence[ImageStory] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)
@@ -203,14 +203,26 @@ class Trace(Result):
             yield self.tables.statements[position]
 
     @cached_property
-    def _statements_by_call(self) -> dict[int, list[int]]:
+    def _statements_by_call(self) -> Mapping[int, Sequence[int]]:
+        """Call id -> places of its statements in their table, in order."""
         found: dict[int, list[int]] = {}
         for link in self.tables.links:
             found.setdefault(link.call_id, []).append(link.statement_id - 1)
         return found
 
+    @property
+    def counted(self) -> Mapping[tuple[str, str], Sequence[int]]:
+        """(service, kind) of statements -> how many there are, and how many of them are linked."""
+        counts: dict[tuple[str, str], list[int]] = {}
+        linked = self.link_of.keys()
+        for statement in self.tables.statements:
+            row = counts.setdefault((statement.service, statement.kind), [0, 0])
+            row[0] += 1
+            row[1] += statement.id in linked
+        return counts
+
     @cached_property
-    def link_of(self) -> dict[int, Link]:
+    def link_of(self) -> Mapping[int, Link]:
         """Statement id -> its link."""
         return {link.statement_id: link for link in self.tables.links}
 

@@ -74,15 +74,18 @@ def shown_statuses(call: ApiCall) -> Iterator[tuple[str, str]]:
 
 def find_status_disagreement(evidence: Evidence) -> Iterator[Finding]:
     """Statuses that responses show and the database did not have while the call ran; the first of each is told."""
-    histories = {image.id: _History(image) for image in evidence.tables.images}
+    histories: dict[str, _History] = {}
     told: set[tuple[str, str]] = set()
     for call in evidence.tables.calls:
         if call.response_ts is None:
             continue
         slack = CLOCK_SLACK + call.uncertainty
         for image_id, status in shown_statuses(call):
-            history = histories.get(image_id)
-            if history is None or not history.changes or (image_id, status) in told:
+            image = evidence.images.get(image_id)
+            if image is None or (image_id, status) in told:
+                continue
+            history = histories.setdefault(image_id, _History(image))
+            if not history.changes:
                 continue
             had = history.between(call.ts - slack, call.response_ts + slack)
             if status in had:
@@ -92,7 +95,7 @@ def find_status_disagreement(evidence: Evidence) -> Iterator[Finding]:
             rule = "status-outdated" if history.ever(status) else "status-not-committed"
             yield found(
                 "claim-uncertain" if evidence.lossy else rule,
-                f"{call_text(call)} showed {image_text(evidence.images[image_id])} as {status} while the database had "
+                f"{call_text(call)} showed {image_text(image)} as {status} while the database had "
                 f"it as {known}{_LOSSY if evidence.lossy else ''}",
                 call.response_ts,
                 image_id=image_id,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from operator import attrgetter
 
 from glancetrace.check.evidence import Evidence, call_text, found, image_text
 from glancetrace.check.wording import count_text, duration_text
@@ -57,8 +59,11 @@ def _retry_of(evidence: Evidence, failed: SqlStatement) -> SqlStatement | None:
     """The next statement of the same shape about the same images."""
     if failed.parsed is None:
         return None
-    for statement in evidence.tables.statements:
-        if statement.parsed is None or statement.command.ts < failed.end_ts or statement is failed:
+    statements = evidence.tables.statements
+    begin = bisect_left(statements, failed.end_ts, key=attrgetter("command.ts"))
+    for number in range(begin, len(statements)):
+        statement = statements[number]
+        if statement.parsed is None or statement.id == failed.id:
             continue
         if statement.command.ts > failed.end_ts + _RETRY_WITHIN:
             return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from glancetrace.check.rules import RULES
 from glancetrace.correlate.link import Link
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
+from glancetrace.net.run import Connection
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
-__all__ = ["UPLOADS", "Evidence", "call_text", "found", "image_text", "is_upload"]
+__all__ = ["UPLOADS", "Evidence", "call_text", "found", "image_text", "is_error", "is_upload", "is_write"]
 
 UPLOADS = frozenset({"image-upload", "image-stage"})
 """Operations whose request body is always image data; v1 also takes data with a create or an update."""
@@ -61,7 +62,7 @@ class Evidence:
         return {call.id: call for call in self.tables.calls}
 
     @cached_property
-    def images(self) -> dict[str, ImageStory]:
+    def images(self) -> Mapping[str, ImageStory]:
         """Image id -> image."""
         return {image.id: image for image in self.tables.images}
 
@@ -70,22 +71,22 @@ class Evidence:
         return self.tables.statements[statement_id - 1]
 
     @cached_property
-    def errors(self) -> list[SqlStatement]:
+    def errors(self) -> Sequence[SqlStatement]:
         """Statements of Glance and Keystone that the database refused."""
-        return [s for s in self.tables.statements if s.command.error is not None and s.service != "other"]
+        return list(filter(is_error, self.tables.statements))
 
     @cached_property
-    def writes(self) -> list[SqlStatement]:
+    def writes(self) -> Sequence[SqlStatement]:
         """Statements that write, to whatever table."""
-        return [s for s in self.tables.statements if s.parsed is not None and s.parsed.shape.operation in _WRITES]
+        return list(filter(is_write, self.tables.statements))
 
     @cached_property
-    def link_of(self) -> dict[int, Link]:
+    def link_of(self) -> Mapping[int, Link]:
         """Statement id -> its link."""
         return {link.statement_id: link for link in self.tables.links}
 
     @cached_property
-    def ran_by(self) -> dict[int, list[SqlStatement]]:
+    def ran_by(self) -> Mapping[int, list[SqlStatement]]:
         """Call id -> statements that it ran before its response, in order."""
         groups: dict[int, list[SqlStatement]] = defaultdict(list)
         statements = self.tables.statements
@@ -117,14 +118,17 @@ class Evidence:
         return groups
 
     @cached_property
-    def _lost_sql_until(self) -> int:
-        """Last moment (ns) of Glance's database connections that miss bytes, 0 if none does."""
-        ids = {s.connection.id: s.connection for s in self.tables.statements if s.service == "glance"}
-        return max((c.last_ts for c in ids.values() if any(c.bytes_missing)), default=0)
+    def glance_connections(self) -> Iterable[Connection]:
+        """Connections that ran statements of Glance."""
+        return {s.connection for s in self.tables.statements if s.service == "glance"}
 
     def sql_lost_since(self, ts: int) -> bool:
-        """Statements of Glance from `ts` (ns) on may be missing."""
-        return self._lost_sql_until >= ts
+        """Statements of Glance from `ts` (ns) on may be missing: one of its database connections misses bytes."""
+        return any(any(c.bytes_missing) and c.last_ts >= ts for c in self.glance_connections)
+
+    def last_sign(self, image_id: str) -> int:
+        """Time of the last statement that names an image, ns; 0 if none does."""
+        return max((s.end_ts for s in self.tables.statements if image_id in s.image_ids), default=0)
 
     @cached_property
     def lossy(self) -> bool:
@@ -132,6 +136,16 @@ class Evidence:
         if self.capture.accounting.stream_bytes_missing:
             return True
         return any(any(row.connection.bytes_missing) for row in self.tables.connections)
+
+
+def is_error(statement: SqlStatement) -> bool:
+    """The database refused a statement of Glance or Keystone."""
+    return statement.command.error is not None and statement.service != "other"
+
+
+def is_write(statement: SqlStatement) -> bool:
+    """The statement writes, to whatever table."""
+    return statement.parsed is not None and statement.parsed.shape.operation in _WRITES
 
 
 def is_upload(call: ApiCall) -> bool:

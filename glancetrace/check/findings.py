@@ -18,7 +18,7 @@ from glancetrace.check.uploads import find_aborted, find_altered, find_encodings
 from glancetrace.check.visibility import find_unread
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
-__all__ = ["FINDERS", "find"]
+__all__ = ["FINDERS", "find", "look_through"]
 
 FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     find_stuck,
@@ -46,7 +46,11 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 
 def find(tables: Tables, capture: CaptureSummary) -> list[Finding]:
     """Findings about a result, in order of time; `tables.findings` is not touched."""
-    evidence = Evidence(tables, capture)
+    return look_through(Evidence(tables, capture))
+
+
+def look_through(evidence: Evidence) -> list[Finding]:
+    """The same, of evidence."""
     findings = [finding for look in FINDERS for finding in look(evidence)]
     findings.sort(key=lambda f: (f.ts, f.rule, f.image_id or "", f.call_id or 0, f.statement_id or 0, f.message))
     return findings

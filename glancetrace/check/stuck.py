@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from glancetrace.check.evidence import Evidence, found, image_text
 from glancetrace.check.wording import byte_text, count_text, duration_text
 from glancetrace.glance.call import ApiCall
-from glancetrace.timeline.image import OBSERVED, ImageStory
+from glancetrace.timeline.image import OBSERVED, ImageStory, Transition
 from glancetrace.trace import Finding
 
 __all__ = ["find_illegal", "find_missing_bytes", "find_stuck", "find_uncertain"]
@@ -47,7 +47,7 @@ def find_stuck(evidence: Evidence) -> Iterator[Finding]:
                 frames=[*frames, running.last_frame],
             )
             continue
-        if image.status == "importing" and evidence.end_ts - _last_sign(evidence, image) < _STILL_WORKING:
+        if image.status == "importing" and evidence.end_ts - evidence.last_sign(image.id) < _STILL_WORKING:
             message = f"{image_text(image)} is importing for {lasted} at the end of the capture, and work on it goes on"
             yield found("upload-running", message, since, image_id=image.id, frames=frames)
             continue
@@ -81,11 +81,6 @@ def _upload_succeeded(evidence: Evidence, image: ImageStory, since: int) -> bool
     )
 
 
-def _last_sign(evidence: Evidence, image: ImageStory) -> int:
-    """Time of the last statement about an image, ns."""
-    return max((s.end_ts for s in evidence.tables.statements if image.id in s.image_ids), default=0)
-
-
 def find_illegal(evidence: Evidence) -> Iterator[Finding]:
     """Status changes that are not in Glance's table.
 
@@ -109,25 +104,28 @@ def find_illegal(evidence: Evidence) -> Iterator[Finding]:
 
 def find_uncertain(evidence: Evidence) -> Iterator[Finding]:
     """Status changes that are not observed: per image where packets are lost, else one finding for all."""
-    uncertain = [(image, [t for t in image.transitions if t.certainty != OBSERVED]) for image in evidence.tables.images]
-    uncertain = [(image, transitions) for image, transitions in uncertain if transitions]
-    if not uncertain:
-        return
-    if evidence.lossy:
-        for image, transitions in uncertain:
+    total = count = 0
+    first: Transition | None = None
+    proof: list[int | None] = []
+    for image in evidence.tables.images:
+        transitions = [t for t in image.transitions if t.certainty != OBSERVED]
+        if not transitions:
+            continue
+        if evidence.lossy:
             changes = ", ".join(f"{t.from_status or 'nothing'} to {t.to_status} ({t.certainty})" for t in transitions)
             frames = [frame for t in transitions for frame in (t.frame, t.commit_frame)]
             message = f"packets are missing, so these status changes of {image_text(image)} are not certain: {changes}"
             yield found("claim-uncertain", message, transitions[0].ts, image_id=image.id, frames=frames)
-        return
-    total = sum(len(transitions) for _, transitions in uncertain)
-    first = min((t for _, transitions in uncertain for t in transitions), key=lambda t: t.ts)
-    message = (
-        f"{count_text(total, 'status change')} of {count_text(len(uncertain), 'image')} "
-        f"{'is' if total == 1 else 'are'} not observed in committed statements but inferred"
-    )
-    frames = [t.frame for _, transitions in uncertain for t in transitions]
-    yield found("claim-inferred", message, first.ts, frames=frames)
+            continue
+        total, count = total + len(transitions), count + 1
+        first = min((first, *transitions) if first else transitions, key=lambda t: t.ts)
+        proof += [t.frame for t in transitions]
+    if first is not None:
+        message = (
+            f"{count_text(total, 'status change')} of {count_text(count, 'image')} "
+            f"{'is' if total == 1 else 'are'} not observed in committed statements but inferred"
+        )
+        yield found("claim-inferred", message, first.ts, frames=proof)
 
 
 def find_missing_bytes(evidence: Evidence) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
-from glancetrace.correlate.units import UnitOfWork
+from glancetrace.correlate.units import UnitOfWork, sets_up
 from glancetrace.correlate.validation import validated_at, validations_within
 from glancetrace.correlate.weighing import Joint, soften
 from glancetrace.glance.call import ApiCall
@@ -248,7 +248,7 @@ def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool, before: Un
     """
     choice = choices.get(id(unit))
     if unit.setup:
-        choice = _opener(unit, choices) if _sets_up(unit) or before is None else _rest(before, choices)
+        choice = _opener(unit, choices) if sets_up(unit) or before is None else _rest(before, choices)
     if choice is None:
         for statement in unit.statements:
             if statement.kind == "request":
@@ -270,11 +270,6 @@ def _links(unit: UnitOfWork, choices: dict[int, Choice], alone: bool, before: Un
         for statement in unit.statements
         if statement.kind == "request"
     ]
-
-
-def _sets_up(unit: UnitOfWork) -> bool:
-    """It is more than the end of a transaction whose beginning was lost."""
-    return not unit.statements[0].command.after_gap or any(s.kind == "setup" for s in unit.statements)
 
 
 def _rest(before: UnitOfWork, choices: dict[int, Choice]) -> Choice | None:

@@ -52,19 +52,26 @@ class _Transaction:
             self.wrote = False
 
 
-def settle_connection(statements: Sequence[SqlStatement], closed: bool) -> None:
+def settle_connection(statements: Sequence[SqlStatement], closed: bool) -> list[int]:
     """Fill `outcome`, `commit_ts` and `commit_frame` of one connection's statements, given in order.
 
     Args:
-        statements: all statements of the connection.
+        statements: all statements of the connection, or those from a moment on when no transaction was open.
         closed: the end of the connection is in the capture, so what was open then was rolled back by the server.
+
+    Returns:
+        After how many statements no transaction was open, ascending.
     """
     transaction = _Transaction()
-    for statement in statements:
+    clean = []
+    for count, statement in enumerate(statements, 1):
         _settle_statement(statement, transaction)
+        if not transaction.statements:
+            clean.append(count)
     if transaction.statements:
         whole = not transaction.statements[-1].connection.bytes_missing[0]
         transaction.settle(ROLLED_BACK if closed and whole else UNKNOWN)
+    return clean
 
 
 def ends_transaction(statement: SqlStatement) -> bool:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.glance.statement import SqlStatement, StatementHop
 
-__all__ = ["fold_proxied"]
+__all__ = ["Legs", "fold_proxied"]
 
 _NEAR = 50_000_000
 """ns within which an inner leg follows its outer one; far more than any proxy adds."""
@@ -39,6 +39,41 @@ def fold_proxied(by_connection: dict[int, list[SqlStatement]]) -> dict[int, list
         for outer, inner in pairs:
             outer.hops = [_hop(outer), *(inner.hops or [_hop(inner)])]
     return {key: statements for key, statements in by_connection.items() if key not in inner_ids}
+
+
+class Legs:
+    """Which connection is the leg behind which, for statements that come in parts.
+
+    Args:
+        firsts: connection id -> its first statements: one where the greeting was seen, else enough to compare.
+    """
+
+    def __init__(self, firsts: dict[int, list[SqlStatement]]) -> None:
+        self._inner_of = _legs(firsts)
+        self.inner = frozenset(self._inner_of.values())
+        """Connections that are legs behind others."""
+
+    def fold(self, by_connection: dict[int, list[SqlStatement]], until: int) -> None:
+        """Put inner legs into `hops` of outer statements; statements up to `until` (ns) are there, later ones follow.
+
+        Statements of inner legs that are dealt with are taken out of the lists.
+        """
+        # The innermost first, as in `fold_proxied`.
+        legs = sorted(self._inner_of.items(), key=lambda legs: _begin(by_connection, legs[0]), reverse=True)
+        for outer_id, inner_id in legs:
+            inner = by_connection.get(inner_id, [])
+            ready = (s for s in by_connection.get(outer_id, ()) if s.command.ts <= until - _NEAR)
+            outer = [statement for statement in ready if not statement.hops]
+            paired = set()
+            for one, other in _pair(outer, inner):
+                one.hops = [_hop(one), *(other.hops or [_hop(other)])]
+                paired.add(other)
+            inner[:] = [s for s in inner if s not in paired and s.command.ts > until - 2 * _NEAR]
+
+
+def _begin(by_connection: dict[int, list[SqlStatement]], key: int) -> int:
+    statements = by_connection.get(key)
+    return statements[0].command.ts if statements else 0
 
 
 def _legs(by_connection: dict[int, list[SqlStatement]]) -> dict[int, int]:

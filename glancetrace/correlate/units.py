@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from glancetrace.correlate.outcome import ends_transaction
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["ERA_RELEASES", "Era", "UnitOfWork", "cut_units", "detect_era", "detect_eras"]
+__all__ = [
+    "ERA_RELEASES",
+    "Era",
+    "EraVotes",
+    "UnitOfWork",
+    "cut_units",
+    "detect_era",
+    "detect_eras",
+    "is_ended",
+    "sets_up",
+]
 
 Era = int
 """1: Glance up to 26 (2023.1), 2: 27 to 30, 3: from 31 on; 0: not enough seen."""
@@ -69,8 +79,7 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
             units.append(unit)
             unit = UnitOfWork()
         unit.statements.append(statement)
-        # A COMMIT may be followed by more work of the same checkout, so only a ROLLBACK closes it.
-        ended = (ends and (ended or operation == "ROLLBACK")) or _autocommitted(statement)
+        ended = _ends_after(statement, ends, ended)
     if unit.statements:
         units.append(unit)
     following: UnitOfWork | None = None
@@ -79,6 +88,25 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
         unit.next_unit = following
         following = unit
     return units
+
+
+def is_ended(unit: UnitOfWork) -> bool:
+    """Its transaction has ended, and what comes next but another COMMIT or ROLLBACK is another unit."""
+    ended = False
+    for statement in unit.statements:
+        ended = _ends_after(statement, statement.operation in _ENDS and ends_transaction(statement), ended)
+    return ended
+
+
+def _ends_after(statement: SqlStatement, ends: bool, ended: bool) -> bool:
+    """Whether a unit is over, which `ended` says of it before: a COMMIT may be followed by more work of the same
+    checkout, so only a ROLLBACK closes it."""
+    return (ends and (ended or statement.operation == "ROLLBACK")) or _autocommitted(statement)
+
+
+def sets_up(unit: UnitOfWork) -> bool:
+    """A unit of set-up is more than the end of a transaction whose beginning was lost."""
+    return not unit.statements[0].command.after_gap or any(s.kind == "setup" for s in unit.statements)
 
 
 def _autocommitted(statement: SqlStatement) -> bool:
@@ -93,15 +121,38 @@ def _autocommitted(statement: SqlStatement) -> bool:
 
 def detect_eras(units: Iterable[UnitOfWork]) -> dict[str, Era]:
     """Address of each database client -> its era; without those of which not enough was seen."""
-    by_host: dict[str, list[UnitOfWork]] = {}
-    for unit in units:
-        by_host.setdefault(unit.statements[0].connection.client[0], []).append(unit)
-    eras = {host: detect_era(of_host) for host, of_host in sorted(by_host.items())}
-    return {host: era for host, era in eras.items() if era}
+    votes = EraVotes()
+    votes.add(units)
+    return votes.eras()
+
+
+class EraVotes:
+    """What units tell of the era of their clients, as they come."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, list[int]] = {}
+
+    def add(self, units: Iterable[UnitOfWork]) -> None:
+        """Further units."""
+        by_host: dict[str, list[UnitOfWork]] = {}
+        for unit in units:
+            by_host.setdefault(unit.statements[0].connection.client[0], []).append(unit)
+        for host, of_host in by_host.items():
+            votes = self._by_host.setdefault(host, [0, 0, 0, 0])
+            votes[:] = map(sum, zip(votes, _votes(of_host), strict=True))
+
+    def eras(self) -> dict[str, Era]:
+        """Address of each database client -> its era; without those of which not enough was seen."""
+        eras = {host: _elected(votes) for host, votes in sorted(self._by_host.items())}
+        return {host: era for host, era in eras.items() if era}
 
 
 def detect_era(units: Iterable[UnitOfWork]) -> Era:
     """Era of the service that made these units, by the shape that most of its reads have."""
+    return _elected(_votes(units))
+
+
+def _votes(units: Iterable[UnitOfWork]) -> list[int]:
     votes = [0, 0, 0, 0]
     for unit in units:
         if unit.setup:
@@ -117,5 +168,9 @@ def detect_era(units: Iterable[UnitOfWork]) -> Era:
             votes[2] += 1
         elif ending == ["ROLLBACK", "ROLLBACK"]:
             votes[3] += 1
+    return votes
+
+
+def _elected(votes: list[int]) -> Era:
     best = max(votes)
     return votes.index(best) if best else 0

@@ -176,15 +176,13 @@ def summarise_images(trace: Trace) -> list[ImageRow]:
 
 def count_attribution(trace: Trace) -> list[AttributionRow]:
     """Statements by service, those of most statements first."""
-    linked = {link.statement_id for link in trace.tables.links}
     counts: dict[str, list[int]] = {}
     kinds: dict[str, dict[str, int]] = {}
-    for statement in trace.tables.statements:
-        row = counts.setdefault(statement.service, [0, 0])
-        row[0] += 1
-        row[1] += statement.id in linked
-        of_service = kinds.setdefault(statement.service, {})
-        of_service[statement.kind] = of_service.get(statement.kind, 0) + 1
+    for (service, kind), (number, linked) in trace.counted.items():
+        row = counts.setdefault(service, [0, 0])
+        row[0] += number
+        row[1] += linked
+        kinds.setdefault(service, {})[kind] = number
     rows = [AttributionRow(service, n, m, dict(sorted(kinds[service].items()))) for service, (n, m) in counts.items()]
     return sorted(rows, key=lambda row: (row.service != "glance", -row.statements, row.service))
 

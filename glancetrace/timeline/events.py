@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Iterator
 
-from glancetrace.correlate.link import Link
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.timeline.evidence import ImageEvidence, Write
 from glancetrace.timeline.image import ImageEvent, ImageStory
 
-__all__ = ["call_events", "lookup_events", "write_events"]
+__all__ = ["Lookups", "call_events", "lookups_of_calls", "lookups_of_statements", "write_events"]
 
 _KIND_OF_TABLE = {
     "image_properties": "property",
@@ -107,35 +106,54 @@ def call_events(calls: list[ApiCall]) -> list[ImageEvent]:
     return events
 
 
-def lookup_events(
-    stories: list[ImageStory], calls: list[ApiCall], statements: list[SqlStatement], link_of: Mapping[int, Link]
-) -> None:
-    """Tie lookups by name that found nothing to the image created later under that name."""
-    created: dict[str, list[tuple[int, ImageStory]]] = {}
-    for story in stories:
-        if story.name and not story.existed_before:
-            created.setdefault(story.name, []).append((story.transitions[0].ts, story))
+NamedEvent = tuple[str, ImageEvent]
+"""A lookup that found nothing, and the name that was looked for."""
+
+
+def lookups_of_calls(calls: Iterable[ApiCall]) -> Iterator[NamedEvent]:
+    """Calls that looked for an image by its name and found nothing."""
     for call in calls:
         name = call.path_ids.get("image_id")
         if name and call.operation == "image-show" and call.status_code == 404:
             frame = call.request_frame or call.first_frame or None
-            _tie(created.get(name, []), ImageEvent("lookup", call.ts, _not_found(name), call_id=call.id, frame=frame))
+            yield name, ImageEvent("lookup", call.ts, _not_found(name), call_id=call.id, frame=frame)
+
+
+def lookups_of_statements(statements: Iterable[SqlStatement], linked: Container[int]) -> Iterator[NamedEvent]:
+    """The same of statements, but for those of a call that was seen (`linked`): the call itself is the lookup."""
     for statement in statements:
-        # Of a call that was seen, the call itself is the lookup.
-        if statement.command.returned_rows != 0 or statement.image_ids or statement.id in link_of:
+        if statement.command.returned_rows != 0 or statement.image_ids or statement.id in linked:
             continue
         for value in statement.parsed.equal_to("images", "id") if statement.parsed is not None else ():
             command = statement.command
-            event = ImageEvent("lookup", command.ts, _not_found(str(value)), statement.id, frame=command.request_frame)
-            _tie(created.get(str(value), []), event)
+            name = str(value)
+            yield name, ImageEvent("lookup", command.ts, _not_found(name), statement.id, frame=command.request_frame)
 
 
 def _not_found(name: str) -> str:
     return f"looked up by name {name}: not found"
 
 
-def _tie(created: list[tuple[int, ImageStory]], event: ImageEvent) -> None:
-    """Add a lookup to the first image created after it."""
-    later = [(ts, story) for ts, story in created if ts >= event.ts]
-    if later:
-        min(later, key=lambda item: item[0])[1].events.append(event)
+class Lookups:
+    """Ties lookups by name that found nothing to the image created later under that name."""
+
+    def __init__(self) -> None:
+        self._created: dict[str, list[tuple[int, str]]] = {}
+        self._of_image: dict[str, list[ImageEvent]] = {}
+
+    def add_image(self, story: ImageStory) -> None:
+        """An image; all of them come before the lookups."""
+        if story.name and not story.existed_before:
+            self._created.setdefault(story.name, []).append((story.transitions[0].ts, story.id))
+
+    def add(self, lookups: Iterable[NamedEvent]) -> None:
+        """Lookups; each is of the first image created after it."""
+        for name, event in lookups:
+            later = [created for created in self._created.get(name, ()) if created[0] >= event.ts]
+            if later:
+                _, image_id = min(later, key=lambda created: created[0])
+                self._of_image.setdefault(image_id, []).append(event)
+
+    def of(self, image_id: str) -> list[ImageEvent]:
+        """The lookups of an image."""
+        return self._of_image.get(image_id, [])

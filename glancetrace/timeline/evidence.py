@@ -8,7 +8,7 @@ read while a COMMIT was under way may show the state before or after it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from glancetrace.glance.call import ApiCall
 from glancetrace.glance.database import RowChange
 from glancetrace.glance.statement import SqlStatement
 
-__all__ = ["ImageEvidence", "Read", "View", "Write", "collect_evidence"]
+__all__ = ["EvidenceCollector", "ImageEvidence", "Read", "View", "Write", "collect_evidence"]
 
 _CHILD_TABLES = frozenset({"image_properties", "image_tags", "image_locations", "image_members"})
 _OWNED_TABLES = _CHILD_TABLES | {"tasks"}
@@ -103,7 +103,7 @@ def _worked(call: ApiCall) -> bool:
 
 
 def collect_evidence(
-    statements: list[SqlStatement], calls: list[ApiCall], link_of: dict[int, Link]
+    statements: Iterable[SqlStatement], calls: Iterable[ApiCall], link_of: Mapping[int, Link]
 ) -> dict[str, ImageEvidence]:
     """Image id -> evidence, for every id that is named anywhere.
 
@@ -112,23 +112,10 @@ def collect_evidence(
         calls: all calls, hops folded, in order.
         link_of: statement id -> link.
     """
-    found = _Found({call.id: call.image_id for call in calls if call.image_id})
-    for statement in statements:
-        if statement.changes:
-            if statement.command.error is None:
-                link = link_of.get(statement.id)
-                found.add_writes(statement, link.call_id if link else None)
-        elif statement.command.rows:
-            found.add_reads(statement)
-        found.since.setdefault(statement.unit_id, statement.command.ts)
-    for call in calls:
-        if call.service not in ("glance", "registry"):
-            continue
-        if call.image_id:
-            found.of(call.image_id).calls.append(call)
-        for image_id, values in _shown(call):
-            since, until = call.ts - call.uncertainty, (call.response_ts or call.ts) + call.uncertainty
-            found.of(image_id).views.append(View(call, since, until, values))
+    calls = list(calls)
+    found = EvidenceCollector({call.id: call.image_id for call in calls if call.image_id}, {})
+    found.add_statements(statements, link_of)
+    found.add_calls(calls)
     return found.by_image
 
 
@@ -136,19 +123,23 @@ _Columns = tuple[int, tuple[tuple[int, str], ...]]
 """Index of the image's id, and (index, plain name) of its columns."""
 
 
-class _Found:
+class EvidenceCollector:
     """Evidence as it comes.
+
+    Args:
+        image_of_call: call id -> image id. image_of_task: task id -> image id, as far as known; what is learnt of
+            tasks is added.
 
     Attributes:
         by_image: image id -> evidence.
         since: unit of work -> its first moment, ns: all it reads may be as old.
     """
 
-    def __init__(self, image_of_call: dict[int, str]) -> None:
+    def __init__(self, image_of_call: Mapping[int, str], image_of_task: dict[str | None, str]) -> None:
         self.by_image: dict[str, ImageEvidence] = {}
         self.since: dict[int | None, int] = {}
         self._image_of_call = image_of_call
-        self._image_of_task: dict[str | None, str] = {}
+        self._image_of_task = image_of_task
         self._written: dict[int | None, set[str]] = defaultdict(set)
         self._columns: dict[int, _Columns | None] = {}
 
@@ -158,6 +149,28 @@ class _Found:
         if evidence is None:
             evidence = self.by_image[image_id] = ImageEvidence(image_id)
         return evidence
+
+    def add_statements(self, statements: Iterable[SqlStatement], link_of: Mapping[int, Link]) -> None:
+        """What statements write and read, units of work as a whole and in order; `link_of`: statement id -> link."""
+        for statement in statements:
+            if statement.changes:
+                if statement.command.error is None:
+                    link = link_of.get(statement.id)
+                    self.add_writes(statement, link.call_id if link else None)
+            elif statement.command.rows:
+                self.add_reads(statement)
+            self.since.setdefault(statement.unit_id, statement.command.ts)
+
+    def add_calls(self, calls: Iterable[ApiCall]) -> None:
+        """Calls in order, and what they show."""
+        for call in calls:
+            if call.service not in ("glance", "registry"):
+                continue
+            if call.image_id:
+                self.of(call.image_id).calls.append(call)
+            for image_id, values in _shown(call):
+                since, until = call.ts - call.uncertainty, (call.response_ts or call.ts) + call.uncertainty
+                self.of(image_id).views.append(View(call, since, until, values))
 
     def add_writes(self, statement: SqlStatement, call_id: int | None) -> None:
         """A statement changed rows."""

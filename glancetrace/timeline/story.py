@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -10,12 +10,12 @@ from glancetrace.correlate.link import Link
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.timeline.chain import Chain, build_chain
-from glancetrace.timeline.events import call_events, lookup_events, write_events
+from glancetrace.timeline.events import Lookups, call_events, lookups_of_calls, lookups_of_statements, write_events
 from glancetrace.timeline.evidence import ImageEvidence, collect_evidence
 from glancetrace.timeline.from_api import chain_from_api
 from glancetrace.timeline.image import ImageStory, StatusInterval
 
-__all__ = ["UPLOADS", "tell_stories"]
+__all__ = ["UPLOADS", "in_order", "sort_events", "tell_stories", "tell_story"]
 
 UPLOADS = frozenset({"image-upload", "image-stage", "image-create"})
 """Operations that bring image data."""
@@ -23,19 +23,38 @@ _by_time = itemgetter(0, 1)
 _FIELDS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "owner")
 
 
-def tell_stories(statements: list[SqlStatement], calls: list[ApiCall], link_of: dict[int, Link]) -> list[ImageStory]:
+def tell_stories(
+    statements: Sequence[SqlStatement], calls: Sequence[ApiCall], link_of: Mapping[int, Link]
+) -> list[ImageStory]:
     """Stories of all images, in the order in which they appear in the capture."""
     evidence_by_id = collect_evidence(statements, calls, link_of)
     lossy = any(any(connection.bytes_missing) for connection in {s.connection for s in statements})
-    stories = [_tell(evidence, lossy=lossy) for evidence in evidence_by_id.values() if evidence.is_image]
-    lookup_events(stories, calls, statements, link_of)
+    stories = [tell_story(evidence, lossy=lossy) for evidence in evidence_by_id.values() if evidence.is_image]
+    lookups = Lookups()
     for story in stories:
-        story.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
-    stories.sort(key=lambda story: (story.first_ts, story.first_frame, story.id))
+        lookups.add_image(story)
+    lookups.add(lookups_of_calls(calls))
+    lookups.add(lookups_of_statements(statements, link_of))
+    for story in stories:
+        story.events += lookups.of(story.id)
+    sort_events(stories)
+    stories.sort(key=in_order)
     return stories
 
 
-def _tell(evidence: ImageEvidence, *, lossy: bool) -> ImageStory:
+def in_order(story: ImageStory) -> tuple[int, int, str]:
+    """Where a story stands among all: in the order in which images appear in the capture."""
+    return story.first_ts, story.first_frame, story.id
+
+
+def sort_events(stories: Iterable[ImageStory]) -> None:
+    """Events in order of time."""
+    for story in stories:
+        story.events.sort(key=lambda event: (event.ts, event.statement_id or 0, event.call_id or 0))
+
+
+def tell_story(evidence: ImageEvidence, *, lossy: bool) -> ImageStory:
+    """The story of one image, but for lookups; `lossy`: statements may be missing in the capture."""
     chain = build_chain(evidence, lossy=lossy)
     if chain.status is None:
         chain = chain_from_api(evidence)

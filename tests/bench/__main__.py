@@ -1,10 +1,10 @@
-"""`python -m tests.bench [NAME ...]`: speed and memory, all figures in one go (about a quarter of an hour)."""
+"""`python -m tests.bench [NAME ...]`: speed and memory, all figures in one go (about half an hour)."""
 
 from __future__ import annotations
 
 import argparse
 
-from tests.bench import beside, files, memory, plugin, report, sanitize, speed, startup, tls_speed
+from tests.bench import beside, files, memory, plugin, report, sanitize, speed, sql_memory, startup, tls_speed
 
 _BENCHES = {
     "startup": startup.report,
@@ -12,6 +12,7 @@ _BENCHES = {
     "speed": speed.report,
     "files": files.report,
     "memory": memory.report,
+    "sql_memory": sql_memory.report,
     "tls_speed": tls_speed.report,
     "report": report.report,
     "beside": beside.report,

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bench.upload import Upload
 
-__all__ = ["Peak", "check_story", "measure_memory", "report"]
+__all__ = ["Peak", "anonymous_memory", "check_story", "measure_memory", "report"]
 
 SIZES = (10**9, 4 * 10**9)
 _INTERVAL = 0.01
@@ -54,7 +54,7 @@ def measure_memory(size: int, keylog: Path | None = None) -> Peak:
         generating.stdout.close()
         peak = 0
         while analysing.poll() is None:
-            peak = max(peak, sum(map(_anonymous, _tree(analysing.pid))))
+            peak = max(peak, anonymous_memory(analysing.pid))
             time.sleep(_INTERVAL)
         seconds = time.monotonic() - started
         if analysing.returncode or generating.wait():
@@ -73,6 +73,11 @@ def check_story(document: dict[str, Any], upload: Upload) -> None:
     on_wire = image["wire_checksum"]
     assert on_wire["complete"], on_wire
     assert (on_wire["md5"], on_wire["sha512"]) == (upload.md5, upload.sha512), on_wire
+
+
+def anonymous_memory(root: int) -> int:
+    """RssAnon of a process and all its descendants, in bytes."""
+    return sum(map(_anonymous, _tree(root)))
 
 
 def _tree(root: int) -> set[int]:

@@ -13,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import glancetrace as gt
+from glancetrace import parquet
 from glancetrace.document import render_document
 from glancetrace.errors import GlancetraceError, InputError, UsageError
-from glancetrace.parquet import columns_of, pack, unpack
+from glancetrace.parquet import columns_of, pack, read_table, rows_of, unpack, write_table
 from glancetrace.redact import Redactor
 from glancetrace.schema import TABLES
 from glancetrace.trace import CapturedFile, Tables, Trace
@@ -188,3 +189,26 @@ def test_a_place_that_cannot_be_written(rows: Rows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GlancetraceError, match="cannot be written"):
         made(rows).save(tmp_path / "file")
+
+
+def test_large_tables_are_written_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a later row needs of its column holds for all of them, and where a piece ends is of no matter."""
+    whole = [
+        {"image_id": f"i{n}", "status": "active" if n != 5 else "\udcff", "ts": n, "dur": 2**40 if n else None}
+        for n in range(9)
+    ]
+    asked: list[int] = []
+
+    def rows() -> list[dict[str, object]]:
+        asked.append(len(asked))
+        return [dict(row) for row in whole]
+
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 2)
+    write_table(tmp_path, "intervals", rows)
+    assert len(asked) == 2  # once more for the name that is no UTF-8
+    table = read_table(tmp_path, "intervals")
+    assert list(rows_of("intervals", table)) == whole
+    assert pq.ParquetFile(tmp_path / "intervals.parquet").num_row_groups == 5
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 100)
+    write_table(tmp_path, "intervals", rows)
+    assert read_table(tmp_path, "intervals").equals(table, check_metadata=True)

@@ -1,0 +1,239 @@
+"""Stage B over commands that lie on disk: epoch by epoch, with results that lie on disk.
+
+What there is one of per connection or call is in memory, and known from the first epoch on: which calls are open at a
+moment is never a guess. What there is one of per statement is in memory only while something may still change it:
+statements and links go to tables on disk in the order of their ids, what says something about an image to the parts
+that its story is told from. What attribution learns, it learns in each epoch anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import overload
+
+from glancetrace.check.evidence import is_error, is_write
+from glancetrace.check.findings import look_through
+from glancetrace.correlate.attribute import attribute
+from glancetrace.correlate.link import Link
+from glancetrace.correlate.proxy import Legs
+from glancetrace.correlate.units import EraVotes, UnitOfWork
+from glancetrace.epochs.evidence import SpilledEvidence
+from glancetrace.epochs.near import NearCalls
+from glancetrace.epochs.stories import StoryTeller
+from glancetrace.epochs.tables import SpooledLinks, StatementPacker
+from glancetrace.epochs.window import Window
+from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
+from glancetrace.issues import IssueLog
+from glancetrace.join.halves import Window as Half
+from glancetrace.join.halves import doubt_beside
+from glancetrace.join.unseen import doubt
+from glancetrace.net.run import Connection
+from glancetrace.spill.commands import SpooledCommands
+from glancetrace.spill.rows import BLOCK_ROWS
+from glancetrace.spill.spool import Spool
+from glancetrace.statements import ServiceVotes
+from glancetrace.trace import CaptureSummary, Finding, Tables
+
+__all__ = ["EPOCH", "Attributed", "attribute_in_epochs"]
+
+EPOCH = 60_000
+"""Commands of an epoch."""
+
+HELD = 60_000
+"""Commands for which a transaction may stay open before it is cut."""
+
+_LAST_PART = 4
+"""The end of an epoch is looked for in the last of so many parts of it..."""
+_AHEAD = 8
+"""... and the last of so many parts only shows how what is open then goes on."""
+
+_TASK_UNITS = 2_000
+"""Units of earlier epochs that name tasks: they tell whose work goes on."""
+
+_RECENT_UNITS = 2_000
+"""The last units of earlier epochs: calls that go on over the end of an epoch have begun with some of them."""
+
+_FEW_ROWS = 256
+"""Rows of a block of what is rare."""
+
+_TASK_TABLES = frozenset({"tasks", "task_info"})
+_NEVER = 1 << 63
+
+
+@dataclass(slots=True)
+class Attributed:
+    """What the epochs leave behind.
+
+    Attributes:
+        statements, links, errors, writes: tables. teller: tells the stories. eras: what units tell of their clients.
+        connections: those that ran statements of Glance. signs: image id -> end of the last statement that names it,
+            ns. counted: (service, kind) -> statements, and how many of them are linked.
+    """
+
+    statements: Sequence[SqlStatement]
+    links: SpooledLinks
+    errors: Sequence[SqlStatement]
+    writes: Sequence[SqlStatement]
+    teller: StoryTeller
+    eras: EraVotes = field(default_factory=EraVotes)
+    connections: dict[Connection, None] = field(default_factory=dict)
+    signs: dict[str, int] = field(default_factory=dict)
+    counted: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+
+    def fill(self, tables: Tables) -> None:
+        """Give a result its tables of statements, links and stories."""
+        tables.statements, tables.links = self.statements, self.links
+        tables.images = self.teller.tell(self.links, self.connections, tables.unseen)
+
+    def findings(self, tables: Tables, capture: CaptureSummary) -> list[Finding]:
+        """What a person should know, of a result with these tables."""
+        evidence = SpilledEvidence(tables, capture, self.links, self.errors, self.writes, self.connections, self.signs)
+        return look_through(evidence)
+
+
+def attribute_in_epochs(
+    commands: SpooledCommands, votes: ServiceVotes, tables: Tables, halves: Sequence[Half], issues: IssueLog
+) -> Attributed:
+    """Statements with their outcomes, units and links, from all commands.
+
+    Args:
+        commands: all commands. votes: whose their connections are. tables: calls with ids, connections, `unseen`.
+        halves: see `find_halves`. issues: where statements are counted that cannot be taken apart.
+    """
+    near = NearCalls(tables.calls)
+    window = Window(votes, Legs(_firsts(commands)), Counter(commands.of_connection))
+    output = _Output(tables, halves)
+    stream = chain.from_iterable(commands.pieces())
+    while epoch := list(islice(stream, EPOCH)):
+        since, until = (epoch[-(len(epoch) // part or 1)][0].ts for part in (_LAST_PART, _AHEAD))
+        window.add(epoch)
+        del epoch
+        units = window.units()
+        end = _NEVER if window.over else near.quietest(units, since, until)
+        units = window.finished(end, window.next_id - HELD)
+        for frame in window.unparsed:
+            issues.count("sql-unparsed", frame=frame)
+        for frame in window.cut:
+            issues.count("sql-unit-cut", frame=frame)
+        output.take(units, near.of(units), window.first_open)
+    output.flush()
+    return output.attributed
+
+
+def _firsts(commands: SpooledCommands) -> dict[int, list[SqlStatement]]:
+    """The first statements of every connection, with what is needed to compare them."""
+    return {
+        connection.id: [SqlStatement(command, None, connection, "other", "request", "") for command in own]
+        for connection, own in sorted(commands.firsts.items(), key=lambda item: item[0].id)
+    }
+
+
+class _Output:
+    """Takes the units of each epoch, and writes statements and links once all before them are there."""
+
+    def __init__(self, tables: Tables, halves: Sequence[Half]) -> None:
+        self._tables = tables
+        self._halves = halves
+        self._pending: dict[int, tuple[SqlStatement, Link | None]] = {}
+        self._next = 1
+        self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
+        self._recent: dict[UnitOfWork, None] = {}
+        spool, packer = Spool(), StatementPacker()
+        self._errors = packer.table(spool, _FEW_ROWS)
+        self._writes = packer.table(spool, _FEW_ROWS)
+        self._statements = packer.table(spool, BLOCK_ROWS)
+        self._links = SpooledLinks(spool, BLOCK_ROWS)
+        teller = StoryTeller(tables.calls, packer, spool)
+        self.attributed = Attributed(self._statements, self._links, self._errors, self._writes, teller)
+
+    def take(self, units: list[UnitOfWork], calls: list[ApiCall], first_open: int) -> None:
+        """Attribute units to calls near them; `first_open`: id of the first statement that follows later."""
+        by_service: dict[str, list[UnitOfWork]] = {}
+        for unit in units:
+            by_service.setdefault(unit.statements[0].service, []).append(unit)
+        other = by_service.pop("other", [])
+        glance = by_service.get("glance", [])
+        earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
+        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
+        self._tasks += filter(_is_of_task, glance)
+        self._recent = dict.fromkeys([*earlier, *glance][-_RECENT_UNITS:])
+        for unit in other:
+            for statement in unit.statements:
+                if statement.kind == "request":
+                    statement.kind = "background"
+        statements = _ById(statement for unit in units for statement in unit.statements)
+        links = [link for link in links if link.statement_id in statements.ids]
+        doubt(links, statements, self._tables.calls, self._tables.unseen)
+        doubt_beside(links, statements, self._halves)
+        link_of = {link.statement_id: link for link in links}
+        self.attributed.eras.add(glance)
+        self.attributed.teller.add(units, link_of)
+        for statement in statements:
+            self._count(statement, statement.id in link_of)
+            self._pending[statement.id] = statement, link_of.get(statement.id)
+        self._write(first_open)
+
+    def _count(self, statement: SqlStatement, linked: bool) -> None:
+        attributed = self.attributed
+        counts = attributed.counted.setdefault((statement.service, statement.kind), [0, 0])
+        counts[0] += 1
+        counts[1] += linked
+        if statement.service == "glance":
+            attributed.connections[statement.connection] = None
+        for image_id in statement.image_ids:
+            attributed.signs[image_id] = max(statement.end_ts, attributed.signs.get(image_id, 0))
+
+    def _write(self, first_open: int) -> None:
+        while self._next < first_open:
+            statement, link = self._pending.pop(self._next)
+            self._next += 1
+            self._statements.append(statement)
+            if link is not None:
+                self._links.append(link)
+            if is_error(statement):
+                self._errors.append(statement)
+            if is_write(statement):
+                self._writes.append(statement)
+
+    def flush(self) -> None:
+        """Nothing follows."""
+        for table in (self._statements, self._links, self._errors, self._writes):
+            table.flush()
+
+
+def _is_of_task(unit: UnitOfWork) -> bool:
+    """It names tasks of Glance."""
+    return any(s.parsed is not None and not _TASK_TABLES.isdisjoint(s.parsed.shape.tables) for s in unit.statements)
+
+
+class _ById(Sequence[SqlStatement]):
+    """Some statements, found by their ids as in the table of all: the first stands at 0."""
+
+    def __init__(self, statements: Iterable[SqlStatement]) -> None:
+        self._rows = {statement.id: statement for statement in statements}
+
+    @property
+    def ids(self) -> Container[int]:
+        """Their ids."""
+        return self._rows.keys()
+
+    @overload
+    def __getitem__(self, index: int) -> SqlStatement: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[SqlStatement]: ...
+
+    def __getitem__(self, index: int | slice) -> SqlStatement | Sequence[SqlStatement]:
+        if isinstance(index, slice):
+            raise TypeError("some statements have no slices")
+        return self._rows[index + 1]
+
+    def __iter__(self) -> Iterator[SqlStatement]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
