@@ -95,7 +95,7 @@ def test_an_image_tells_its_story(article: Watched) -> None:
     image = document_of("article")["images"][0]
     expect(detail.locator("#detail-title")).to_have_text(image["name"])
     expect(detail.locator("dl")).to_contain_text("same on the wire")
-    assert page.url.endswith(f"#image={image['id']}")
+    expect(page).to_have_url(re.compile(f"#image={image['id']}$"))
     assert [lane.inner_text() for lane in detail.locator(".lane-name").all()] == [
         "Time", "Status", "Client calls", "API inside", "Database",
     ]  # fmt: skip
@@ -203,7 +203,7 @@ def test_it_needs_no_mouse(article: Watched) -> None:
     page.keyboard.press("Escape")
     expect(page.locator("#detail")).not_to_be_visible()
     expect(grid).to_be_focused()
-    assert "#" not in page.url
+    expect(page).not_to_have_url(re.compile("#"))
 
 
 def ruler(page: Page) -> list[str]:
