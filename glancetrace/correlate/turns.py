@@ -1,10 +1,10 @@
 """In which order a worker process serves the calls that wait for the same.
 
 Who waits in a busy process waits in a queue, of threads before the interpreter's lock or of green threads before the
-hub. Of two calls of one process that wait for the same after the same, the one that began to wait first goes first in 63
-to 78 of 100 cases (nine recorded loads of all three eras; before a call's first unit alone, 51 to 84). Densities of waits alone
-say the opposite: they fall steeply, so that serving the last comer at once and the first one late looks likelier than
-two waits of middling length. So each call that was overtaken costs.
+hub. Of two calls of one process that wait for the same after the same, the one that began to wait first goes first in
+63 to 78 of 100 cases (nine recorded loads of all three eras; before a call's first unit alone, 51 to 84). Densities of
+waits alone say the opposite: they fall steeply, so that serving the last comer at once and the first one late looks
+likelier than two waits of middling length. So each call that was overtaken costs.
 
 Calls wait for a unit (or their response) since their last unit, or since their request. A request that waits for its
 token to be validated waits for something else, so who still has its first unit before it is overtaken by others at no
