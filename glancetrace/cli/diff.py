@@ -99,8 +99,9 @@ def diff(
     no regression, 1 regressions, 3 no regression, but one of the two does not show everything. A pattern in quotes
     names a capture of several files.
     """
-    from glancetrace.check.diff.compare import Thresholds, compare
+    from glancetrace.check.diff.compare import compare
     from glancetrace.check.diff.profile import build_profile
+    from glancetrace.check.diff.thresholds import Thresholds
     from glancetrace.duration import parse_duration
 
     overall = None if max_slower_overall is None else max_slower_overall / 100

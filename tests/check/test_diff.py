@@ -19,10 +19,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glancetrace.check.diff.compare import Thresholds, compare
+from glancetrace.check.diff.compare import compare
 from glancetrace.check.diff.noise import compare_ranks, fisher_greater, median
 from glancetrace.check.diff.profile import Profile, build_profile
 from glancetrace.check.diff.scripted import added_selects, agree
+from glancetrace.check.diff.thresholds import Thresholds
 from glancetrace.cli import cli
 from glancetrace.output.diff import render_markdown, render_text
 from glancetrace.output.paint import Painter

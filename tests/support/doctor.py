@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import gzip
 import struct
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["AUTOCOMMIT", "Doctored", "Packet", "error_packet", "ok_packet", "query"]
+__all__ = ["AUTOCOMMIT", "Addition", "Doctored", "Packet", "error_packet", "ok_packet", "query"]
 
 _GLOBAL, _RECORD, _ETHERNET = 24, 16, 14
 RST, PSH_ACK = 0x04, 0x18
@@ -64,6 +67,16 @@ class Packet:
         return bytes(head) + self.payload
 
 
+@dataclass(frozen=True)
+class Addition:
+    """A request and its response, after the packet of `frame` (a response) and within `room` microseconds."""
+
+    frame: int
+    request: bytes
+    response: bytes
+    room: int
+
+
 def _parse(frame: int, ts: int, raw: bytes) -> Packet:
     tcp = _ETHERNET + (raw[_ETHERNET] & 15) * 4
     end = _ETHERNET + int(struct.unpack_from(">H", raw, _ETHERNET + 2)[0])
@@ -72,6 +85,23 @@ def _parse(frame: int, ts: int, raw: bytes) -> Packet:
     seq, ack = struct.unpack_from(">II", raw, tcp + 4)
     flow = (raw[_ETHERNET + 12 : _ETHERNET + 16], raw[_ETHERNET + 16 : _ETHERNET + 20], *ports)
     return Packet(frame, ts, raw[:start], raw[start:end], flow, seq, ack, raw[tcp + 13])
+
+
+class _Moves:
+    """By how much the sequence numbers of one direction move, after what was put in so far."""
+
+    def __init__(self) -> None:
+        self._from: list[int] = []
+        self._sums = [0]
+
+    def put_in(self, number: int, length: int) -> None:
+        """So many bytes at this number."""
+        self._from.append(number)
+        self._sums.append(self._sums[-1] + length)
+
+    def moved(self, number: int) -> int:
+        """The number as it is now."""
+        return number + self._sums[bisect_right(self._from, number)]
 
 
 class Doctored:
@@ -147,6 +177,28 @@ class Doctored:
             later.ts += 100
         self.packets[position:position] = [sent, answer]
         return answer
+
+    def add(self, additions: Iterable[Addition]) -> None:
+        """Many exchanges at once, each on the connection of its packet; no other packet changes its time."""
+        chosen = {addition.frame: addition for addition in additions}
+        heads: dict[tuple[bytes, bytes, int, int], bytes] = {}
+        for packet in self.packets:
+            heads.setdefault(packet.flow, packet.head)
+        put_in: list[Packet] = []
+        for packet in self.packets:
+            added = chosen.get(packet.frame)
+            if added is not None:
+                end, flow, back = packet.seq + len(packet.payload), packet.flow, packet.reverse
+                at, until = packet.ts + added.room // 4, packet.ts + added.room * 3 // 4
+                put_in.append(Packet(0, at, heads[back], added.request, back, packet.ack, end, PSH_ACK))
+                put_in.append(Packet(0, until, packet.head, added.response, flow, end, packet.ack, PSH_ACK))
+        moves: dict[tuple[bytes, bytes, int, int], _Moves] = defaultdict(_Moves)
+        self.packets = sorted([*self.packets, *put_in], key=lambda packet: (packet.ts, not packet.frame))
+        for packet in self.packets:
+            number, mine = packet.seq, moves[packet.flow]
+            packet.seq, packet.ack = mine.moved(packet.seq), moves[packet.reverse].moved(packet.ack)
+            if not packet.frame:
+                mine.put_in(number, len(packet.payload))
 
     def cut_after(self, packet: Packet) -> None:
         """The capture ends with this packet."""

@@ -3,53 +3,32 @@
 A change is a regression only where chance does not explain it. Counts of statements: either every call on each side has
 the same count and the two differ (a scripted scenario; three calls a side), or all calls agree but for SELECTs that
 were added to each (`glancetrace.check.diff.scripted`), or a rank test says so after correction for the many tests
-(Bonferroni). Durations: a rank test, a least effect, and a least change of the median beyond what all operations have
-in common: another host or its load slows everything, and says nothing about one of them. What differs in calls too few
-for any test is told as unclear.
+(Bonferroni), or calls go a way that the base knows but for a SELECT on top (`glancetrace.check.diff.paths`). Durations
+have rules of their own (`glancetrace.check.diff.durations`). A first 5xx, or a first step back of an image, is news,
+unless calls raced for it (`glancetrace.check.diff.races`). What differs in calls too few for any test is told as
+unclear.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from math import comb
 
-from glancetrace.check.diff.noise import compare_ranks, fisher_greater, median
-from glancetrace.check.diff.profile import Operation, Profile
+from glancetrace.check.diff.durations import compare_durations
+from glancetrace.check.diff.noise import ALPHA, TOO_FEW, compare_ranks, fisher_greater, is_too_few
+from glancetrace.check.diff.paths import extended_calls
+from glancetrace.check.diff.profile import Key, Operation, Profile, name_of, shared
 from glancetrace.check.diff.scripted import added_selects, agree, is_script
-from glancetrace.check.wording import duration_text
+from glancetrace.check.diff.thresholds import Thresholds
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Change, Comparison
 
-__all__ = ["Thresholds", "compare"]
+__all__ = ["compare"]
 
-_ALPHA = 0.01
 _SCRIPTED = 3
 """Calls a side from which on equal counts are taken for a rule of the scenario."""
-_EFFECT = 0.33
-_NOTEWORTHY = 1.5
-"""Factor of all durations from which on it is told."""
-_UNCLEAR = "too few calls to judge"
 _SETBACKS = frozenset({("saving", "queued"), ("uploading", "queued"), ("importing", "queued")})
-
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What is let pass.
-
-    `slower`: share by which the median of an operation may grow beyond the others'; `delay`: ns that it must grow at
-    least; `overall`: share by which everything may, None: by any. `statements`: per call and shape, on average.
-    `findings`: of one rule of severity error, more than before. `failures`: calls with 5xx or no response of one
-    operation, more than before.
-    """
-
-    slower: float = 0.5
-    delay: int = 10_000_000
-    overall: float | None = None
-    statements: float = 0.2
-    findings: int = 0
-    failures: int = 0
 
 
 def compare(base: Profile, new: Profile, thresholds: Thresholds | None = None) -> Comparison:
@@ -58,7 +37,7 @@ def compare(base: Profile, new: Profile, thresholds: Thresholds | None = None) -
     changes = [
         *_calls(base, new, limits),
         *_statements(base, new, limits),
-        *_durations(base, new, limits),
+        *compare_durations(base, new, limits),
         *_images(base, new),
         *_findings(base, new, limits),
     ]
@@ -70,24 +49,15 @@ def compare(base: Profile, new: Profile, thresholds: Thresholds | None = None) -
     return Comparison(base.name, new.name, verdict, changes, unsure, new.files)
 
 
-def _shared(base: Profile, new: Profile) -> Iterator[tuple[Key, Operation, Operation]]:
-    for key, operation in base.operations.items():
-        if key in new.operations:
-            yield key, operation, new.operations[key]
-
-
-def _name(key: Key) -> str:
-    return f"{key[1]} ({key[0]})"
-
-
 def _calls(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
     """Operations that came or went, how often they were called, and how they were answered."""
     empty = Operation()
+    tests = sum(len(before.statuses.keys() | after.statuses.keys()) for _, before, after in shared(base, new))
     for key in sorted(base.operations.keys() | new.operations.keys()):
         before, after = base.operations.get(key, empty), new.operations.get(key, empty)
         if before.calls != after.calls:
             kind = "new" if not before.calls else "gone" if not after.calls else "calls"
-            yield Change("calls", _name(key), kind, str(before.calls), str(after.calls), "calls")
+            yield Change("calls", name_of(key), kind, str(before.calls), str(after.calls), "calls")
         if not before.calls or not after.calls:
             continue
         for status in sorted(before.statuses.keys() | after.statuses.keys()):
@@ -95,11 +65,11 @@ def _calls(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
             if was == is_now or (status != "none" and status < "400"):
                 continue
             # A connection that a busy proxy lost is nothing yet; one 5xx where there was none is.
-            fresh = status.startswith("5") and not was
-            surely = fisher_greater(was, before.calls, is_now, after.calls) < _ALPHA / 10
+            fresh = status.startswith("5") and not was and is_now > after.raced[status]
+            surely = fisher_greater(was, before.calls, is_now, after.calls) < ALPHA / tests
             regression = (fresh or surely) and is_now - was > limits.failures
             yield Change(
-                "answers", _name(key), status, f"{was} of {before.calls}", f"{is_now} of {after.calls}",
+                "answers", name_of(key), status, f"{was} of {before.calls}", f"{is_now} of {after.calls}",
                 "answered with this status" if status != "none" else "without a response", regression,
             )  # fmt: skip
 
@@ -107,17 +77,19 @@ def _calls(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
 def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
     """SQL per call, shape by shape, and in sum; calls that were answered alike are compared."""
     kinds = {**base.kinds, **new.kinds}
-    shared = [
+    pairs = [
         (key, status, before.statements[status], after.statements[status], after.frames)
-        for key, before, after in _shared(base, new)
+        for key, before, after in shared(base, new)
         for status in sorted(before.statements.keys() & after.statements.keys())
     ]
-    tests = 1 + sum(len({d for counts in (*was, *is_now) for d in counts}) for _, _, was, is_now, _ in shared)
+    count = 1 + sum(len({d for counts in (*was, *is_now) for d in counts}) for _, _, was, is_now, _ in pairs)
     yield from _without_statements(base, new)
     # What the base does not show would seem to be added.
-    script = base.whole and is_script([(was, is_now) for key, _, was, is_now, _ in shared if _reads(key)], kinds)
-    for key, status, was, is_now, frames in shared:
-        name = f"{_name(key)} {status}"
+    script = base.whole and is_script([(was, is_now) for key, _, was, is_now, _ in pairs if _reads(key)], kinds)
+    tests = _Tests(count, script)
+    worse_ones: set[Key] = set()
+    for key, status, was, is_now, frames in pairs:
+        name = f"{name_of(key)} {status}"
         added = added_selects(was, is_now, kinds) if script and _reads(key) else {}
         told = failed = False
         for digest in sorted({digest for counts in (*was, *is_now) for digest in counts} - {""}):
@@ -137,10 +109,50 @@ def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Cha
             yield replace(change, what=f"{digest} {text}", regression=worse, frames=[frame] if frame else [])
         change = None if failed else _shape_change(name, "", was, is_now, tests)
         if change is not None:
-            yield replace(change, regression=_grown(was, is_now, [""], tests) > limits.statements)
-        elif not told and not agree(was, is_now) and _too_few(was, is_now, tests):
-            what = f"all statements; {_UNCLEAR} ({len(was)} and {len(is_now)})"
+            failed = _grown(was, is_now, [""], tests) > limits.statements
+            yield replace(change, regression=failed)
+        if failed:
+            worse_ones.add(key)
+        if change is not None:
+            continue
+        if not told and not agree(was, is_now) and is_too_few(len(was), len(is_now), count):
+            what = f"all statements; {TOO_FEW} ({len(was)} and {len(is_now)})"
             yield Change("statements", name, "unclear", _sums(was), _sums(is_now), what)
+
+    if base.whole:
+        yield from _paths(base, new, limits, worse_ones)
+
+
+def _paths(base: Profile, new: Profile, limits: Thresholds, told: Set[Key]) -> Iterator[Change]:
+    """Operations whose calls run a SELECT on top of what the base's calls run; not those that were `told`."""
+    kinds = {**base.kinds, **new.kinds}
+    both = [(key, before, after) for key, before, after in shared(base, new) if _reads(key)]
+    for key, before, after in both:
+        statuses = [
+            (before.statements[status], after.statements[status])
+            for status in sorted(before.statements.keys() & after.statements.keys())
+        ]
+        found = extended_calls(statuses, kinds)
+        unknown = (found.added.keys() & found.always) - base.shapes
+        fresh = bool(unknown) and found.calls >= _SCRIPTED and 2 * found.hits >= found.calls
+        surely = fresh or found.chance < ALPHA / len(both)
+        if key in told or not surely or found.added.total() <= limits.statements * found.calls:
+            continue
+        digest = max(sorted(found.added), key=lambda one: (one in unknown, found.added[one]))
+        frame = after.frames.get(digest, 0)
+        was, is_now = ([counts[digest] for pair in statuses for counts in pair[side]] for side in (0, 1))
+        yield Change(
+            "statements", name_of(key), "more" if any(was) else "new", _per_call(was), _per_call(is_now),
+            f"{digest} {new.texts[digest]}", True, [frame] if frame else [],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """How many tests are made, and whether both sides are of one script."""
+
+    count: int
+    script: bool
 
 
 Counts = Sequence[Counter[str]]
@@ -153,17 +165,17 @@ def _reads(key: Key) -> bool:
 
 def _without_statements(base: Profile, new: Profile) -> Iterator[Change]:
     """Calls whose statements are not surely known on one side only."""
-    for key, before, after in _shared(base, new):
+    for key, before, after in shared(base, new):
         for status in sorted((before.statements.keys() ^ after.statements.keys()) & before.statuses.keys()):
             if status in after.statuses:
                 was, is_now = (_sums(side[status]) if status in side else "not known"
                                for side in (before.statements, after.statements))  # fmt: skip
                 what = "all statements; on one side it is not sure which are a call's"
-                yield Change("statements", f"{_name(key)} {status}", "unclear", was, is_now, what)
+                yield Change("statements", f"{name_of(key)} {status}", "unclear", was, is_now, what)
 
 
 def _shape_change(
-    name: str, digest: str, base: Counts, new: Counts, tests: int, *, surely: bool = False
+    name: str, digest: str, base: Counts, new: Counts, tests: _Tests, *, surely: bool = False
 ) -> Change | None:
     was, is_now = [counts[digest] for counts in base], [counts[digest] for counts in new]
     direction = 1 if surely else _differ(was, is_now, tests)
@@ -174,7 +186,7 @@ def _shape_change(
     return Change("statements", name, kind, _per_call(was), _per_call(is_now), "all statements")
 
 
-def _grown(base: Counts, new: Counts, digests: Sequence[str], tests: int) -> float:
+def _grown(base: Counts, new: Counts, digests: Sequence[str], tests: _Tests) -> float:
     """Statements of these shapes that a call runs more, on average; 0 if that may be chance."""
     was = [sum(counts[digest] for digest in digests) for counts in base]
     is_now = [sum(counts[digest] for digest in digests) for counts in new]
@@ -193,69 +205,23 @@ def _sums(calls: Counts) -> str:
     return _per_call([counts[""] for counts in calls])
 
 
-def _differ(base: Sequence[int], new: Sequence[int], tests: int) -> int:
+def _differ(base: Sequence[int], new: Sequence[int], tests: _Tests) -> int:
     """1 where `new` is greater beyond chance, -1 where it is smaller, 0 else."""
-    if min(base) == max(base) and min(new) == max(new):
+    if tests.script and min(base) == max(base) and min(new) == max(new):
         few = min(len(base), len(new)) < _SCRIPTED
         return 0 if few or base[0] == new[0] else (1 if new[0] > base[0] else -1)
     for first, second, direction in ((base, new, 1), (new, base, -1)):
-        shift = compare_ranks(first, second)
-        if shift is not None and shift[0] < _ALPHA / tests:
+        if _chance(first, second) < ALPHA / tests.count:
             return direction
     return 0
 
 
-def _too_few(base: Sequence[object], new: Sequence[object], tests: int) -> bool:
-    """No rank test could tell, however much they differ."""
-    shift = compare_ranks(range(len(base)), range(len(base), len(base) + len(new)))
-    return shift is None or shift[0] >= _ALPHA / max(1, tests)
-
-
-def _durations(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
-    shared = list(_shared(base, new))
-    common = _common_factor(shared)
-    if common > _NOTEWORTHY or (limits.overall is not None and common > 1 + limits.overall):
-        what = "times as long, by the median of all operations: another host or load, if it is no regression"
-        worse = limits.overall is not None and common > 1 + limits.overall
-        yield Change("time", "all operations", "slower", "1", f"{common:.2f}", what, worse)
-    for key, before, after in shared:
-        was, is_now = median(before.durations), median(after.durations)
-        usual = was * max(1.0, common)
-        slower = _is_slower(before.durations, after.durations, max(1.0, common), len(shared))
-        faster = not slower and _is_slower(after.durations, before.durations, max(1.0, 1 / common), len(shared))
-        beyond = is_now > usual * (1 + limits.slower) and is_now - usual > limits.delay
-        if beyond and not slower and _too_few(before.durations, after.durations, len(shared)):
-            what = f"median of the calls' durations; {_UNCLEAR} ({len(before.durations)} and {len(after.durations)})"
-            yield Change("time", _name(key), "unclear", duration_text(round(was)), duration_text(round(is_now)), what)
-        if not slower and not faster:
-            continue
-        if not beyond and not (faster and is_now * (1 + limits.slower) < was):
-            continue
-        frame = after.frames.get("", 0)
-        yield Change(
-            "time", _name(key), "slower" if slower else "faster", duration_text(round(was)),
-            duration_text(round(is_now)), "median of the calls' durations", slower and beyond,
-            [frame] if frame and slower else [],
-        )  # fmt: skip
-
-
-def _is_slower(base: Sequence[int], new: Sequence[int], common: float, tests: int) -> bool:
-    """`new` is greater than `base` times what all have in common, beyond chance and by an effect that counts."""
-    shift = compare_ranks([value * common for value in base], new)
-    return shift is not None and shift[0] < _ALPHA / max(1, tests) and shift[1] > _EFFECT
-
-
-def _common_factor(shared: Sequence[tuple[Key, Operation, Operation]]) -> float:
-    """By how much the median of all operations changed: the middle of the operations' factors; 1 without any."""
-    factors = sorted(
-        median(after.durations) / median(before.durations)
-        for _, before, after in shared
-        if before.durations and after.durations and median(before.durations)
-    )
-    if len(factors) < 3:
-        return 1.0
-    middle = len(factors) // 2
-    return factors[middle] if len(factors) % 2 else (factors[middle - 1] + factors[middle]) / 2
+def _chance(base: Sequence[int], new: Sequence[int]) -> float:
+    """p that `new` is greater, or that it is so in all its values."""
+    if max(base) < min(new):
+        return 1 / comb(len(base) + len(new), len(new))
+    shift = compare_ranks(base, new)
+    return 1.0 if shift is None else shift[0]
 
 
 def _images(base: Profile, new: Profile) -> Iterator[Change]:
@@ -267,7 +233,7 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
             continue
         # A script takes all its images one way: where all take another one, that is another story.
         scripted = not was and is_now == after and min(before, after) >= _SCRIPTED
-        surely = not was and fisher_greater(was, before, is_now, after) < _ALPHA / 10
+        surely = not was and fisher_greater(was, before, is_now, after) < ALPHA / len(new.ways)
         kind = "gone" if was else "new"
         yield Change(
             "images", " > ".join(way) or "no status", kind, f"{was} of {before}", f"{is_now} of {after}",
@@ -279,7 +245,8 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
         if bad:
             what = "a step back or a failure" if legal else "a status change that Glance does not allow"
             name = f"{from_status or 'nothing'} > {to_status}"
-            yield Change("images", name, "new", "0", str(new.steps[step]), what, True)
+            fresh = new.steps[step] > new.raced_steps[step]
+            yield Change("images", name, "new", "0", str(new.steps[step]), what, fresh)
 
 
 def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
@@ -288,7 +255,8 @@ def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Chang
         was, is_now = base.findings[rule, severity], new.findings[rule, severity]
         if was != is_now:
             # Something of a kind that was there before has to be more than chance; a first one is news.
-            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < _ALPHA / 10
-            regression = severity == "error" and (not was or surely) and is_now - was > limits.findings
+            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < ALPHA / len(new.findings)
+            fresh = not was and is_now > new.raced[rule, severity]
+            regression = severity == "error" and (fresh or surely) and is_now - was > limits.findings
             kind = "new" if not was else "gone" if not is_now else "more" if is_now > was else "fewer"
             yield Change("findings", rule, kind, str(was), str(is_now), f"findings of severity {severity}", regression)

@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from math import comb, erfc, sqrt
 
-__all__ = ["Shift", "compare_ranks", "fisher_greater", "median"]
+__all__ = ["ALPHA", "TOO_FEW", "Shift", "compare_ranks", "fisher_greater", "is_too_few", "median"]
+
+ALPHA = 0.005
+"""Chance that a whole family of tests (all shapes, all durations) names a regression in a repetition, at most."""
+TOO_FEW = "too few calls to judge"
 
 _FEWEST = 4
 """Values per side from which on the normal approximation is worth anything."""
@@ -20,7 +24,7 @@ Shift = tuple[float, float]
 """p (one-sided: the second sample is greater) and Cliff's delta (-1 to 1, positive: the second is greater)."""
 
 
-def median(values: Sequence[int]) -> float:
+def median(values: Sequence[float]) -> float:
     """The middle value, or the mean of the two middle ones; 0 without values."""
     ordered = sorted(values)
     if not ordered:
@@ -58,3 +62,8 @@ def fisher_greater(base_hits: int, base: int, new_hits: int, new: int) -> float:
     ways = comb(total, hits)
     most = min(hits, new)
     return sum(comb(new, k) * comb(base, hits - k) for k in range(new_hits, most + 1)) / ways
+
+
+def is_too_few(base: int, new: int, tests: int) -> bool:
+    """So few values a side that no test could tell the sides apart, however much they differ."""
+    return 1 / comb(base + new, new) >= ALPHA / max(1, tests)

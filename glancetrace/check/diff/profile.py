@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from glancetrace.check.diff.load import Timed, relative_durations
+from glancetrace.check.diff.races import lost_races
 from glancetrace.check.gate.facts import Facts
 from glancetrace.check.gate.hidden import CALLS, SQL
+from glancetrace.rfc3339 import nanoseconds
 from glancetrace.verdict import Files
 
-__all__ = ["Operation", "Profile", "build_profile"]
+__all__ = ["Key", "Operation", "Profile", "build_profile", "name_of", "shared"]
+
+Key = tuple[str, str]
+"""Service and operation."""
+
 
 _SURE = frozenset({"exact", "certain"})
+_SCORE = 0.99
+"""Score from which on an inferred link is as good as a certain one: fewer than 1 in 1000 of them are wrong."""
 _FRAME = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET"})
 """Operations of statements that only hold others together; they count, but are not told one by one."""
+
+
+Step = tuple[str, str, bool]
+"""Status before and after, and whether Glance allows the change."""
 
 
 @dataclass(slots=True)
@@ -22,14 +36,17 @@ class Operation:
     """Calls of one operation.
 
     Attributes:
-        calls: how many. durations: ns, of those with a response. statuses: HTTP status ("none" without) -> calls.
+        calls: how many. durations: ns, of those with a response; relative: the same under usual load (see `load`).
+        statuses: HTTP status ("none" without) -> calls; raced: those of them that lost a race (see `races`).
         statements: status -> per call with it whose statements are sure, digest -> how often; "" counts them all.
         frames: a frame per digest, and of the slowest call under "".
     """
 
     calls: int = 0
     durations: list[int] = field(default_factory=list)
+    relative: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+    raced: Counter[str] = field(default_factory=Counter)
     statements: dict[str, list[Counter[str]]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
 
@@ -38,21 +55,38 @@ class Operation:
 class Profile:
     """A whole result: operations by (service, operation), ways of images, findings by rule and severity.
 
-    `texts`: digest -> a statement of it without its values; `kinds`: digest -> what it does to which tables.
+    `raced`: those of the findings that are about a call that lost a race; `raced_steps`: steps of images that calls
+    raced for. `shapes`: digests of all statements, whoever ran them. `texts`: digest -> a statement of it without its
+    values; `kinds`: digest -> what it does to which tables.
     `unsure`: why something may be missing; "" if nothing is. `whole`: not even a statement is without its call.
     `files`: by which frames are named.
     """
 
     name: str
-    operations: dict[tuple[str, str], Operation] = field(default_factory=dict)
+    operations: dict[Key, Operation] = field(default_factory=dict)
     ways: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    steps: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    steps: Counter[Step] = field(default_factory=Counter)
+    raced_steps: Counter[Step] = field(default_factory=Counter)
     findings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    raced: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shapes: set[str] = field(default_factory=set)
     texts: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     unsure: str = ""
     whole: bool = True
     files: Files = field(default_factory=Files)
+
+
+def shared(base: Profile, new: Profile) -> Iterator[tuple[Key, Operation, Operation]]:
+    """Operations that both have, as in each of them."""
+    for key, operation in base.operations.items():
+        if key in new.operations:
+            yield key, operation, new.operations[key]
+
+
+def name_of(key: Key) -> str:
+    """An operation as it is told."""
+    return f"{key[1]} ({key[0]})"
 
 
 def build_profile(document: dict[str, Any]) -> Profile:
@@ -62,30 +96,49 @@ def build_profile(document: dict[str, Any]) -> Profile:
     profile.files = Files.of(facts.capture)
     reason = facts.hidden.first((CALLS, SQL))
     profile.unsure = reason.text if reason is not None else ""
+    profile.shapes = {statement["digest"] for statement in facts.statement_of.values()}
     profile.whole = reason is None and not facts.unlinked
-    operations: dict[tuple[str, str], Operation] = defaultdict(Operation)
+    operations: dict[Key, Operation] = defaultdict(Operation)
+    timed: dict[Key, list[Timed]] = defaultdict(list)
+    races = lost_races(facts)
     for call in facts.calls:
-        _add_call(operations[call["service"], call["operation"]], call, facts, profile)
+        key = call["service"], call["operation"]
+        _add_call(operations[key], call, facts, profile)
+        if call["dur"] is not None:
+            timed[key].append((nanoseconds(call["ts"]) or 0, call["dur"]))
+        if call["id"] in races:
+            operations[key].raced[_status(call)] += 1
+    for key, relative in relative_durations(timed).items():
+        operations[key].relative = relative
     profile.operations = dict(sorted(operations.items()))
+    contested = {finding["image_id"] for finding in facts.findings if finding["rule"] == "lost-race"}
     for image in facts.images:
         profile.ways[tuple(interval["status"] for interval in image["intervals"])] += 1
         for change in image["transitions"]:
-            profile.steps[change["from"] or "", change["to"], change["legal"]] += 1
+            step = change["from"] or "", change["to"], change["legal"]
+            profile.steps[step] += 1
+            profile.raced_steps[step] += image["id"] in contested
     for finding in facts.findings:
         profile.findings[finding["rule"], finding["severity"]] += 1
+        if finding["call_id"] in races:
+            profile.raced[finding["rule"], finding["severity"]] += 1
     return profile
+
+
+def _status(call: dict[str, Any]) -> str:
+    return "none" if call["status_code"] is None else str(call["status_code"])
 
 
 def _add_call(operation: Operation, call: dict[str, Any], facts: Facts, profile: Profile) -> None:
     operation.calls += 1
-    status = "none" if call["status_code"] is None else str(call["status_code"])
+    status = _status(call)
     operation.statuses[status] += 1
     if call["dur"] is not None:
         if call["dur"] >= max(operation.durations, default=0):
             operation.frames[""] = call["request_frame"] or 0
         operation.durations.append(call["dur"])
     links = facts.links_of_call.get(call["id"], [])
-    if not call["complete"] or any(link["class"] not in _SURE for link in links):
+    if not call["complete"] or any(link["class"] not in _SURE and link["score"] < _SCORE for link in links):
         return
     counts: Counter[str] = Counter()
     for link in links:
