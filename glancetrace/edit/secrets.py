@@ -3,7 +3,8 @@
 The output is a pcapng file that every reader takes: section header, interfaces, then the secrets (a Decryption Secrets
 Block, https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4.7), then the packets. A pcapng input keeps
 all its other blocks as they are; of a pcap the packets, their times in the resolution that it has, and its link type.
-A copy is complete or not there; what an input lacks that is cut short is counted as an issue.
+A copy is complete or not there, and compressed if its name ends in `.gz`; what an input lacks that is cut short is
+counted as an issue.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from glancetrace.capture.formats import read_format
@@ -32,7 +33,7 @@ from glancetrace.decode import Options, decode
 from glancetrace.edit.pcapng_blocks import enhanced_packets, interface_block, secrets_block, section_header
 from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.issues import IssueLog
-from glancetrace.outfile import is_one_of
+from glancetrace.outfile import PartFile, compressed, is_one_of
 from glancetrace.tls.secrets import TLS_KEY_LOG
 
 __all__ = ["Embedded", "discard_secrets", "embed_secrets", "read_blocks"]
@@ -90,24 +91,17 @@ def _write(path: str, output: str, keylog: bytes, issues: IssueLog, *, discard: 
         pieces = _copy_blocks(read_blocks(path, issues), keylog, discard, left_out)
     else:
         pieces = _convert(path, keylog, issues)
+    part = PartFile(output)
     try:
-        with open(output, "wb") as file:
-            try:
-                file.writelines(pieces)
-            except (OSError, InputError):
-                _remove(output)
-                raise
+        with part.open() as file, compressed(file) if output.endswith(".gz") else nullcontext(file) as stream:
+            stream.writelines(pieces)
+        part.keep()
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         raise GlancetraceError(what, where=output, action="make room, or choose another directory") from None
+    finally:
+        part.discard()
     return len(left_out)
-
-
-def _remove(output: str) -> None:
-    """Half a copy is of no use; what is no plain file (/dev/stdout) stays."""
-    if os.path.isfile(output) and not os.path.islink(output):
-        with suppress(OSError):  # why it could not be completed is the better message
-            os.unlink(output)
 
 
 def _convert(path: str, keylog: bytes, issues: IssueLog) -> Iterator[bytes]:

@@ -1,7 +1,6 @@
 """Where output goes: standard output or a file that appears only when it is complete.
 
-What goes to a file whose name ends in `.gz` is compressed (RFC 1952), with neither a name nor a time in it: the same
-output, the same bytes.
+What goes to a file whose name ends in `.gz` is compressed.
 """
 
 from __future__ import annotations
@@ -9,12 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glancetrace.errors import GlancetraceError, UsageError
-from glancetrace.outfile import is_one_of, part_of, takes_one_writing
+from glancetrace.outfile import PartFile, compressed, is_one_of
 from glancetrace.output.clean import escape_json_controls
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ class Target:
     """
 
     def __init__(self, path: str | None, inputs: Sequence[str] = ()) -> None:
-        self._path = None if path in (None, "-") else os.path.realpath(path or "")
-        self._part: str | None = None
+        self._path = None if path in (None, "-") else path or ""
         self._shown = path or "''"
         if self._path is None:
             if sys.stdout is None:
@@ -59,23 +57,14 @@ class Target:
             self.is_terminal = sys.stdout.isatty()
             self._encoding = sys.stdout.encoding or "utf-8"
             return
+        self._part = PartFile(self._path)
         _refuse_inputs(self._path, inputs)
         self.is_terminal = False
         self._encoding = "utf-8"
 
-    def _open(self, path: str) -> BinaryIO | GzipFile:
-        self._file = self._open_file(path)
-        if not self._shown.endswith(".gz"):
-            return self._file
-        import gzip
-
-        return gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)
-
-    def _open_file(self, path: str) -> BinaryIO:
-        if takes_one_writing(path) or os.path.isdir(path):
-            return open(path, "wb")  # of a folder this is the error message
-        self._part = part_of(path)
-        return open(self._part, "wb")
+    def _open(self) -> BinaryIO | GzipFile:
+        self._file = self._part.open()
+        return compressed(self._file) if self._shown.endswith(".gz") else self._file
 
     @property
     def width(self) -> int | None:
@@ -131,36 +120,34 @@ class Target:
     def __enter__(self) -> Self:
         try:
             if self._path is not None:
-                self._stream = self._open(self._path)
+                self._stream = self._open()
         except OSError as error:
             raise UsageError(
                 f"cannot be written: {error.strerror}", where=self._shown, action="choose another file for -o"
             ) from None
-        except KeyboardInterrupt:  # between the file's birth and the `with` that would remove it
-            self._discard()
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._path is None:
+            self._finish(self._stream.flush)
+            return
         try:
-            if self._path is None:
-                self._stream.flush()
-                return
-            try:
-                self._stream.close()
-            finally:
-                self._file.close()
-            if self._part is not None and kind is None:
-                os.replace(self._part, self._path)
-                self._part = None
+            self._finish(self._close)
+            if kind is None:
+                self._finish(self._part.keep)
+        finally:
+            self._part.discard()
+
+    def _close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._file.close()
+
+    def _finish(self, step: Callable[[], None]) -> None:
+        try:
+            step()
         except OSError as failure:
             raise self._explain(failure) from None
-        finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        """Leave nothing half-written behind."""
-        if self._part is not None and os.path.exists(self._part):
-            os.unlink(self._part)

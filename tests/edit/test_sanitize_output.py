@@ -59,7 +59,7 @@ def restarts(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     restart = CaptureWriter.restart
 
     def spy(writer: CaptureWriter) -> None:
-        seen.append(os.path.exists(writer._place))
+        seen.append(os.path.exists(writer._path))
         restart(writer)
 
     monkeypatch.setattr(CaptureWriter, "restart", spy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 from pathlib import Path
 
@@ -91,6 +92,15 @@ def test_times_keep_their_resolution(tmp_path: Path, all_keys: Path) -> None:
     assert rows(copy) == rows(source)
     assert [row[2] for row in rows(copy)] == [113, 113]
     assert embedded(copy) == []
+
+
+def test_a_name_in_gz_is_compressed_the_same_each_time(all_keys: Path, tmp_path: Path) -> None:
+    copies = [tmp_path / name for name in ("plain.pcapng", "one.pcapng.gz", "two.pcapng.gz")]
+    for copy in copies:
+        assert run(CAPTURES["article-tls13"], "-o", copy, "--keylog", all_keys).exit_code == 0
+    assert gzip.decompress(copies[1].read_bytes()) == copies[0].read_bytes()
+    assert copies[1].read_bytes() == copies[2].read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(copy.name for copy in copies)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

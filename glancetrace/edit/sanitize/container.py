@@ -11,7 +11,6 @@ before it is free of secrets, and nothing is left of what was broken off.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Sequence
 from gzip import GzipFile
@@ -27,7 +26,7 @@ from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.pcapng_blocks import ENHANCED_PACKET
 from glancetrace.edit.pcapng_blocks import interface_block, section_header
 from glancetrace.errors import GlancetraceError, UsageError
-from glancetrace.outfile import is_one_of, part_of, takes_one_writing
+from glancetrace.outfile import PartFile, compressed, is_one_of, takes_one_writing
 
 __all__ = ["CaptureWriter"]
 
@@ -64,8 +63,7 @@ class CaptureWriter:
         if is_one_of(path, inputs):
             raise UsageError("the output would overwrite the input", where=path, action="choose another name")
         self._path = path
-        self._place = os.path.realpath(path)
-        self._part: str | None = None
+        self._part = PartFile(path)
         self.takes_one_writing = takes_one_writing(path)
         self._pcapng = pcapng
         self._unit = 1 if nanoseconds else 1000
@@ -80,15 +78,8 @@ class CaptureWriter:
         self._queue: Queue[_Data | None] = Queue(_WAITING)
         self._thread = Thread(target=self._write_all, name="sanitised packets", daemon=True)
 
-    def _open(self) -> BinaryIO:
-        if self.takes_one_writing or os.path.isdir(self._place):  # of a folder this is the error message
-            return open(self._place, "wb", buffering=0)
-        self._part = part_of(self._place)
-        return open(self._part, "wb", buffering=0)
-
     def restart(self) -> None:
         """Begin again: what was written is void."""
-        assert self._part is not None
         self._write(_VOID)
         self._write(self._head)
 
@@ -146,14 +137,11 @@ class CaptureWriter:
 
     def _write_all(self) -> None:
         try:
-            self._write_to(self._compressed() if self._path.endswith(".gz") else self._file)
+            self._write_to(compressed(self._file) if self._path.endswith(".gz") else self._file)
         except OSError as error:
             self._error = error
             while self._queue.get() is not None:  # whoever puts something there must not wait for ever
                 pass
-
-    def _compressed(self) -> GzipFile:
-        return GzipFile("", "wb", fileobj=self._file, mtime=0)
 
     def _write_to(self, stream: BinaryIO | GzipFile) -> None:
         while (data := self._queue.get()) is not None:
@@ -171,7 +159,7 @@ class CaptureWriter:
             stream.close()  # else its end would come behind what follows
         self._file.seek(0)
         self._file.truncate(0)
-        return self._compressed() if is_compressed else self._file
+        return compressed(self._file) if is_compressed else self._file
 
     def _check(self) -> None:
         if self._error is not None:
@@ -183,12 +171,9 @@ class CaptureWriter:
 
     def __enter__(self) -> CaptureWriter:
         try:
-            self._file = self._open()
+            self._file = self._part.open(0)
         except OSError as error:
             raise self._failed(error) from None
-        except KeyboardInterrupt:  # between the file's birth and the `with` that would remove it
-            self._discard()
-            raise
         self._thread.start()
         self._queue.put(self._head)
         return self
@@ -204,15 +189,8 @@ class CaptureWriter:
             self._file.close()
             if kind is None:
                 self._check()
-                if self._part is not None:
-                    os.replace(self._part, self._place)
-                    self._part = None
+                self._part.keep()
         except OSError as failure:
             raise self._failed(failure) from None
         finally:
-            self._discard()
-
-    def _discard(self) -> None:
-        """Leave nothing half-written behind."""
-        if self._part is not None and os.path.exists(self._part):
-            os.unlink(self._part)
+            self._part.discard()
