@@ -59,7 +59,8 @@ def split(
     """
     if output == "-":
         raise UsageError("pieces cannot go to standard output", action="give a file name")
-    with open_captures(paths, issues if issues is not None else IssueLog(), block_size=_BLOCK_SIZE) as captures:
+    log = issues if issues is not None else IssueLog()
+    with open_captures(paths, log, block_size=_BLOCK_SIZE, mapped=True) as captures:
         captures.progress = progress
         path: str | None = None
         ordinal = -1
