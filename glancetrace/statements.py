@@ -28,22 +28,30 @@ _KNOWN_COUNT = 1 << 15
 """Texts up to that length, and so many of them, whose reading is kept."""
 _ENOUGH_VOTES = 64
 """Statements that say whose they are, of a connection that is read in parts."""
+_NOTHING: tuple[tuple[str, ...], tuple[RowChange, ...]] = ((), ())
 
 
 class _Reading:
     """What follows from a command's text, its user and its schema: the fields of its statement.
 
-    `service` is None where they do not say it; `rows` are ids of images and changes, when they are known.
+    `service` is None where they do not say it; `image_ids` and `changes` are those it has if it is Glance's.
     """
 
-    __slots__ = ("kind", "operation", "parsed", "rows", "service")
+    __slots__ = ("changes", "image_ids", "kind", "operation", "parsed", "service")
 
-    def __init__(self, parsed: Statement | None, service: str | None, kind: str, operation: str) -> None:
+    def __init__(
+        self,
+        parsed: Statement | None,
+        service: str | None,
+        kind: str,
+        operation: str,
+        named: tuple[tuple[str, ...], tuple[RowChange, ...]],
+    ) -> None:
         self.parsed = parsed
         self.service = service
         self.kind = kind
         self.operation = operation
-        self.rows: tuple[tuple[str, ...], tuple[RowChange, ...]] | None = None
+        self.image_ids, self.changes = named
 
 
 class StatementReader:
@@ -86,8 +94,8 @@ class StatementReader:
                 silent.append((statement, reading))
                 continue
             votes[service] = votes.get(service, 0) + 1
-            if service == "glance":
-                _name_rows(statement, reading)
+            if reading.image_ids or reading.changes:
+                statement.image_ids, statement.changes = reading.image_ids, reading.changes
         _settle_silent(silent, default or _most(votes))
         return statements
 
@@ -112,12 +120,10 @@ class StatementReader:
         parsed = self.parse(command) if command.sql is not None and name in _TEXT_COMMANDS else None
         shape = parsed.shape if parsed is not None else None
         kind = kind_of_statement(name, parsed, user)
-        return _Reading(
-            parsed,
-            service_of(shape, user, command.schema),
-            "request" if kind == "transaction" else kind,
-            shape.operation if shape is not None else name.removeprefix("COM_"),
-        )
+        service = service_of(shape, user, command.schema)
+        operation = shape.operation if shape is not None else name.removeprefix("COM_")
+        named = _named(parsed, operation, name) if service in ("glance", None) else _NOTHING
+        return _Reading(parsed, service, "request" if kind == "transaction" else kind, operation, named)
 
 
 def _keep(cache: dict[_Key, _Item], key: _Key, item: _Item, sql: str | None) -> None:
@@ -175,21 +181,18 @@ def _settle_silent(silent: Sequence[tuple[SqlStatement, _Reading]], default: str
     for statement, reading in silent:
         statement.service = default
         if default == "glance":
-            _name_rows(statement, reading)
-
-
-def _name_rows(statement: SqlStatement, reading: _Reading) -> None:
-    """What a statement of Glance names and writes, worked out once for its text."""
-    if reading.rows is None:
-        name_rows(statement)
-        reading.rows = (statement.image_ids, statement.changes)
-    else:
-        statement.image_ids, statement.changes = reading.rows
+            statement.image_ids, statement.changes = reading.image_ids, reading.changes
 
 
 def name_rows(statement: SqlStatement) -> None:
     """What a statement of Glance names and writes, by its text."""
-    if statement.service == "glance" and statement.parsed is not None and statement.parsed.shape.tables:
-        statement.image_ids = image_ids(statement.parsed)
-        if statement.operation != "SELECT" and statement.command.command != "COM_STMT_PREPARE":
-            statement.changes = row_changes(statement.parsed)
+    if statement.service == "glance":
+        named = _named(statement.parsed, statement.operation, statement.command.command)
+        statement.image_ids, statement.changes = named
+
+
+def _named(parsed: Statement | None, operation: str, command: str) -> tuple[tuple[str, ...], tuple[RowChange, ...]]:
+    if parsed is None or not parsed.shape.tables:
+        return _NOTHING
+    writes = operation != "SELECT" and command != "COM_STMT_PREPARE"
+    return image_ids(parsed), row_changes(parsed) if writes else ()
