@@ -128,13 +128,16 @@ class RecordWalk:
         last = len(captured) - 1
         walked = np.empty((_MOST_STEPS + 1, len(guesses) - 1), np.int64)
         walked[0] = guesses[:-1]
+        within = True
         for step in range(_MOST_STEPS):
             here, there = walked[step], walked[step + 1]
-            try:
-                lengths = captured[here]
-            except IndexError:  # a wrong guess leads anywhere
-                lengths = captured[np.minimum(here, last)]
-            np.add(here, lengths, out=there)
+            if within:
+                try:
+                    np.add(here, captured[here], out=there)
+                except IndexError:  # a wrong guess leads anywhere, one close to the end beyond it
+                    within = False
+            if not within:
+                np.add(here, captured[np.minimum(here, last)], out=there)
             there += self._header_len
         before = (walked < guesses[1:]).T
         counts = np.minimum(before.sum(axis=1), _MOST_STEPS)
