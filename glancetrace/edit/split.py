@@ -41,7 +41,8 @@ def split(
     """Write the packets of captures to pieces.
 
     Several captures are taken in the order of their first packets, each as a whole; where one begins that needs another
-    file header, a new piece begins too.
+    file header, a new piece begins too. Who wants to write to a capture meanwhile waits for a moment
+    (`glancetrace.capture.mapped`).
 
     Args:
         paths: files, patterns, or "-" for standard input; compressed ones too (the pieces are not compressed).
