@@ -218,7 +218,7 @@ class Trace(Result):
         statements = self.tables.statements
         kind_of = attrgetter("service", "kind")
         linked = Counter(kind_of(statements[number - 1]) for number in self.link_of)
-        return {kind: (count, linked[kind]) for kind, count in Counter(map(kind_of, statements)).items()}
+        return {kind: [count, linked[kind]] for kind, count in Counter(map(kind_of, statements)).items()}
 
     @cached_property
     def link_of(self) -> Mapping[int, Link]:

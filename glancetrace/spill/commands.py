@@ -27,7 +27,7 @@ __all__ = ["Owned", "Spill", "SpooledCommands", "order_of"]
 WHOLE = 320_000
 """Commands from which on they do not stay in memory."""
 
-_UNEVEN = 1.25
+_UNEVEN = 1.1
 """How much more than its part of them a process may have."""
 
 _AT_ONCE = 40_000
