@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from glancetrace.http.exchange import Body, BodyHasher, Head, HttpExchange
 from glancetrace.issues import Issue
@@ -39,6 +39,8 @@ __all__ = [
     "unpack_commands",
     "unpack_rows",
 ]
+
+_Item = TypeVar("_Item")
 
 Digests = list[dict[str, str]]
 Commands = list[tuple[MysqlCommand, Connection]]
@@ -93,6 +95,7 @@ def _names(row: type) -> tuple[str, ...]:
 
 
 _COMMAND_FIELDS = {name: attrgetter(name) for name in _names(MysqlCommand)[1:]}
+_SESSION = attrgetter("session")
 _RECURRING = frozenset(
     {"command", "sql", "schema", "rows_complete", "complete", "cut", "after_gap"}
     | {"service", "kind", "operation", "outcome"}
@@ -115,22 +118,22 @@ class CommandPacker:
     __slots__ = ("connections", "sessions")
 
     def __init__(self) -> None:
-        self.sessions: dict[int, tuple[int, MysqlSession]] = {}
+        self.sessions: dict[MysqlSession, int] = {}
         self.connections: dict[Connection, int] = {}
 
     def pack(self, commands: Commands) -> bytes:
         """Commands as bytes; their sessions and connections are numbered."""
-        sessions, connections = self.sessions, self.connections
-        for command, connection in commands:
-            session = command.session
-            if id(session) not in sessions:
-                sessions[id(session)] = (len(sessions), session)
-            if connection not in connections:
-                connections[connection] = len(connections)
-        owners = array("I", [sessions[id(command.session)][0] for command, _ in commands])
-        places = array("I", [connections[connection] for _, connection in commands])
-        packed = pack_commands([command for command, _ in commands])
-        return marshal.dumps((owners.tobytes(), places.tobytes(), packed))
+        rows, own = zip(*commands, strict=True)
+        owners = _numbered(list(map(_SESSION, rows)), self.sessions)
+        places = _numbered(own, self.connections)
+        return marshal.dumps((owners, places, pack_commands(rows)))
+
+
+def _numbered(column: Sequence[_Item], numbers: dict[_Item, int]) -> bytes:
+    """The number of each item; those that have none yet get one."""
+    for item in dict.fromkeys(column):
+        numbers.setdefault(item, len(numbers))
+    return array("I", map(numbers.__getitem__, column)).tobytes()
 
 
 def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher]]:
@@ -143,8 +146,7 @@ def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher
     few = (
         rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
     )  # fmt: skip
-    sessions = [session for _, session in packer.sessions.values()]
-    shared = pickle.dumps((few, list(connections), sessions), protocol=5)
+    shared = pickle.dumps((few, list(connections), list(packer.sessions)), protocol=5)
     return marshal.dumps((shared, exchanges)), hashers
 
 
@@ -162,10 +164,13 @@ def unpack_commands(packed: Sequence[Any], count: int, sessions: Iterable[MysqlS
 def pack_column(name: str, column: Sequence[Any]) -> Any:
     """Values of a column, packed as its name says: texts that recur, values that are rare, else numbers."""
     if name in _RECURRING:
+        if column.count(column[0]) == len(column):
+            return [column[0]], b""
         values = {value: number for number, value in enumerate(dict.fromkeys(column))}
-        numbers = array("I", map(values.__getitem__, column)).tobytes() if len(values) > 1 else b""
-        return list(values), numbers
+        return list(values), array("I", map(values.__getitem__, column)).tobytes()
     if name in _RARE:
+        if column.count(None) == len(column):
+            return []
         return [(at, _plain_error(value)) for at, value in enumerate(column) if value is not None]
     with suppress(TypeError, OverflowError):
         return array("q", column).tobytes(), False

@@ -1,44 +1,70 @@
 """Commands become statements: text taken apart, whose it is, what it is for, what it names and writes.
 
-Most commands are a few dozen texts over and over (ROLLBACK, COMMIT, pings) or a few dozen shapes with other literals:
-what follows from the text or the shape alone is worked out once.
+Most commands are a few dozen texts over and over (ROLLBACK, COMMIT, pings), and most others come some times in a row:
+what follows from the text alone is worked out once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from glancetrace.glance.database import image_ids, kind_of_statement, row_changes, service_of
+from glancetrace.glance.database import RowChange, image_ids, kind_of_statement, row_changes, service_of
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
 from glancetrace.sql.parser import StatementParser
 from glancetrace.sql.statement import Statement
 
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
 __all__ = ["ServiceVotes", "StatementReader", "name_rows"]
 
 _TEXT_COMMANDS = frozenset({"COM_QUERY", "COM_STMT_EXECUTE", "COM_STMT_PREPARE", "COM_STMT_BULK_EXECUTE"})
-_SHORT = 32
-"""Texts up to this length are kept whole: they have no literals, or always the same."""
-_SHORT_COUNT = 1024
+_LONGEST_KNOWN = 4096
+_KNOWN_COUNT = 1 << 15
+"""Texts up to that length, and so many of them, whose reading is kept."""
 _ENOUGH_VOTES = 64
 """Statements that say whose they are, of a connection that is read in parts."""
+_NOTHING: tuple[tuple[str, ...], tuple[RowChange, ...]] = ((), ())
+
+
+class _Reading:
+    """What follows from a command's text, its user and its schema: the fields of its statement.
+
+    `service` is None where they do not say it; `image_ids` and `changes` are those it has if it is Glance's.
+    """
+
+    __slots__ = ("changes", "image_ids", "kind", "operation", "parsed", "service")
+
+    def __init__(
+        self,
+        parsed: Statement | None,
+        service: str | None,
+        kind: str,
+        operation: str,
+        named: tuple[tuple[str, ...], tuple[RowChange, ...]],
+    ) -> None:
+        self.parsed = parsed
+        self.service = service
+        self.kind = kind
+        self.operation = operation
+        self.image_ids, self.changes = named
 
 
 class StatementReader:
     """Reads the commands of one capture, or of a part of it, connection by connection.
 
     Args:
-        parser: one to share with readers of other parts. What a reader itself remembers it knows of statements that
-            are in memory as long as it is.
+        parser: one to share with readers of other parts.
     """
 
     def __init__(self, parser: StatementParser | None = None) -> None:
         self._parser = parser or StatementParser()
-        self._short: dict[str, Statement] = {}
-        self._kinds: dict[tuple[int, str, str | None], str] = {}
-        self._services: dict[tuple[int, str | None, str | None], str | None] = {}
+        self._parsed: dict[str, Statement] = {}
+        self._readings: dict[tuple[str | None, str, str | None, str | None], _Reading] = {}
 
     def read(
         self, commands: Sequence[MysqlCommand], connection: Connection, default: str | None = None
@@ -48,39 +74,29 @@ class StatementReader:
         `default` is whose they are where they do not say it themselves; None: whose most of the others are.
         """
         statements: list[SqlStatement] = []
-        services: list[str | None] = []
-        kinds, known_services = self._kinds, self._services
+        silent: list[tuple[SqlStatement, _Reading]] = []
+        votes: dict[str, int] = {}
+        readings = self._readings
         for command in commands:
-            user = command.session.user
             schema = command.schema
-            name = command.command
-            parsed = self.parse(command) if command.sql is not None and name in _TEXT_COMMANDS else None
-            # Shapes live as long as the parser, so their identity is a key; hashing them would cost more than all this.
-            shape = parsed.shape if parsed is not None else None
-            shape_key = id(shape) if shape is not None else 0
-            kind = kinds.get((shape_key, name, user))
-            if kind is None:
-                kind = kind_of_statement(name, parsed, user)
-                if shape is None or shape.operation != "SHOW":  # there the literals count
-                    kinds[shape_key, name, user] = kind
-            service_key = (shape_key, user, schema)
-            if service_key in known_services:
-                service = known_services[service_key]
-            else:
-                service = known_services[service_key] = service_of(shape, user, schema)
-            services.append(service)
-            statements.append(
-                SqlStatement(
-                    command,
-                    parsed,
-                    connection,
-                    "other",
-                    "request" if kind == "transaction" else kind,
-                    shape.operation if shape is not None else name.removeprefix("COM_"),
-                    schema,
-                )
+            key = (command.sql, command.command, command.session.user, schema)
+            reading = readings.get(key)
+            if reading is None or command.params is not None:
+                reading = self._reading(command)
+                if command.params is None:
+                    _keep(readings, key, reading, command.sql)
+            service = reading.service
+            statement = SqlStatement(
+                command, reading.parsed, connection, service or "other", reading.kind, reading.operation, schema
             )
-        _settle_services(statements, services, default or _most(Counter(filter(None, services))))
+            statements.append(statement)
+            if service is None:
+                silent.append((statement, reading))
+                continue
+            votes[service] = votes.get(service, 0) + 1
+            if reading.image_ids or reading.changes:
+                statement.image_ids, statement.changes = reading.image_ids, reading.changes
+        _settle_silent(silent, default or _most(votes))
         return statements
 
     def vote(self, command: MysqlCommand) -> str | None:
@@ -89,21 +105,38 @@ class StatementReader:
         return service_of(parsed.shape if parsed is not None else None, command.session.user, command.schema)
 
     def parse(self, command: MysqlCommand) -> Statement:
-        """The text of a command taken apart; short texts are taken apart once."""
+        """The text of a command taken apart; texts that come again are taken apart once."""
         sql = command.sql or ""
-        if len(sql) > _SHORT or command.params is not None:
+        if command.params is not None:
             return self._parser.parse(sql, command.params)
-        parsed = self._short.get(sql)
+        parsed = self._parsed.get(sql)
         if parsed is None:
             parsed = self._parser.parse(sql)
-            if len(self._short) < _SHORT_COUNT:
-                self._short[sql] = parsed
+            _keep(self._parsed, sql, parsed, sql)
         return parsed
 
+    def _reading(self, command: MysqlCommand) -> _Reading:
+        name, user = command.command, command.session.user
+        parsed = self.parse(command) if command.sql is not None and name in _TEXT_COMMANDS else None
+        shape = parsed.shape if parsed is not None else None
+        kind = kind_of_statement(name, parsed, user)
+        service = service_of(shape, user, command.schema)
+        operation = shape.operation if shape is not None else name.removeprefix("COM_")
+        named = _named(parsed, operation, name) if service in ("glance", None) else _NOTHING
+        return _Reading(parsed, service, "request" if kind == "transaction" else kind, operation, named)
 
-def _most(votes: Counter[str]) -> str:
+
+def _keep(cache: dict[_Key, _Item], key: _Key, item: _Item, sql: str | None) -> None:
+    """Keep what a text gave. Texts come again soon or never, so a full cache begins anew."""
+    if sql is None or len(sql) <= _LONGEST_KNOWN:
+        if len(cache) >= _KNOWN_COUNT:
+            cache.clear()
+        cache[key] = item
+
+
+def _most(votes: Mapping[str, int]) -> str:
     """Who has the most votes."""
-    return max(sorted(votes), key=votes.__getitem__) if votes else "other"
+    return max(sorted(votes), key=lambda service: votes[service]) if votes else "other"
 
 
 class ServiceVotes:
@@ -143,16 +176,23 @@ class ServiceVotes:
         return _most(self._votes.get(connection, Counter()))
 
 
-def _settle_services(statements: list[SqlStatement], services: list[str | None], default: str) -> None:
-    """Whose statements they are; what says nothing itself belongs to whom most of its connection belongs to."""
-    for statement, service in zip(statements, services, strict=True):
-        statement.service = service or default
-        name_rows(statement)
+def _settle_silent(silent: Sequence[tuple[SqlStatement, _Reading]], default: str) -> None:
+    """What says nothing itself belongs to whom most of its connection belongs to."""
+    for statement, reading in silent:
+        statement.service = default
+        if default == "glance":
+            statement.image_ids, statement.changes = reading.image_ids, reading.changes
 
 
 def name_rows(statement: SqlStatement) -> None:
     """What a statement of Glance names and writes, by its text."""
-    if statement.service == "glance" and statement.parsed is not None and statement.parsed.shape.tables:
-        statement.image_ids = image_ids(statement.parsed)
-        if statement.operation != "SELECT" and statement.command.command != "COM_STMT_PREPARE":
-            statement.changes = row_changes(statement.parsed)
+    if statement.service == "glance":
+        named = _named(statement.parsed, statement.operation, statement.command.command)
+        statement.image_ids, statement.changes = named
+
+
+def _named(parsed: Statement | None, operation: str, command: str) -> tuple[tuple[str, ...], tuple[RowChange, ...]]:
+    if parsed is None or not parsed.shape.tables:
+        return _NOTHING
+    writes = operation != "SELECT" and command != "COM_STMT_PREPARE"
+    return image_ids(parsed), row_changes(parsed) if writes else ()

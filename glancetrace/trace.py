@@ -6,9 +6,11 @@ turns them into the result document; `Result` gives the same tables as DataFrame
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from glancetrace.correlate.link import Link
@@ -213,13 +215,10 @@ class Trace(Result):
     @property
     def counted(self) -> Mapping[tuple[str, str], Sequence[int]]:
         """(service, kind) of statements -> how many there are, and how many of them are linked."""
-        counts: dict[tuple[str, str], list[int]] = {}
-        linked = self.link_of.keys()
-        for statement in self.tables.statements:
-            row = counts.setdefault((statement.service, statement.kind), [0, 0])
-            row[0] += 1
-            row[1] += statement.id in linked
-        return counts
+        statements = self.tables.statements
+        kind_of = attrgetter("service", "kind")
+        linked = Counter(kind_of(statements[number - 1]) for number in self.link_of)
+        return {kind: [count, linked[kind]] for kind, count in Counter(map(kind_of, statements)).items()}
 
     @cached_property
     def link_of(self) -> Mapping[int, Link]:

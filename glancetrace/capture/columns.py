@@ -14,7 +14,7 @@ from glancetrace.capture.blocks import Int64Array
 
 __all__ = ["Columns"]
 
-_LONGEST = 8
+_LONGEST = 16
 
 
 class Columns:
@@ -48,10 +48,10 @@ class Columns:
         return self._gather(4, position).astype(np.int64)
 
     def u32s(self, position: Int64Array, count: int) -> Int64Array:
-        """int64[count, n]: so many 32-bit integers in a row at each position; they must lie in the buffer."""
+        """int64[count, n]: so many 32-bit integers, at most four, in a row at each position."""
         size = 4 * count
-        view = np.ndarray((max(0, len(self._data) - size + 1),), f"V{size}", self._data, 0, (1,))
-        return view[position].view(f"{self._order}u4").reshape(-1, count).T.astype(np.int64)
+        view = np.ndarray((len(self._data) - size + 1,), f"V{size}", self._data, 0, (1,))
+        return view[np.minimum(position, len(view) - 1)].view(f"{self._order}u4").reshape(-1, count).T.astype(np.int64)
 
     def u64(self, position: Int64Array) -> npt.NDArray[np.uint64]:
         """uint64[n]: the 64-bit integer at each position."""

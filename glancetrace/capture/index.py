@@ -83,7 +83,8 @@ class _Segments:
 def _gather_tcp(columns: Columns, datagrams: _Datagrams, tally: _Tally) -> _Segments:
     """TCP headers (RFC 9293, 3.1)."""
     tcp = datagrams.tcp
-    offset_and_flags = columns.u16(tcp + 12)
+    ports, seq, ack, last = columns.u32s(tcp, 4)
+    offset_and_flags = last >> 16
     header_len = (offset_and_flags >> 12) * 4
     captured = np.minimum(datagrams.end - tcp, datagrams.tcp_len)
     bad = (captured < 20) | (header_len < 20) | (header_len > datagrams.tcp_len)
@@ -92,6 +93,7 @@ def _gather_tcp(columns: Columns, datagrams: _Datagrams, tally: _Tally) -> _Segm
         tally.reject(row[bad])
         good = ~bad
         row, src, dst, tcp, tcp_len = row[good], src[good], dst[good], tcp[good], tcp_len[good]
+        ports, seq, ack = ports[good], seq[good], ack[good]
         offset_and_flags, header_len, captured = offset_and_flags[good], header_len[good], captured[good]
     skipped = np.minimum(header_len, captured)
     return _Segments(
@@ -99,10 +101,10 @@ def _gather_tcp(columns: Columns, datagrams: _Datagrams, tally: _Tally) -> _Segm
         src=src,
         dst=dst,
         version=np.full(len(row), datagrams.version, np.uint8),
-        sport=columns.u16(tcp),
-        dport=columns.u16(tcp + 2),
-        seq=columns.u32(tcp + 4),
-        ack=columns.u32(tcp + 8),
+        sport=ports >> 16,
+        dport=ports & 0xFFFF,
+        seq=seq,
+        ack=ack,
         flags=(offset_and_flags & 0xFF).astype(np.uint8),
         payload=tcp + skipped,
         payload_len=captured - skipped,
@@ -179,14 +181,15 @@ class PacketIndex:
         ip = network[row]
         start = block.offset[row]
         end = start + block.cap_len[row]
-        version_and_length = columns.u8(ip)
+        first, second, third, source = columns.u32s(ip, 4)
+        version_and_length = first >> 24
         header_len = (version_and_length & 15) * 4
-        total = columns.u16(ip + 2)
+        total = first & 0xFFFF
         if not total.all():
             total = np.where(total == 0, block.orig_len[row] - (ip - start), total)
         bad = (version_and_length >> 4 != 4) | (header_len < 20) | (ip + header_len > end) | (total < header_len)
-        fragment = (columns.u16(ip + 6) & 0x3FFF) != 0
-        protocol = columns.u8(ip + 9)
+        fragment = (second & 0x3FFF) != 0
+        protocol = third >> 16 & 0xFF
         plain = ~(bad | fragment | (protocol != PROTOCOL_TCP))
         if not plain.all():
             tally.reject(row[bad])
@@ -195,9 +198,10 @@ class PacketIndex:
                 packet_end = min(int(end[index]), int(ip[index] + total[index]))
                 self._rare.add_ipv4(int(row[index]), int(ip[index]), packet_end, int(total[index]))
             row, ip, header_len, total, end = row[plain], ip[plain], header_len[plain], total[plain], end[plain]
+            source = source[plain]
         src = np.zeros((len(row), 2), np.uint64)
         dst = np.zeros((len(row), 2), np.uint64)
-        src[:, 1] = columns.u32(ip + 12)
+        src[:, 1] = source
         dst[:, 1] = columns.u32(ip + 16)
         return _Datagrams(row, 4, src, dst, ip + header_len, total - header_len, end)
 

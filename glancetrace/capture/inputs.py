@@ -18,7 +18,7 @@ import numpy as np
 from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.formats import FormatReader, read_format
 from glancetrace.capture.ordering import Piece, in_order
-from glancetrace.capture.source import ByteSource, open_source
+from glancetrace.capture.source import ByteSource, FileSource, RawSource, open_source
 from glancetrace.errors import InputError
 from glancetrace.issues import IssueLog
 
@@ -77,12 +77,17 @@ def expand(paths: Sequence[str]) -> list[str]:
 class _Input:
     """One capture: opened, judged and, where it can be, closed again until its turn comes."""
 
-    def __init__(self, path: str, block_size: int, *, learn_time: bool) -> None:
+    def __init__(self, path: str, block_size: int, *, learn_time: bool, mapped: bool) -> None:
         self.path = path
         self.size: int | None = None
         self.first_ts: int | None = None
         self.file = 0
         self._block_size = block_size
+        self._plain: Callable[[str, int], RawSource] = FileSource
+        if mapped:
+            from glancetrace.capture.mapped import MappedSource
+
+            self._plain = MappedSource
         self._source: ByteSource | None = None
         self._ahead: PacketBlock | None = None
         self._done = False
@@ -97,7 +102,7 @@ class _Input:
                 self._ahead = first
 
     def _open(self, block_size: int) -> None:
-        raw = open_source(self.path)
+        raw = open_source(self.path, self._plain)
         self.size = raw.size
         self.reader, self._source = read_format(raw, block_size)
         self._blocks = iter(self.reader)
@@ -141,12 +146,12 @@ class CaptureReader:
         progress: called after every block with the bytes read and the total as they lie on disk (None for a pipe).
     """
 
-    def __init__(self, paths: Sequence[str], issues: IssueLog, block_size: int) -> None:
+    def __init__(self, paths: Sequence[str], issues: IssueLog, block_size: int, *, mapped: bool = False) -> None:
         names = expand(paths)
         if not names:
             raise InputError("no capture is given", action="name a file, or - for standard input")
         self._issues = issues
-        inputs = [_Input(name, block_size, learn_time=len(names) > 1) for name in names]
+        inputs = [_Input(name, block_size, learn_time=len(names) > 1, mapped=mapped) for name in names]
         inputs.sort(key=lambda one: (one.first_ts is None, one.first_ts or 0))
         for number, one in enumerate(inputs):
             one.file = number
@@ -301,10 +306,15 @@ def _distinct(column: Int64Array) -> list[int]:
     return list(dict.fromkeys(column.tolist()))
 
 
-def open_captures(paths: Sequence[str], issues: IssueLog, *, block_size: int = BLOCK_SIZE) -> CaptureReader:
+def open_captures(
+    paths: Sequence[str], issues: IssueLog, *, block_size: int = BLOCK_SIZE, mapped: bool = False
+) -> CaptureReader:
     """Open captures: paths, patterns, "-" for standard input.
+
+    `mapped`: a block of a plain file may be the file itself, and is used only until the next one
+    (`glancetrace.capture.mapped`).
 
     Raises:
         InputError: one of them is missing, a directory, not readable, empty or no capture.
     """
-    return CaptureReader(paths, issues, block_size)
+    return CaptureReader(paths, issues, block_size, mapped=mapped)

@@ -142,9 +142,14 @@ class PcapReader:
 
     def _plausible(self, records: _Records) -> int:
         """How many records come before the first whose header cannot be one."""
-        bad = (records.captured > self._longest) | (records.fraction >= _SECOND)
+        captured = records.captured
+        if not len(captured) or (
+            captured.min() > 0 and captured.max() <= self._longest and records.fraction.max() < _SECOND
+        ):
+            return len(captured)
+        bad = (captured > self._longest) | (records.fraction >= _SECOND)
         # All zeros is a hole in the file, not a packet.
-        bad |= (records.captured | records.fraction | records.seconds | records.original) == 0
+        bad |= (captured | records.fraction | records.seconds | records.original) == 0
         return int(np.argmax(bad)) if bad.any() else len(bad)
 
     def _first_jump(self, records: _Records, good: int) -> tuple[int, bool] | None:
@@ -157,6 +162,8 @@ class PcapReader:
             return None
         seconds = records.seconds[:good]
         before = seconds[0] if self._last_ts is None else self._last_ts // _SECOND
+        if max(before, seconds.max()) - min(before, seconds.min()) <= NEAR:
+            return None
         far = np.flatnonzero(np.abs(np.diff(seconds, prepend=before)) > NEAR)
         shape = self._shape()
         for number in far.tolist():

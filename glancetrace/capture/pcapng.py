@@ -224,7 +224,7 @@ class PcapngReader:
 
     def _order_at(self, position: int) -> str | None:
         """Byte order of the block at `position`: a section header brings its own."""
-        if self._data.startswith(PCAPNG_MAGIC, position):
+        if self._data[position : position + len(PCAPNG_MAGIC)] == PCAPNG_MAGIC:
             return parse_section_order(self._data, position)
         return self._section.order
 

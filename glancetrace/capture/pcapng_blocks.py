@@ -6,7 +6,6 @@ block whose two total lengths agree.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -160,6 +159,8 @@ def parse_names(block: bytes, order: str) -> dict[str, str]:
             break
         if address_len is None or length <= address_len:
             continue
+        import socket
+
         family = socket.AF_INET if kind == 1 else socket.AF_INET6
         name = value[address_len:].split(b"\0", 1)[0].decode("utf-8", "replace")
         names.setdefault(socket.inet_ntop(family, value[:address_len]), name)

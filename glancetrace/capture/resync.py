@@ -21,7 +21,7 @@ _CHAIN = 4
 NEAR = 86_400
 """Seconds between a record and the packets before it."""
 _STEP = 1 << 20
-_FIRST_LOOK = 8192
+_FIRST_LOOK = 2048
 """Candidates looked at first."""
 
 

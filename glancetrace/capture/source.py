@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -175,8 +176,8 @@ class FileSource(RawSource):
         super().close()
 
 
-def open_source(path: str) -> RawSource:
-    """Open a file, or standard input for "-"; `InputError` says why it cannot be."""
+def open_source(path: str, plain: Callable[[str, int], RawSource] = FileSource) -> RawSource:
+    """Open a file, or standard input for "-"; `InputError` says why it cannot be. `plain` is what a plain file is."""
     if path == "-":
         if sys.__stdin__ is None:
             raise InputError("standard input is closed", action="pipe a capture into it, or name a file")
@@ -187,7 +188,7 @@ def open_source(path: str) -> RawSource:
         if os.path.isdir(path):
             raise InputError("is a directory", where=path, action="name the files in it: directory/*.pcap")
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        return (FileSource if stat.S_ISREG(os.fstat(descriptor).st_mode) else RawSource)(path, descriptor)
+        return (plain if stat.S_ISREG(os.fstat(descriptor).st_mode) else RawSource)(path, descriptor)
     except FileNotFoundError:
         raise InputError("no such file", where=path, action="check the name") from None
     except PermissionError:

@@ -95,13 +95,15 @@ class RecordWalk:
         return guesses
 
     def _join(self, data: bytes, guesses: Int64Array, parts: list[Int64Array]) -> tuple[int, int]:
-        """Walk from all guesses at once and put together what fits, into `parts`; where it goes on, and from how many
-        guesses the next one was met."""
+        """Walk from all guesses but the last at once and put together what fits, into `parts`; where it goes on, and
+        from how many guesses the next one was met."""
+        last = len(guesses) - 2
+        if last < 0:
+            return int(guesses[0]), 0
         chains, ends, arrived = self._walk_all(data, guesses)
-        limit = len(data) - self._header_len
-        fits = np.append(arrived[:-1] == guesses[1:], arrived[-1] > limit)
+        fits = arrived == guesses[1:]
         right = int(fits.sum())
-        number, last = 0, len(guesses) - 1
+        number = 0
         while True:
             # As many as follow each other exactly are right; behind them the loop goes on to the next right guess.
             wrong = np.flatnonzero(~fits[number:])
@@ -120,22 +122,28 @@ class RecordWalk:
                 return position, right
 
     def _walk_all(self, data: bytes, guesses: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
-        """Places from each guess up to the next one, guess by guess; where each of them begins; where it arrived."""
+        """Places from each guess but the last up to the next one, guess by guess; where each of them begins; where it
+        arrived."""
         captured = np.ndarray((len(data) - _CAPTURED - 3,), f"{self._order}u4", data, _CAPTURED, (1,))
         last = len(captured) - 1
-        walked = np.empty((_MOST_STEPS + 1, len(guesses)), np.int64)
-        walked[0] = guesses
+        walked = np.empty((_MOST_STEPS + 1, len(guesses) - 1), np.int64)
+        walked[0] = guesses[:-1]
+        within = True
         for step in range(_MOST_STEPS):
             here, there = walked[step], walked[step + 1]
-            np.minimum(here, last, out=there)
-            np.add(here, captured[there], out=there)
+            if within:
+                try:
+                    np.add(here, captured[here], out=there)
+                except IndexError:  # a wrong guess leads anywhere, one close to the end beyond it
+                    within = False
+            if not within:
+                np.add(here, captured[np.minimum(here, last)], out=there)
             there += self._header_len
-        stops = np.append(guesses[1:], len(data) - self._header_len + 1)
-        before = (walked < stops).T
+        before = (walked < guesses[1:]).T
         counts = np.minimum(before.sum(axis=1), _MOST_STEPS)
         before[:, _MOST_STEPS] = False
         ends = np.append(0, np.cumsum(counts))
-        return walked.T[before], ends, walked[counts, np.arange(len(guesses))]
+        return walked.T[before], ends, walked[counts, np.arange(len(guesses) - 1)]
 
     def _take_stock(self, right: int, wanted: int) -> None:
         """Where hardly any guess was right, guess again only after some blocks, after more of them each time."""

@@ -27,6 +27,7 @@ _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD"})
 _ENDS_SESSION = frozenset({"CHANGE_USER", "RESET_CONNECTION", "QUIT"})
 _BEGINS = frozenset({"BEGIN", "START", "LOCK"})
 _DEFINES = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE"})
+_SPECIAL = _BEGINS | _DEFINES | {"SAVEPOINT", "SET"}
 
 
 class _Transaction:
@@ -41,11 +42,12 @@ class _Transaction:
 
     def settle(self, outcome: str, ts: int | None = None, frame: int | None = None, start: int = 0) -> None:
         """Decide all statements from index `start` on."""
-        for statement in self.statements[start:]:
-            if statement.outcome == UNKNOWN:
-                statement.outcome = outcome
-                if outcome == COMMITTED:
-                    statement.commit_ts, statement.commit_frame = ts, frame
+        if outcome != UNKNOWN:
+            for statement in self.statements[start:] if start else self.statements:
+                if statement.outcome == UNKNOWN:
+                    statement.outcome = outcome
+                    if outcome == COMMITTED:
+                        statement.commit_ts, statement.commit_frame = ts, frame
         del self.statements[start:]
         if start == 0:
             self.savepoints.clear()
@@ -77,7 +79,10 @@ def settle_connection(statements: Sequence[SqlStatement], closed: bool) -> list[
 def ends_transaction(statement: SqlStatement) -> bool:
     """It is a COMMIT or ROLLBACK of the whole transaction."""
     operation = statement.operation
-    return operation == "COMMIT" or (operation == "ROLLBACK" and not _savepoint(statement.command.sql or ""))
+    if operation != "ROLLBACK":
+        return operation == "COMMIT"
+    text = statement.command.sql or ""
+    return len(text) <= _PLAIN_LEN or not _savepoint(text)
 
 
 def _settle_statement(statement: SqlStatement, transaction: _Transaction) -> None:
@@ -114,7 +119,8 @@ def _commit(statement: SqlStatement, transaction: _Transaction) -> None:
 
 def _roll_back(statement: SqlStatement, transaction: _Transaction) -> None:
     """ROLLBACK, also one without a response: the connection's end rolls back, too."""
-    savepoint = _savepoint(statement.command.sql or "")
+    text = statement.command.sql or ""
+    savepoint = _savepoint(text) if len(text) > _PLAIN_LEN else ""
     if not savepoint:
         transaction.statements.append(statement)
         transaction.settle(ROLLED_BACK)
@@ -129,18 +135,8 @@ def _run(statement: SqlStatement, transaction: _Transaction) -> None:
     """Any other command that was no error."""
     command = statement.command
     operation = statement.operation
-    text = command.sql or ""
-    if operation == "SAVEPOINT":
-        transaction.savepoints[_savepoint(text)] = len(transaction.statements)
-    elif operation in _BEGINS or operation in _DEFINES or (operation == "SET" and _turns_autocommit_on(text)):
-        if operation in _DEFINES:
-            transaction.statements.append(statement)
-        if command.response_end_ts is None:
-            transaction.settle(UNKNOWN)
-        else:
-            transaction.settle(COMMITTED, command.response_end_ts, command.request_frame)
-        if operation in _DEFINES:
-            return
+    if operation in _SPECIAL and _run_special(statement, transaction):
+        return
     flags = command.status_flags
     if flags is not None and flags & _AUTOCOMMIT and not flags & _IN_TRANS:
         transaction.settle(UNKNOWN)
@@ -152,6 +148,24 @@ def _run(statement: SqlStatement, transaction: _Transaction) -> None:
         transaction.settle(UNKNOWN)
     transaction.statements.append(statement)
     transaction.wrote = transaction.wrote or operation in _WRITES
+
+
+def _run_special(statement: SqlStatement, transaction: _Transaction) -> bool:
+    """What a command does to the transaction before it runs; whether there is nothing else to it."""
+    command = statement.command
+    operation = statement.operation
+    text = command.sql or ""
+    defines = operation in _DEFINES
+    if operation == "SAVEPOINT":
+        transaction.savepoints[_savepoint(text)] = len(transaction.statements)
+    elif defines or operation in _BEGINS or _turns_autocommit_on(text):
+        if defines:
+            transaction.statements.append(statement)
+        if command.response_end_ts is None:
+            transaction.settle(UNKNOWN)
+        else:
+            transaction.settle(COMMITTED, command.response_end_ts, command.request_frame)
+    return defines
 
 
 def _savepoint(text: str) -> str:

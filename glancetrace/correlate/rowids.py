@@ -31,11 +31,16 @@ def images_of_rows(statements: Iterable[SqlStatement]) -> RowImages:
     if not wanted:
         return {}
     seen: dict[tuple[str | None, str, str], set[str]] = {}
+    # Columns live as long as their commands, and equal ones are mostly one object.
+    places: dict[int, list[tuple[str, int, int]]] = {}
     for statement in statements:
         command = statement.command
-        if not command.rows or command.columns is None:
+        columns = command.columns
+        if not command.rows or columns is None:
             continue
-        for table, row_at, image_at in _places(command.columns):
+        if id(columns) not in places:
+            places[id(columns)] = _places(columns)
+        for table, row_at, image_at in places[id(columns)]:
             for row in command.rows:
                 key = (statement.schema, table, str(row[row_at]))
                 if key in wanted and row[image_at] is not None:

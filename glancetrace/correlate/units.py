@@ -72,10 +72,8 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
     unit = UnitOfWork()
     ended = False
     for statement in statements:
-        operation = statement.operation
-        ends = operation in _ENDS and ends_transaction(statement)
-        rolled_back = ended and not ends
-        if unit.statements and (rolled_back or statement.kind == "ping" or statement.command.after_gap):
+        ends = statement.operation in _ENDS and ends_transaction(statement)
+        if ((ended and not ends) or statement.kind == "ping" or statement.command.after_gap) and unit.statements:
             units.append(unit)
             unit = UnitOfWork()
         unit.statements.append(statement)
@@ -101,7 +99,9 @@ def is_ended(unit: UnitOfWork) -> bool:
 def _ends_after(statement: SqlStatement, ends: bool, ended: bool) -> bool:
     """Whether a unit is over, which `ended` says of it before: a COMMIT may be followed by more work of the same
     checkout, so only a ROLLBACK closes it."""
-    return (ends and (ended or statement.operation == "ROLLBACK")) or _autocommitted(statement)
+    if ends:
+        return ended or statement.operation == "ROLLBACK"
+    return _autocommitted(statement)
 
 
 def sets_up(unit: UnitOfWork) -> bool:
@@ -112,8 +112,8 @@ def sets_up(unit: UnitOfWork) -> bool:
 def _autocommitted(statement: SqlStatement) -> bool:
     """It was a transaction of its own."""
     return (
-        statement.kind == "request"
-        and statement.commit_frame is not None
+        statement.commit_frame is not None
+        and statement.kind == "request"
         and statement.commit_frame == statement.command.request_frame
         and statement.operation not in _ENDS
     )

@@ -142,7 +142,7 @@ class PieceWriter:
 
     def _shut(self, piece: _Piece, *, reopen: bool = False) -> None:
         self._flush(piece)
-        self._copier.close(piece.descriptor)
+        self._copier.close(piece.descriptor, piece.path)
         piece.descriptor = -1
         if reopen:
             self._copier.drain()  # where it ends is asked when it is opened again

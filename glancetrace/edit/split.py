@@ -41,7 +41,8 @@ def split(
     """Write the packets of captures to pieces.
 
     Several captures are taken in the order of their first packets, each as a whole; where one begins that needs another
-    file header, a new piece begins too.
+    file header, a new piece begins too. Who wants to write to a capture meanwhile waits for a moment
+    (`glancetrace.capture.mapped`).
 
     Args:
         paths: files, patterns, or "-" for standard input; compressed ones too (the pieces are not compressed).
@@ -59,7 +60,8 @@ def split(
     """
     if output == "-":
         raise UsageError("pieces cannot go to standard output", action="give a file name")
-    with open_captures(paths, issues if issues is not None else IssueLog(), block_size=_BLOCK_SIZE) as captures:
+    log = issues if issues is not None else IssueLog()
+    with open_captures(paths, log, block_size=_BLOCK_SIZE, mapped=True) as captures:
         captures.progress = progress
         path: str | None = None
         ordinal = -1

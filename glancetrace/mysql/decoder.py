@@ -91,7 +91,7 @@ class MysqlDecoder:
         """Decode the next run of the connection, in wire order."""
         if self._fast and not run.gap:
             if run.direction == FROM_CLIENT:
-                if take_whole_request(run, self._pipeline):
+                if take_whole_request(run, self._pipeline, self._definitions):
                     self._direction = FROM_CLIENT
                     return
             elif take_whole_response(run, self._pipeline, self._policy, self._definitions):

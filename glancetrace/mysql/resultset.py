@@ -35,6 +35,9 @@ _KEY_LEN = 64
 _ROWS = 2048
 _LONGEST_ROW = 4096
 """Rows that are remembered: how many, and of how many bytes at most."""
+_TEXTS = 1 << 15
+_LONGEST_TEXT = 4096
+"""The same of requests."""
 
 
 class Column(NamedTuple):
@@ -173,16 +176,29 @@ class Definitions:
 class DefinitionsCache:
     """Definitions seen at the start of responses; shared by all connections, holds at most `limit` blocks.
 
-    It also holds rows: while an image is uploaded or waited for, services read the same row again and again.
+    It also holds rows and texts: while an image is uploaded or waited for, services read the same row again and again.
+
+    Attributes:
+        texts: a request, with its header -> text of the statement in it; filled by `text`.
     """
 
-    __slots__ = ("_blocks", "_count", "_rows", "limit")
+    __slots__ = ("_blocks", "_count", "_rows", "limit", "texts")
 
     def __init__(self, limit: int = 2000) -> None:
         self.limit = limit
         self._blocks: dict[tuple[frozenset[str] | None, bytes], list[Definitions]] = {}
         self._count = 0
         self._rows: dict[tuple[tuple[int, ...], bytes], tuple[Value, ...]] = {}
+        self.texts: dict[bytes, str] = {}
+
+    def text(self, data: bytes, begin: int) -> str:
+        """Text of the statement that begins there in a request; equal requests have one and the same."""
+        text = data[begin:].decode("utf-8", "replace")
+        if len(data) <= _LONGEST_TEXT:
+            if len(self.texts) >= _TEXTS:
+                self.texts.clear()
+            self.texts[data] = text
+        return text
 
     def row(self, data: bytes, indexes: tuple[int, ...]) -> tuple[Value, ...] | None:
         """Wanted values of the row `data`, as `text_row` reads them."""

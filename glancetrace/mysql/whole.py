@@ -34,7 +34,7 @@ _QUERY = int(Command.COM_QUERY)
 _PING = int(Command.COM_PING)
 
 
-def take_whole_request(run: Run, pipeline: Pipeline) -> bool:
+def take_whole_request(run: Run, pipeline: Pipeline, definitions: DefinitionsCache) -> bool:
     """Take a run that is one COM_QUERY or COM_PING, while nothing waits; false when it is anything else."""
     data = run.data
     size = len(data)
@@ -46,7 +46,8 @@ def take_whole_request(run: Run, pipeline: Pipeline) -> bool:
         return False
     sql: str | None
     if code == _QUERY and size > 5 and data[5] > 0x20:
-        name, sql = "COM_QUERY", data[5:].decode("utf-8", "replace")
+        name = "COM_QUERY"
+        sql = definitions.texts.get(data) or definitions.text(data, 5)
     elif code == _PING and size == 5:
         name, sql = "COM_PING", None
     else:

@@ -33,6 +33,13 @@ _SHIFT_1 = np.uint64(30)
 _SHIFT_2 = np.uint64(27)
 _SHIFT_3 = np.uint64(31)
 
+_IPV4 = np.uint8(4)
+_IPV4_COLUMNS = 2
+_ADDRESS_BITS = np.uint64(32)
+_ADDRESS = np.uint64(0xFFFFFFFF)
+_PORT_BITS = np.uint64(16)
+_PORT = np.uint64(0xFFFF)
+
 
 @dataclass(slots=True, eq=False, repr=False)
 class FlowGroups:
@@ -71,18 +78,27 @@ def _is_swapped(block: SegmentBlock, source: _Uint64Array, target: _Uint64Array)
     return swapped
 
 
-def _exact_columns(block: SegmentBlock, swapped: _BoolArray) -> npt.NDArray[np.uint64]:
-    """uint64[n, 7] in the order of `FlowKey`."""
-    columns = np.empty((len(block), 7), np.uint64)
-    columns[:, 0] = block.version
-    for at, one, other in (
-        (1, block.src[:, 0], block.dst[:, 0]),
-        (2, block.src[:, 1], block.dst[:, 1]),
-        (3, block.sport, block.dport),
-    ):
-        columns[:, at] = np.where(swapped, other, one)
-        columns[:, at + 3] = np.where(swapped, one, other)
-    return columns
+def _exact_columns(block: SegmentBlock, swapped: _BoolArray) -> list[npt.NDArray[np.uint64]]:
+    """What packets of a flow have in common, as few columns of uint64[n]: those of `FlowKey`, where all is IPv4 those
+    of its addresses and of its ports in one each."""
+    src, dst = block.src, block.dst
+    one, other = (np.where(swapped, dst[:, 1], src[:, 1]), np.where(swapped, src[:, 1], dst[:, 1]))
+    port = np.where(swapped, block.dport, block.sport).astype(np.uint64)
+    other_port = np.where(swapped, block.sport, block.dport).astype(np.uint64)
+    if (block.version == _IPV4).all():
+        return [one << _ADDRESS_BITS | other, port << _PORT_BITS | other_port]
+    halves = (np.where(swapped, dst[:, 0], src[:, 0]), np.where(swapped, src[:, 0], dst[:, 0]))
+    return [block.version.astype(np.uint64), halves[0], one, port, halves[1], other, other_port]
+
+
+def _keys(columns: list[npt.NDArray[np.uint64]]) -> list[FlowKey]:
+    """Keys of flows, from the columns of one packet of each."""
+    if len(columns) == _IPV4_COLUMNS:
+        addresses, ports = columns
+        both = (addresses >> _ADDRESS_BITS, addresses & _ADDRESS, ports >> _PORT_BITS, ports & _PORT)
+        rows = zip(*(column.tolist() for column in both), strict=True)
+        return [(int(_IPV4), 0, one, port, 0, other, other_port) for one, other, port, other_port in rows]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def group_flows(block: SegmentBlock) -> FlowGroups:
@@ -94,17 +110,15 @@ def group_flows(block: SegmentBlock) -> FlowGroups:
     name = source + target
     rows = np.argsort(name, kind="stable")
     by_flow = name[rows]
-    begins = np.empty(len(rows), bool)
-    begins[0] = True
-    np.not_equal(by_flow[1:], by_flow[:-1], out=begins[1:])
-    starts = np.flatnonzero(begins)
-    sorted_exact = exact[rows]
-    group = np.cumsum(begins) - 1
-    if not np.array_equal(sorted_exact, sorted_exact[starts][group]):
-        _, inverse = np.unique(exact, axis=0, return_inverse=True)
-        number = inverse.reshape(-1)
-        rows = np.argsort(number, kind="stable")
-        starts = np.flatnonzero(np.diff(number[rows], prepend=-1))
-        sorted_exact = exact[rows]
-    keys = [tuple(key) for key in sorted_exact[starts].tolist()]
+    same = by_flow[1:] == by_flow[:-1]
+    for column in exact:
+        ordered = column[rows]
+        if (same & (ordered[1:] != ordered[:-1])).any():
+            _, inverse = np.unique(np.stack(exact, axis=1), axis=0, return_inverse=True)
+            number = inverse.reshape(-1)
+            rows = np.argsort(number, kind="stable")
+            same = np.diff(number[rows]) == 0
+            break
+    starts = np.flatnonzero(np.append(True, ~same))
+    keys = _keys([column[rows[starts]] for column in exact])
     return FlowGroups(rows, starts, swapped.astype(np.int64), keys)

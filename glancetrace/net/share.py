@@ -22,8 +22,9 @@ __all__ = ["Share", "share_out"]
 
 _OTHER_WEIGHT = 2.0
 """Work for a packet that is not MySQL's, in units of one that is."""
-_SENT_WEIGHT = 1.25
-"""Work for a packet of MySQL's whose rows have to come to the first worker."""
+_SENT_WEIGHT = 1.12
+"""Work for a packet of MySQL's whose rows have to come to the first worker: packing them is a little more work for
+who sends them than taking them is for that one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ What goes to a file whose name ends in `.gz` is compressed.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -70,6 +69,8 @@ class Target:
     def width(self) -> int | None:
         """Columns of the terminal; what COLUMNS says elsewhere; None when nothing says so."""
         if self.is_terminal:
+            import shutil
+
             return max(_NARROWEST, shutil.get_terminal_size().columns)
         columns = os.environ.get("COLUMNS", "")
         return max(_NARROWEST, int(columns)) if columns.isascii() and columns.isdigit() else None

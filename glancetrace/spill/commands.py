@@ -27,6 +27,9 @@ __all__ = ["Owned", "Spill", "SpooledCommands", "order_of"]
 WHOLE = 320_000
 """Commands from which on they do not stay in memory."""
 
+_UNEVEN = 1.1
+"""How much more than its part of them a process may have."""
+
 _AT_ONCE = 40_000
 """Commands that are collected before they are written, then."""
 
@@ -183,7 +186,7 @@ class Spill:
 
     def look(self, commands: list[Owned], *, last: bool = False) -> None:
         """Commands that were collected, from time to time; `last`: no others follow. The list is empty if they go."""
-        if len(commands) * self._processes >= WHOLE:
+        if self._are_many(len(commands)):
             self._begin()
         if self.spooled is not None and (last or len(commands) >= _AT_ONCE):
             self.spooled.take(commands)
@@ -194,7 +197,7 @@ class Spill:
 
         def take(commands: list[Owned]) -> None:
             nonlocal sent
-            if sent * self._processes >= WHOLE:
+            if self._are_many(sent):
                 self._begin()
                 self.look(commands)
             else:
@@ -221,6 +224,10 @@ class Spill:
             commands += chain.from_iterable(whole.pieces())
             commands.sort(key=lambda owned: owned[0].ordinal)
             self.spooled = None
+
+    def _are_many(self, count: int) -> bool:
+        """Whether all processes have too many if this one has `count`; their shares are not quite equal."""
+        return count * self._processes >= (WHOLE if self._processes == 1 else _UNEVEN * WHOLE)
 
     def _begin(self) -> SpooledCommands:
         if self.spooled is None:

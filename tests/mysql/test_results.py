@@ -7,6 +7,7 @@ from itertools import repeat
 
 import pytest
 
+from glancetrace.mysql import resultset
 from glancetrace.mysql.resultset import DefinitionsCache
 from tests.support.mysql_wire import (
     AUTOCOMMIT,
@@ -226,3 +227,15 @@ def test_status_flags_with_more_than_one_byte() -> None:
     status = struct.unpack("<H", b"\x03\x20")[0]
     command = decode(script_of(result_set(["a"], [text_row("1")], status=status)))[0][0]
     assert command.status_flags == 0x2003
+
+
+def test_equal_requests_have_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resultset, "_TEXTS", 2)
+    cache = DefinitionsCache()
+    requests = [b"\x09\0\0\0\x03SELECT " + digit for digit in (b"1", b"2", b"3")]
+    one = cache.text(requests[0], 5)
+    assert one == "SELECT 1"
+    assert cache.texts[bytes(requests[0])] is one
+    assert [cache.text(request, 5) for request in requests[1:]] == ["SELECT 2", "SELECT 3"]
+    assert len(cache.texts) <= 2
+    assert cache.text(b"\x09\0\0\0\x03SELECT \xff", 5) == "SELECT \ufffd"

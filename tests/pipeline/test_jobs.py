@@ -20,13 +20,19 @@ from glancetrace.capture.sample import sample
 from glancetrace.edit.split import split_by_count
 from glancetrace.errors import GlancetraceError
 from glancetrace.issues import IssueLog
+from glancetrace.mysql.command import MysqlCommand, MysqlSession
+from glancetrace.net.run import Connection
 from glancetrace.net.share import share_out
 from glancetrace.output.json import render_json
 from glancetrace.packing import Rows
 from glancetrace.pipeline import Options, analyze
+from glancetrace.spill import commands as spilling
+from glancetrace.statements import ServiceVotes
 from tests.support.samples import capture_path
 
 SQL = frozenset({3306})
+SESSION = MysqlSession(1)
+CONNECTION = Connection(1, ("192.0.2.1", 40000), ("192.0.2.2", 3306), False, 0, 1)
 ROOT = Path(__file__).parents[2]
 
 
@@ -140,6 +146,20 @@ def test_a_sample_comes_from_all_over_a_file(tmp_path: Path) -> None:
     quarters = np.histogram(taken, bins=np.quantile(times, [0, 0.25, 0.5, 0.75, 1]))[0]
     assert quarters.min() > 0
     assert sum(map(len, sample(str(capture_path("article"))))) > 100
+
+
+def test_shares_that_are_not_quite_equal_are_no_reason_to_spill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spilling, "WHOLE", 100)
+    for count, spilled in ((54, False), (56, True)):
+        for spill in spilling.Spill(ServiceVotes()).share_out(2):
+            commands = [(_command(number), CONNECTION) for number in range(count)]
+            spill.look(commands)
+            assert (spill.spooled is not None) == spilled
+            assert len(commands) == count
+
+
+def _command(number: int) -> MysqlCommand:
+    return MysqlCommand(SESSION, number, "COM_PING", None, None, number, number, number, number)
 
 
 def test_without_a_process_to_be_had_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
