@@ -216,3 +216,17 @@ def test_an_update_more_in_all_that_writes_is_found_in_a_script(operations: set[
     base, new = document_of("article-tls12"), with_update(document_of("article"), operations, digest)
     changes = compare(build_profile(base), build_profile(new)).changes
     assert {change.subject.split()[0] for change in changes if change.regression} == operations
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_calls_that_the_end_of_a_capture_cuts_off_are_not_without_a_response(ended: bool) -> None:
+    rows = copy.deepcopy(document_of("concurrent-16"))
+    shows = [call for call in rows["api_calls"] if call["operation"] == "image-show"]
+    for call in shows[::2]:
+        call.update(status_code=None, response_ts=None, dur=None, complete=False)
+        if ended:
+            row = {**rows["findings"][0], "rule": "response-missing", "severity": "warning", "call_id": call["id"]}
+            rows["findings"].append(row)
+    changes = compare(build_profile(document_of("concurrent-16")), build_profile(rows)).changes
+    assert ("answers", "none") in {(change.part, change.kind) for change in changes}
+    assert [change.kind for change in changes if change.regression] == (["none"] if ended else [])

@@ -66,12 +66,19 @@ def _calls(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
                 continue
             # A connection that a busy proxy lost is nothing yet; one 5xx where there was none is.
             fresh = status.startswith("5") and not was and is_now > after.raced[status]
-            surely = fisher_greater(was, before.calls, is_now, after.calls) < ALPHA / tests
-            regression = (fresh or surely) and is_now - was > limits.failures
+            (hits, of), (more, of_more) = _judged(before, status), _judged(after, status)
+            surely = fisher_greater(hits, of, more, of_more) < ALPHA / tests
+            regression = (fresh or surely) and more - hits > limits.failures
             yield Change(
                 "answers", name_of(key), status, f"{was} of {before.calls}", f"{is_now} of {after.calls}",
                 "answered with this status" if status != "none" else "without a response", regression,
             )  # fmt: skip
+
+
+def _judged(operation: Operation, status: str) -> tuple[int, int]:
+    """Calls with a status, of how many; what was still open when the capture ended is no call without a response."""
+    unended = operation.unended if status == "none" else 0
+    return operation.statuses[status] - unended, operation.calls - unended
 
 
 def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:

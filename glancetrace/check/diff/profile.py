@@ -42,7 +42,8 @@ class Operation:
     Attributes:
         calls: how many. durations: ns, of those with a response; relative: the same under usual load (see `load`);
             slowest: the longest of them.
-        statuses: HTTP status ("none" without) -> calls; raced: those of them that lost a race (see `races`).
+        statuses: HTTP status ("none" without) -> calls; unended: those without, whose connection nobody ended: the
+            capture ended first, or misses the response; raced: those that lost a race, by status (see `races`).
         statements: status -> per call with it whose statements are sure, digest -> how often; "" counts them all.
         frames: a frame per digest, and of the slowest call under "".
     """
@@ -52,6 +53,7 @@ class Operation:
     relative: list[float] = field(default_factory=list)
     slowest: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    unended: int = 0
     raced: Counter[str] = field(default_factory=Counter)
     statements: dict[str, list[Counter[str]]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
@@ -113,11 +115,13 @@ def build_profile(document: dict[str, Any]) -> Profile:
     operations: dict[Key, Operation] = defaultdict(Operation)
     timed: dict[Key, list[Timed]] = defaultdict(list)
     races = lost_races(facts)
+    unanswered = {finding["call_id"] for finding in facts.findings if finding["rule"] == "response-missing"}
     for call in facts.calls:
         key = call["service"], call["operation"]
         _add_call(operations[key], call, facts, profile)
         if call["dur"] is not None:
             timed[key].append((nanoseconds(call["ts"]) or 0, call["dur"]))
+        operations[key].unended += call["status_code"] is None and call["id"] not in unanswered
         if call["id"] in races:
             operations[key].raced[_status(call)] += 1
     for key, relative in relative_durations(timed).items():
