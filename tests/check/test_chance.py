@@ -67,6 +67,16 @@ def test_an_operation_is_slow_beside_the_others_only() -> None:
     assert regressions(compare(base, timed(slower, loaded))) == []
 
 
+def test_what_grew_but_not_surely_is_told_as_unclear() -> None:
+    """Twelve calls of two kinds, fast and slow: three times as slow is not beyond chance, but no secret."""
+    usual = [10_000_000 + call for call in range(7)] + [60_000_000 + call for call in range(5)]
+    rest = {f"operation-{number}": usual for number in range(6)}
+    comparison = compare(timed(usual, rest), timed([3 * dur for dur in usual], rest))
+    assert regressions(comparison) == []
+    assert [(change.subject, change.kind) for change in comparison.changes] == [("image-show (glance)", "unclear")]
+    assert "not sure (12 and 12)" in comparison.changes[0].what
+
+
 def raced(
     error: int | None, *, beside: bool = True, rule: str = "", method: str = "PATCH", nested: bool = False
 ) -> Comparison:

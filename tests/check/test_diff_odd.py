@@ -20,7 +20,7 @@ from glancetrace.check.diff.load import relative_durations
 from glancetrace.check.diff.noise import compare_ranks, fisher_greater, greater_rarely, is_too_few, median
 from glancetrace.check.diff.paths import extended_calls
 from glancetrace.check.diff.profile import Profile, build_profile
-from glancetrace.verdict import CANNOT_JUDGE, PASSED
+from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED
 from tests.support.results import document_of
 
 Document = dict[str, Any]
@@ -230,3 +230,13 @@ def test_calls_that_the_end_of_a_capture_cuts_off_are_not_without_a_response(end
     changes = compare(build_profile(document_of("concurrent-16")), build_profile(rows)).changes
     assert ("answers", "none") in {(change.part, change.kind) for change in changes}
     assert [change.kind for change in changes if change.regression] == (["none"] if ended else [])
+
+
+def test_what_losses_leave_uncertain_in_the_base_is_no_news() -> None:
+    base, new = (build_profile(document_of("article")) for _ in range(2))
+    new.findings["image-stuck", "error"] = 1
+    assert compare(base, new).verdict == FAILED
+    base.findings["claim-uncertain", "warning"] = 1
+    assert compare(base, new).verdict == PASSED
+    new.findings["image-stuck", "error"] = 2
+    assert compare(base, new).verdict == FAILED

@@ -5,8 +5,8 @@ the same count and the two differ (a scripted scenario; three calls a side), or 
 were added to each (`glancetrace.check.diff.scripted`), or a rank test says so after correction for the many tests
 (Bonferroni), or calls go a way that the base knows but for a SELECT on top (`glancetrace.check.diff.paths`). Durations
 have rules of their own (`glancetrace.check.diff.durations`). A first 5xx, or a first step back of an image, is news,
-unless calls raced for it (`glancetrace.check.diff.races`). What differs in calls too few for any test is told as
-unclear.
+unless calls raced for it (`glancetrace.check.diff.races`). What one side cannot show (SQL that is encrypted, how an
+image began, how a call ended) is not new on the other. What differs in calls too few for any test is told as unclear.
 """
 
 from __future__ import annotations
@@ -274,12 +274,14 @@ def _known_in_part(way: Way, base: Profile, new: Profile) -> int:
 def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
     before, after = (sum(operation.calls for operation in side.operations.values()) for side in (base, new))
     tests = max(1, len(new.findings))
+    # What the base's losses leave uncertain may be what is surely there in the new one.
+    uncertain = sum(count for (rule, _), count in base.findings.items() if rule == "claim-uncertain")
     for rule, severity in sorted(base.findings.keys() | new.findings.keys()):
         was, is_now = base.findings[rule, severity], new.findings[rule, severity]
         if was != is_now:
             # Something of a kind that was there before has to be more than chance; a first one is news.
             surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < ALPHA / tests
-            fresh = not was and is_now > new.raced[rule, severity]
+            fresh = not was and is_now > new.raced[rule, severity] + uncertain
             regression = severity == "error" and (fresh or surely) and is_now - was > limits.findings
             kind = "new" if not was else "gone" if not is_now else "more" if is_now > was else "fewer"
             yield Change("findings", rule, kind, str(was), str(is_now), f"findings of severity {severity}", regression)

@@ -4,8 +4,9 @@ Two recordings of one script agree to the statement: the calls of an operation i
 shape as those in the other. Where the counts differ, and one and the same handful of SELECTs makes them equal again in
 all calls, nothing else having changed, those SELECTs were added; one call a side is enough to see it. That holds for
 scripts only: clients that act by chance agree in half of their operations, and a call more or less decides which
-SELECTs they run. So most operations have to agree in this way before any of them is judged. Writes are left to the
-tests, since their counts follow from what the client sends; so is Keystone, whose caches decide what is read.
+SELECTs they run. So most operations have to agree in this way before any of them is judged; writes that all calls have
+on top count as well where there are three calls a side. Few calls prove no write, since its count follows from what the
+client sends; Keystone is left to the tests, too, whose caches decide what is read.
 """
 
 from __future__ import annotations
