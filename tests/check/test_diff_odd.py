@@ -20,6 +20,9 @@ from glancetrace.check.diff.load import relative_durations
 from glancetrace.check.diff.noise import compare_ranks, fisher_greater, greater_rarely, is_too_few, median
 from glancetrace.check.diff.paths import extended_calls
 from glancetrace.check.diff.profile import Profile, build_profile
+from glancetrace.check.diff.races import lost_races
+from glancetrace.check.gate.facts import Facts
+from glancetrace.rfc3339 import rfc3339
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED
 from tests.support.results import document_of
 
@@ -151,6 +154,16 @@ def test_a_big_result_ends() -> None:
         **{table: rows[table] for table in ("capture", "connections", "issues")},
         "api_calls": [{**call, "id": number, "dur": 5} for number in range(MANY)],
     }
+    # One deadlock in ten, each of a call that nothing ran beside.
+    numbered = [
+        {**call, "id": number, "dur": 5, "ts": rfc3339(number * 1000), "method": "PUT",
+         "status_code": 200 if number % 10 else 500}
+        for number in range(MANY)
+    ]  # fmt: skip
+    statement = next(s for s in rows["statements"] if s["service"] == "glance")
+    locked = {**statement, "id": 1, "error": {"code": 1213, "sqlstate": "40001", "message": "deadlock"}}
+    links = [{**rows["links"][0], "relation": "in_request", "call_id": n, "statement_id": 1} for n in range(MANY)]
+    assert lost_races(Facts({**big, "api_calls": numbered, "statements": [locked], "links": links})) == set()
     profile = build_profile(big)
     assert compare(profile, profile).changes == []
     assert fisher_greater(100_000, 200_000, 101_000, 200_000) == pytest.approx(0.00079, rel=0.01)

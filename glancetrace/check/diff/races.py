@@ -13,7 +13,12 @@ MariaDB error codes: https://mariadb.com/kb/en/mariadb-error-code-reference/
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 from typing import Any
 
 from glancetrace.check.gate.facts import Facts
@@ -42,12 +47,14 @@ def lost_races(facts: Facts) -> set[int]:
     for call in writers:
         if call["image_id"] is not None:
             of_image[call["image_id"]].append(call)
+    everybody = _in_order(writers)
+    lines = {image_id: _in_order(of_image[image_id]) for image_id in {call["image_id"] for call, _ in suspects}}
     return {
         call["id"]
         for call, errors in suspects
         if any(
-            _origin(other, facts) != _origin(call, facts) and _overlap(call, other)
-            for other in (writers if errors & _LOCKED else of_image.get(call["image_id"], ()))
+            _origin(other, facts) != _origin(call, facts)
+            for other in _beside(call, everybody if errors & _LOCKED else lines[call["image_id"]])
         )
     }
 
@@ -67,11 +74,32 @@ def _origin(call: Row, facts: Facts) -> int:
     return int(call["id"])
 
 
-def _overlap(one: Row, other: Row) -> bool:
-    """Both were open at the same moment; a call without an end stays open."""
-    return _ends_after(one, other) and _ends_after(other, one)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Calls in order of their start; `latest`: the end of the last of them so far. Times are ns."""
+
+    calls: Sequence[Row]
+    starts: Sequence[int]
+    latest: Sequence[float]
 
 
-def _ends_after(one: Row, other: Row) -> bool:
-    start, begun = nanoseconds(one["ts"]) or 0, nanoseconds(other["ts"]) or 0
-    return one["dur"] is None or start + one["dur"] > begun
+def _in_order(calls: Iterable[Row]) -> _Line:
+    ordered = sorted(calls, key=lambda call: nanoseconds(call["ts"]) or 0)
+    spans = [_span(call) for call in ordered]
+    return _Line(ordered, [start for start, _ in spans], list(accumulate((end for _, end in spans), max)))
+
+
+def _span(call: Row) -> tuple[int, float]:
+    """Start and end; a call without an end stays open."""
+    start = nanoseconds(call["ts"]) or 0
+    return start, inf if call["dur"] is None else start + call["dur"]
+
+
+def _beside(call: Row, line: _Line) -> Iterator[Row]:
+    """Calls of the line that were open at the same moment as this one."""
+    start, end = _span(call)
+    for index in reversed(range(bisect_left(line.starts, end))):
+        if line.latest[index] <= start:
+            break
+        if _span(line.calls[index])[1] > start:
+            yield line.calls[index]
