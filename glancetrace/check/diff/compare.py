@@ -5,8 +5,8 @@ the same count and the two differ (a scripted scenario; three calls a side), or 
 were added to each (`glancetrace.check.diff.scripted`), or a rank test says so after correction for the many tests
 (Bonferroni), or calls go a way that the base knows but for a SELECT on top (`glancetrace.check.diff.paths`). Durations
 have rules of their own (`glancetrace.check.diff.durations`). A first 5xx, or a first step back of an image, is news,
-unless calls raced for it (`glancetrace.check.diff.races`). What differs in calls too few for any test is told as
-unclear.
+unless calls raced for it (`glancetrace.check.diff.races`). What one side cannot show (SQL that is encrypted, how an
+image began, how a call ended) is not new on the other. What differs in calls too few for any test is told as unclear.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from math import comb
 
 from glancetrace.check.diff.durations import compare_durations
-from glancetrace.check.diff.noise import ALPHA, TOO_FEW, compare_ranks, fisher_greater, is_too_few
+from glancetrace.check.diff.noise import ALPHA, TOO_FEW, compare_ranks, fisher_greater, greater_rarely, is_too_few
 from glancetrace.check.diff.paths import extended_calls
-from glancetrace.check.diff.profile import Key, Operation, Profile, name_of, shared
+from glancetrace.check.diff.profile import Key, Operation, Profile, Way, name_of, shared
 from glancetrace.check.diff.scripted import added_selects, agree, is_script
 from glancetrace.check.diff.thresholds import Thresholds
 from glancetrace.verdict import CANNOT_JUDGE, FAILED, PASSED, Change, Comparison
@@ -36,7 +35,8 @@ def compare(base: Profile, new: Profile, thresholds: Thresholds | None = None) -
     limits = thresholds or Thresholds()
     changes = [
         *_calls(base, new, limits),
-        *_statements(base, new, limits),
+        # Of SQL that the base cannot show, any would seem to be new.
+        *(_statements(base, new, limits) if base.counted else ()),
         *compare_durations(base, new, limits),
         *_images(base, new),
         *_findings(base, new, limits),
@@ -66,12 +66,19 @@ def _calls(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
                 continue
             # A connection that a busy proxy lost is nothing yet; one 5xx where there was none is.
             fresh = status.startswith("5") and not was and is_now > after.raced[status]
-            surely = fisher_greater(was, before.calls, is_now, after.calls) < ALPHA / tests
-            regression = (fresh or surely) and is_now - was > limits.failures
+            (hits, of), (more, of_more) = _judged(before, status), _judged(after, status)
+            surely = fisher_greater(hits, of, more, of_more) < ALPHA / tests
+            regression = (fresh or surely) and more - hits > limits.failures
             yield Change(
                 "answers", name_of(key), status, f"{was} of {before.calls}", f"{is_now} of {after.calls}",
                 "answered with this status" if status != "none" else "without a response", regression,
             )  # fmt: skip
+
+
+def _judged(operation: Operation, status: str) -> tuple[int, int]:
+    """Calls with a status, of how many; what was still open when the capture ended is no call without a response."""
+    unended = operation.unended if status == "none" else 0
+    return operation.statuses[status] - unended, operation.calls - unended
 
 
 def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
@@ -210,6 +217,8 @@ def _differ(base: Sequence[int], new: Sequence[int], tests: _Tests) -> int:
     if tests.script and min(base) == max(base) and min(new) == max(new):
         few = min(len(base), len(new)) < _SCRIPTED
         return 0 if few or base[0] == new[0] else (1 if new[0] > base[0] else -1)
+    if min(base) == max(base) == min(new) == max(new):
+        return 0
     for first, second, direction in ((base, new, 1), (new, base, -1)):
         if _chance(first, second) < ALPHA / tests.count:
             return direction
@@ -219,9 +228,9 @@ def _differ(base: Sequence[int], new: Sequence[int], tests: _Tests) -> int:
 def _chance(base: Sequence[int], new: Sequence[int]) -> float:
     """p that `new` is greater, or that it is so in all its values."""
     if max(base) < min(new):
-        return 1 / comb(len(base) + len(new), len(new))
+        return fisher_greater(0, len(base), len(new), len(new))
     shift = compare_ranks(base, new)
-    return 1.0 if shift is None else shift[0]
+    return 1.0 if shift is None else max(shift[0], greater_rarely(base, new))
 
 
 def _images(base: Profile, new: Profile) -> Iterator[Change]:
@@ -232,8 +241,9 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
         if bool(was) == bool(is_now) or not before or not after:
             continue
         # A script takes all its images one way: where all take another one, that is another story.
-        scripted = not was and is_now == after and min(before, after) >= _SCRIPTED
-        surely = not was and fisher_greater(was, before, is_now, after) < ALPHA / len(new.ways)
+        strange = 0 if was else is_now - _known_in_part(way, base, new)
+        scripted = strange == after and min(before, after) >= _SCRIPTED
+        surely = strange > 0 and fisher_greater(0, before, strange, after) < ALPHA / len(new.ways)
         kind = "gone" if was else "new"
         yield Change(
             "images", " > ".join(way) or "no status", kind, f"{was} of {before}", f"{is_now} of {after}",
@@ -249,14 +259,29 @@ def _images(base: Profile, new: Profile) -> Iterator[Change]:
             yield Change("images", name, "new", "0", str(new.steps[step]), what, fresh)
 
 
+def _known_in_part(way: Way, base: Profile, new: Profile) -> int:
+    """Images of which `new` may show an end or a beginning of what others did in the base, or the base of theirs."""
+    ends = any(other[-len(way) :] == way for other in base.ways)
+    begins = any(other[: len(way)] == way for other in base.ways)
+    if way and not base.ways - base.begun - base.running:  # nor does the base show a whole way
+        ends_here = any(base.begun[other] and other and way[-len(other) :] == other for other in base.ways)
+        begins_here = any(base.running[other] and way[: len(other)] == other for other in base.ways)
+        if ends_here or begins_here:
+            return new.ways[way]
+    return max(new.begun[way] if ends else 0, new.running[way] if begins else 0)
+
+
 def _findings(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Change]:
     before, after = (sum(operation.calls for operation in side.operations.values()) for side in (base, new))
+    tests = max(1, len(new.findings))
+    # What the base's losses leave uncertain may be what is surely there in the new one.
+    uncertain = sum(count for (rule, _), count in base.findings.items() if rule == "claim-uncertain")
     for rule, severity in sorted(base.findings.keys() | new.findings.keys()):
         was, is_now = base.findings[rule, severity], new.findings[rule, severity]
         if was != is_now:
             # Something of a kind that was there before has to be more than chance; a first one is news.
-            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < ALPHA / len(new.findings)
-            fresh = not was and is_now > new.raced[rule, severity]
+            surely = fisher_greater(was, max(before, was), is_now, max(after, is_now)) < ALPHA / tests
+            fresh = not was and is_now > new.raced[rule, severity] + uncertain
             regression = severity == "error" and (fresh or surely) and is_now - was > limits.findings
             kind = "new" if not was else "gone" if not is_now else "more" if is_now > was else "fewer"
             yield Change("findings", rule, kind, str(was), str(is_now), f"findings of severity {severity}", regression)

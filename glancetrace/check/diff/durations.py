@@ -46,8 +46,10 @@ def compare_durations(base: Profile, new: Profile, limits: Thresholds) -> Iterat
             median(now) > median(then) * apart and median(now) - median(then) * max(1.0, common) > limits.delay
             for then, now in ((before.durations, after.durations), (before.relative, after.relative))
         )
-        if beyond and not slower and is_too_few(len(before.durations), len(after.durations), len(both)):
-            what = f"median of the calls' durations; {TOO_FEW} ({len(before.durations)} and {len(after.durations)})"
+        if beyond and not slower:
+            few = is_too_few(len(before.durations), len(after.durations), len(both))
+            reason = TOO_FEW if few else "calls differ so much that it is not sure"
+            what = f"median of the calls' durations; {reason} ({len(before.durations)} and {len(after.durations)})"
             yield Change("time", name_of(key), "unclear", duration_text(round(was)), duration_text(round(is_now)), what)
         if not slower and not faster:
             continue

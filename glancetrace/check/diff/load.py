@@ -32,27 +32,51 @@ def relative_durations(calls: Mapping[tuple[str, str], Sequence[Timed]]) -> dict
         (ts, key, dur / usual[key]) for key, timed in calls.items() if usual[key] for ts, dur in timed
     )  # fmt: skip
     starts = [ts for ts, _, _ in everything]
+    sides = tuple((step, _next_others([key for _, key, _ in everything], step)) for step in (-1, 1))
     found: dict[tuple[str, str], list[float]] = {}
     for key, timed in calls.items():
         found[key] = []
         for ts, dur in timed:
             at = bisect_left(starts, ts)
-            sides = (range(at - 1, -1, -1), range(at, len(starts)))
-            beside = [factor for side in sides for factor in _nearest(everything, side, ts, key)]
+            beside = [
+                factor
+                for first, (step, others) in zip((at - 1, at), sides, strict=True)
+                for factor in _nearest(everything, first, step, others, ts, key)
+            ]
+            # Where a clock is so coarse that most calls took no time at all, they tell nothing.
             load = median(beside) if len(beside) >= _FEWEST else 1.0
-            found[key].append(dur / load)
+            found[key].append(dur / (load or 1.0))
+    return found
+
+
+def _next_others(keys: Sequence[tuple[str, str]], step: int) -> list[int]:
+    """For each call the nearest one of another operation, on one side; beyond the end where there is none."""
+    found = [0] * len(keys)
+    for index in range(len(keys))[::-step]:
+        beside = index + step
+        same = 0 <= beside < len(keys) and keys[beside] == keys[index]
+        found[index] = found[beside] if same else beside
     return found
 
 
 def _nearest(
-    everything: Sequence[tuple[int, tuple[str, str], float]], indices: range, ts: int, key: tuple[str, str]
+    everything: Sequence[tuple[int, tuple[str, str], float]],
+    first: int,
+    step: int,
+    others: Sequence[int],
+    ts: int,
+    key: tuple[str, str],
 ) -> list[float]:
     """How many times their usual duration the nearest calls of other operations took, on one side in time."""
     found: list[float] = []
-    for index in indices:
+    index = first
+    while 0 <= index < len(everything) and len(found) < _NEAR:
         when, other, factor = everything[index]
-        if abs(when - ts) > _WITHIN or len(found) == _NEAR:
+        if abs(when - ts) > _WITHIN:
             break
-        if other != key:
-            found.append(factor)
+        if other == key:
+            index = others[index]
+            continue
+        found.append(factor)
+        index += step
     return found

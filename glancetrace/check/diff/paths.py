@@ -11,7 +11,7 @@ which shapes there are, the code decides and not chance.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ _MOST = 3
 
 Path = frozenset[tuple[str, int]]
 Counts = Sequence[Counter[str]]
+Known = dict[tuple[Path, int], list[tuple[frozenset[str], Path]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,16 @@ def extended_calls(statuses: Sequence[tuple[Counts, Counts]], kinds: Mapping[str
     before = after = hits_before = hits_after = 0
     added: Counter[str] = Counter()
     for base, new in statuses:
-        taken = Counter(_path(call) for call in base)
-        # A path that a single call of the base has taken would be unknown without it.
-        once = {path for path, count in taken.items() if count == 1}
+        taken, goes = Counter(map(_path, base)), Counter(map(_path, new))
+        known = _known(taken, kinds)
         before, after = before + len(base), after + len(new)
-        hits_before += sum(_on_top(path, taken.keys() - {path}, kinds) is not None for path in once)
-        for call in new:
-            more = _on_top(_path(call), taken.keys(), kinds)
+        # A path that a single call of the base has taken would be unknown without it.
+        hits_before += sum(count == 1 and _on_top(path, known, kinds) is not None for path, count in taken.items())
+        for path in goes.keys() - taken.keys():
+            more = _on_top(path, known, kinds)
             if more is not None:
-                hits_after += 1
-                added.update(more)
+                hits_after += goes[path]
+                added.update({digest: count * goes[path] for digest, count in more.items()})
     always = frozenset.intersection(*(frozenset(call) for _, new in statuses for call in new)) if after else frozenset()
     return Extended(fisher_greater(hits_before, before, hits_after, after), added, hits_after, after, always)
 
@@ -69,18 +70,34 @@ def _path(call: Counter[str]) -> Path:
     return frozenset((digest, count) for digest, count in call.items() if digest and count)
 
 
-def _on_top(path: Path, known: Iterable[Path], kinds: Mapping[str, str]) -> Counter[str] | None:
-    """The fewest SELECTs that a known path lacks to be this one; None if it is known, or no such path is."""
-    whole = Counter(dict(path))
-    best: Counter[str] | None = None
-    for other in known:
-        if other == path:
-            return None
-        less = Counter(dict(other))
-        if not less <= whole:
-            continue
-        more = whole - less
-        few = more.total() <= (_MOST if best is None else best.total() - 1)
-        if few and all(kinds[digest].startswith("SELECT ") for digest in more):
-            best = more
-    return best
+def _known(paths: Iterable[Path], kinds: Mapping[str, str]) -> Known:
+    """Paths by what a path on top of them has in common with them, and by how many SELECTs they run."""
+    known: Known = defaultdict(list)
+    for path in paths:
+        known[_apart(path, kinds)].append((_shapes(path), path))
+    return known
+
+
+def _shapes(path: Path) -> frozenset[str]:
+    return frozenset(digest for digest, _ in path)
+
+
+def _apart(path: Path, kinds: Mapping[str, str]) -> tuple[Path, int]:
+    """What a path runs that is no SELECT, and how many SELECTs."""
+    rest = frozenset(one for one in path if not kinds[one[0]].startswith("SELECT "))
+    return rest, sum(count for _, count in path - rest)
+
+
+def _on_top(path: Path, known: Known, kinds: Mapping[str, str]) -> Counter[str] | None:
+    """The fewest SELECTs that a known path lacks to be this one; None if no such path is."""
+    whole, shapes = dict(path), _shapes(path)
+    rest, selects = _apart(path, kinds)
+    for more in range(1, _MOST + 1):
+        below = [
+            sorted((Counter(whole) - Counter(dict(other))).items())
+            for its_shapes, other in known.get((rest, selects - more), ())
+            if its_shapes <= shapes and all(whole.get(digest, 0) >= count for digest, count in other)
+        ]
+        if below:
+            return Counter(dict(min(below)))
+    return None

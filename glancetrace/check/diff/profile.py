@@ -23,10 +23,14 @@ Key = tuple[str, str]
 _SURE = frozenset({"exact", "certain"})
 _SCORE = 0.99
 """Score from which on an inferred link is as good as a certain one: fewer than 1 in 1000 of them are wrong."""
+_LOST = 0.01
+"""Share of the bytes that may be missing before counts of statements say nothing."""
 _FRAME = frozenset({"COMMIT", "ROLLBACK", "BEGIN", "SET"})
 """Operations of statements that only hold others together; they count, but are not told one by one."""
 
 
+Way = tuple[str, ...]
+"""Statuses of an image, in order."""
 Step = tuple[str, str, bool]
 """Status before and after, and whether Glance allows the change."""
 
@@ -36,8 +40,10 @@ class Operation:
     """Calls of one operation.
 
     Attributes:
-        calls: how many. durations: ns, of those with a response; relative: the same under usual load (see `load`).
-        statuses: HTTP status ("none" without) -> calls; raced: those of them that lost a race (see `races`).
+        calls: how many. durations: ns, of those with a response; relative: the same under usual load (see `load`);
+            slowest: the longest of them.
+        statuses: HTTP status ("none" without) -> calls; unended: those without, whose connection nobody ended: the
+            capture ended first, or misses the response; raced: those that lost a race, by status (see `races`).
         statements: status -> per call with it whose statements are sure, digest -> how often; "" counts them all.
         frames: a frame per digest, and of the slowest call under "".
     """
@@ -45,7 +51,9 @@ class Operation:
     calls: int = 0
     durations: list[int] = field(default_factory=list)
     relative: list[float] = field(default_factory=list)
+    slowest: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    unended: int = 0
     raced: Counter[str] = field(default_factory=Counter)
     statements: dict[str, list[Counter[str]]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
@@ -55,16 +63,20 @@ class Operation:
 class Profile:
     """A whole result: operations by (service, operation), ways of images, findings by rule and severity.
 
+    `begun`, `running`: those of the ways that began before the capture did, and that were not over when it ended.
     `raced`: those of the findings that are about a call that lost a race; `raced_steps`: steps of images that calls
     raced for. `shapes`: digests of all statements, whoever ran them. `texts`: digest -> a statement of it without its
     values; `kinds`: digest -> what it does to which tables.
     `unsure`: why something may be missing; "" if nothing is. `whole`: not even a statement is without its call.
+    `counted`: the SQL is there, but for few statements that were lost.
     `files`: by which frames are named.
     """
 
     name: str
     operations: dict[Key, Operation] = field(default_factory=dict)
-    ways: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    ways: Counter[Way] = field(default_factory=Counter)
+    begun: Counter[Way] = field(default_factory=Counter)
+    running: Counter[Way] = field(default_factory=Counter)
     steps: Counter[Step] = field(default_factory=Counter)
     raced_steps: Counter[Step] = field(default_factory=Counter)
     findings: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -74,6 +86,7 @@ class Profile:
     kinds: dict[str, str] = field(default_factory=dict)
     unsure: str = ""
     whole: bool = True
+    counted: bool = True
     files: Files = field(default_factory=Files)
 
 
@@ -97,23 +110,30 @@ def build_profile(document: dict[str, Any]) -> Profile:
     reason = facts.hidden.first((CALLS, SQL))
     profile.unsure = reason.text if reason is not None else ""
     profile.shapes = {statement["digest"] for statement in facts.statement_of.values()}
+    profile.counted = facts.hidden.first((SQL,), _LOST) is None
     profile.whole = reason is None and not facts.unlinked
     operations: dict[Key, Operation] = defaultdict(Operation)
     timed: dict[Key, list[Timed]] = defaultdict(list)
     races = lost_races(facts)
+    unanswered = {finding["call_id"] for finding in facts.findings if finding["rule"] == "response-missing"}
     for call in facts.calls:
         key = call["service"], call["operation"]
         _add_call(operations[key], call, facts, profile)
         if call["dur"] is not None:
             timed[key].append((nanoseconds(call["ts"]) or 0, call["dur"]))
+        operations[key].unended += call["status_code"] is None and call["id"] not in unanswered
         if call["id"] in races:
             operations[key].raced[_status(call)] += 1
     for key, relative in relative_durations(timed).items():
         operations[key].relative = relative
     profile.operations = dict(sorted(operations.items()))
     contested = {finding["image_id"] for finding in facts.findings if finding["rule"] == "lost-race"}
+    running = {finding["image_id"] for finding in facts.findings if finding["rule"] == "upload-running"}
     for image in facts.images:
-        profile.ways[tuple(interval["status"] for interval in image["intervals"])] += 1
+        way = tuple(interval["status"] for interval in image["intervals"])
+        profile.ways[way] += 1
+        profile.begun[way] += all(change["from"] is not None for change in image["transitions"])
+        profile.running[way] += image["id"] in running
         for change in image["transitions"]:
             step = change["from"] or "", change["to"], change["legal"]
             profile.steps[step] += 1
@@ -134,18 +154,19 @@ def _add_call(operation: Operation, call: dict[str, Any], facts: Facts, profile:
     status = _status(call)
     operation.statuses[status] += 1
     if call["dur"] is not None:
-        if call["dur"] >= max(operation.durations, default=0):
-            operation.frames[""] = call["request_frame"] or 0
+        if call["dur"] >= operation.slowest:
+            operation.slowest, operation.frames[""] = call["dur"], call["request_frame"] or 0
         operation.durations.append(call["dur"])
     links = facts.links_of_call.get(call["id"], [])
-    if not call["complete"] or any(link["class"] not in _SURE and link["score"] < _SCORE for link in links):
+    statements = [facts.statement_of[link["statement_id"]] for link in links]
+    sure = all(link["class"] in _SURE or link["score"] >= _SCORE for link in links)
+    if not call["complete"] or not sure or any(statement["digest"] is None for statement in statements):
         return
     counts: Counter[str] = Counter()
-    for link in links:
-        statement = facts.statement_of[link["statement_id"]]
+    for statement in statements:
         counts[""] += 1
         digest = statement["digest"]
-        if digest is None or statement["operation"] in _FRAME:
+        if statement["operation"] in _FRAME:
             continue
         counts[digest] += 1
         operation.frames.setdefault(digest, statement["first_frame"])

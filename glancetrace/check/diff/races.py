@@ -1,15 +1,24 @@
 """Calls that failed because another call got there first.
 
-Two calls that work on one image at the same time may collide in the database: a row is there already, a deadlock, an
-image that is no longer in the status it was read in. Which of them loses, and whether they meet at all, is chance. Such
-a failure is counted, but a first one is no news of the scenario.
+Two calls that write at the same time may collide in the database: a row is there already, a deadlock, an image that is
+no longer in the status it was read in. Which of them loses, and whether they meet at all, is chance. Such a failure is
+counted, but a first one is no news of the scenario. Rows are those of one image; a deadlock may be with a call about
+another one, since InnoDB locks the gaps between rows, too. What only reads takes nothing from anybody, and a call that
+another one makes (to the registry) is no other.
+
+Deadlocks: https://mariadb.com/kb/en/innodb-lock-modes/
 
 MariaDB error codes: https://mariadb.com/kb/en/mariadb-error-code-reference/
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 from typing import Any
 
 from glancetrace.check.gate.facts import Facts
@@ -17,40 +26,80 @@ from glancetrace.rfc3339 import nanoseconds
 
 __all__ = ["lost_races"]
 
-_COLLISIONS = frozenset({1020, 1062, 1205, 1213})
-"""Record changed since it was read, duplicate entry, lock wait timeout, deadlock."""
+_TAKEN = frozenset({1020, 1062})
+"""Record changed since it was read, duplicate entry."""
+_LOCKED = frozenset({1205, 1213})
+"""Lock wait timeout, deadlock."""
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Row = dict[str, Any]
 
 
 def lost_races(facts: Facts) -> set[int]:
-    """Ids of failed calls (5xx) that collided with another call about their image."""
+    """Ids of failed calls (5xx) that collided with another call."""
     raced = {finding["call_id"] for finding in facts.findings if finding["rule"] == "lost-race"}
+    failed = [(call, _errors(call, facts)) for call in facts.calls if (call["status_code"] or 0) >= 500]
+    suspects = [(call, errors) for call, errors in failed if call["id"] in raced or errors & (_TAKEN | _LOCKED)]
+    if not suspects:
+        return set()
+    writers = [call for call in facts.calls if call["method"] not in _READS]
     of_image: dict[str, list[Row]] = defaultdict(list)
-    for call in facts.calls:
+    for call in writers:
         if call["image_id"] is not None:
             of_image[call["image_id"]].append(call)
+    everybody = _in_order(writers)
+    lines = {image_id: _in_order(of_image[image_id]) for image_id in {call["image_id"] for call, _ in suspects}}
     return {
         call["id"]
-        for calls in of_image.values()
-        for call in calls
-        if (call["status_code"] or 0) >= 500
-        and (call["id"] in raced or _collided(call, facts))
-        and any(other is not call and _overlap(call, other) for other in calls)
+        for call, errors in suspects
+        if any(
+            _origin(other, facts) != _origin(call, facts)
+            for other in _beside(call, everybody if errors & _LOCKED else lines[call["image_id"]])
+        )
     }
 
 
-def _collided(call: Row, facts: Facts) -> bool:
-    """One of its statements failed as two writers of one row do."""
+def _errors(call: Row, facts: Facts) -> set[int]:
+    """Codes of the errors that its statements ended with."""
     errors = (facts.statement_of[link["statement_id"]]["error"] for link in facts.links_of_call.get(call["id"], ()))
-    return any(error is not None and error["code"] in _COLLISIONS for error in errors)
+    return {error["code"] for error in errors if error is not None}
 
 
-def _overlap(one: Row, other: Row) -> bool:
-    """Both were open at the same moment; a call without an end stays open."""
-    return _ends_after(one, other) and _ends_after(other, one)
+def _origin(call: Row, facts: Facts) -> int:
+    """Id of the call that a client made, whoever made this one for it."""
+    seen = {call["id"]}
+    while (parent := facts.call_of.get(call["parent_id"] or 0)) is not None and parent["id"] not in seen:
+        call = parent
+        seen.add(call["id"])
+    return int(call["id"])
 
 
-def _ends_after(one: Row, other: Row) -> bool:
-    start, begun = nanoseconds(one["ts"]) or 0, nanoseconds(other["ts"]) or 0
-    return one["dur"] is None or start + one["dur"] > begun
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Calls in order of their start; `latest`: the end of the last of them so far. Times are ns."""
+
+    calls: Sequence[Row]
+    starts: Sequence[int]
+    latest: Sequence[float]
+
+
+def _in_order(calls: Iterable[Row]) -> _Line:
+    ordered = sorted(calls, key=lambda call: nanoseconds(call["ts"]) or 0)
+    spans = [_span(call) for call in ordered]
+    return _Line(ordered, [start for start, _ in spans], list(accumulate((end for _, end in spans), max)))
+
+
+def _span(call: Row) -> tuple[int, float]:
+    """Start and end; a call without an end stays open."""
+    start = nanoseconds(call["ts"]) or 0
+    return start, inf if call["dur"] is None else start + call["dur"]
+
+
+def _beside(call: Row, line: _Line) -> Iterator[Row]:
+    """Calls of the line that were open at the same moment as this one."""
+    start, end = _span(call)
+    for index in reversed(range(bisect_left(line.starts, end))):
+        if line.latest[index] <= start:
+            break
+        if _span(line.calls[index])[1] > start:
+            yield line.calls[index]

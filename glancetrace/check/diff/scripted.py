@@ -4,8 +4,9 @@ Two recordings of one script agree to the statement: the calls of an operation i
 shape as those in the other. Where the counts differ, and one and the same handful of SELECTs makes them equal again in
 all calls, nothing else having changed, those SELECTs were added; one call a side is enough to see it. That holds for
 scripts only: clients that act by chance agree in half of their operations, and a call more or less decides which
-SELECTs they run. So most operations have to agree in this way before any of them is judged. Writes are left to the
-tests, since their counts follow from what the client sends; so is Keystone, whose caches decide what is read.
+SELECTs they run. So most operations have to agree in this way before any of them is judged; writes that all calls have
+on top count as well where there are three calls a side. Few calls prove no write, since its count follows from what the
+client sends; Keystone is left to the tests, too, whose caches decide what is read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ __all__ = ["added_selects", "agree", "is_script"]
 
 _MOST = 0.75
 """Share of the operations that agree. Repeated scripts: all of them; clients that act by chance: 0.4 to 0.6."""
+
+_ENOUGH = 3
+"""Calls a side from which on writes that all of them have on top are no chance of what a client sends."""
 
 Counts = Sequence[Counter[str]]
 
@@ -32,14 +36,20 @@ def agree(base: Counts, new: Counts) -> bool:
 
 
 def is_script(pairs: Sequence[tuple[Counts, Counts]], kinds: Mapping[str, str]) -> bool:
-    """Both results are of one script: most operations agree, but for SELECTs that were added to every call.
+    """Both results are of one script: most operations agree, but for statements that were added to every call.
 
     Args:
         pairs: each operation's calls in both. kinds: as for `added_selects`.
     """
     told = [(base, new) for base, new in pairs if any(call[""] for call in (*base, *new))]
-    alike = sum(agree(base, new) or bool(added_selects(base, new, kinds)) for base, new in told)
+    alike = sum(agree(base, new) or _is_grown(base, new, kinds) for base, new in told)
     return bool(told) and alike >= _MOST * len(told)
+
+
+def _is_grown(base: Counts, new: Counts, kinds: Mapping[str, str]) -> bool:
+    """SELECTs were added to every call; or anything, where enough calls show it."""
+    enough = min(len(base), len(new)) >= _ENOUGH
+    return bool(added_selects(base, new, kinds)) or (enough and bool(_added(base, new)))
 
 
 def added_selects(base: Counts, new: Counts, kinds: Mapping[str, str]) -> dict[str, int]:
@@ -48,6 +58,12 @@ def added_selects(base: Counts, new: Counts, kinds: Mapping[str, str]) -> dict[s
     Args:
         base, new: digest -> count, for each call; "" is their sum. kinds: digest -> operation and tables.
     """
+    added = _added(base, new)
+    return added if all(kinds[digest].startswith("SELECT ") for digest in added) else {}
+
+
+def _added(base: Counts, new: Counts) -> dict[str, int]:
+    """Digest -> how many more of it every call of `new` runs; empty where anything else differs."""
     before, after = _kinds_of_calls(base), _kinds_of_calls(new)
     if not before or len(before) != len(after):
         return {}
@@ -57,7 +73,7 @@ def added_selects(base: Counts, new: Counts, kinds: Mapping[str, str]) -> dict[s
             for digest, count in call:
                 growth[digest] += sign * count
     added = {digest: count // len(before) for digest, count in growth.items() if count}
-    if not added or any(count < 1 or not kinds[digest].startswith("SELECT ") for digest, count in added.items()):
+    if any(count < 1 for count in added.values()):
         return {}
     return added if {_with(call, added) for call in before} == after else {}
 
