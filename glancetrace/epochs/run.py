@@ -23,7 +23,7 @@ from glancetrace.correlate.units import EraVotes, UnitOfWork
 from glancetrace.epochs.evidence import SpilledEvidence
 from glancetrace.epochs.near import NearCalls
 from glancetrace.epochs.stories import StoryTeller
-from glancetrace.epochs.tables import SpooledLinks, StatementPacker
+from glancetrace.epochs.tables import SpooledLinks, StatementRows
 from glancetrace.epochs.window import Window
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
@@ -33,8 +33,7 @@ from glancetrace.join.halves import doubt_beside
 from glancetrace.join.unseen import doubt
 from glancetrace.net.run import Connection
 from glancetrace.spill.commands import SpooledCommands
-from glancetrace.spill.rows import BLOCK_ROWS
-from glancetrace.spill.spool import Spool
+from glancetrace.spill.rows import SpooledRows
 from glancetrace.statements import ServiceVotes
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
@@ -57,8 +56,8 @@ _TASK_UNITS = 2_000
 _RECENT_UNITS = 2_000
 """The last units of earlier epochs: calls that go on over the end of an epoch have begun with some of them."""
 
-_FEW_ROWS = 256
-"""Rows of a block of what is rare."""
+_FEW_ROWS = 1_024
+"""Rows of a row group of what is rare."""
 
 _TASK_TABLES = frozenset({"tasks", "task_info"})
 _NEVER = 1 << 63
@@ -142,12 +141,12 @@ class _Output:
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         self._recent: dict[UnitOfWork, None] = {}
-        spool, packer = Spool(), StatementPacker()
-        self._errors = packer.table(spool, _FEW_ROWS)
-        self._writes = packer.table(spool, _FEW_ROWS)
-        self._statements = packer.table(spool, BLOCK_ROWS)
-        self._links = SpooledLinks(spool, BLOCK_ROWS)
-        teller = StoryTeller(tables.calls, packer, spool)
+        rows = StatementRows()
+        self._errors = SpooledRows(rows.type, _FEW_ROWS)
+        self._writes = SpooledRows(rows.type, _FEW_ROWS)
+        self._statements = SpooledRows(rows.type)
+        self._links = SpooledLinks()
+        teller = StoryTeller(tables.calls, rows)
         self.attributed = Attributed(self._statements, self._links, self._errors, self._writes, teller)
 
     def take(self, units: list[UnitOfWork], calls: list[ApiCall], first_open: int) -> None:
@@ -188,16 +187,13 @@ class _Output:
             attributed.signs[image_id] = max(statement.end_ts, attributed.signs.get(image_id, 0))
 
     def _write(self, first_open: int) -> None:
-        while self._next < first_open:
-            statement, link = self._pending.pop(self._next)
-            self._next += 1
-            self._statements.append(statement)
-            if link is not None:
-                self._links.append(link)
-            if is_error(statement):
-                self._errors.append(statement)
-            if is_write(statement):
-                self._writes.append(statement)
+        done = [self._pending.pop(number) for number in range(self._next, first_open)]
+        self._next = max(self._next, first_open)
+        statements = [statement for statement, _ in done]
+        self._statements.extend(statements)
+        self._links.extend(link for _, link in done if link is not None)
+        self._errors.extend(filter(is_error, statements))
+        self._writes.extend(filter(is_write, statements))
 
     def flush(self) -> None:
         """Nothing follows."""

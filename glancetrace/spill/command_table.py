@@ -1,0 +1,71 @@
+"""Commands of stage A as rows of a typed table: `glancetrace.mysql.command.MysqlCommand`, column by column.
+
+Sessions, of which there is one per connection, are numbered by whoever has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+
+from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
+from glancetrace.spill.columns import CELLS, FLAG, NUMBER, ROWS, TEXT, TIME, WIDE
+
+__all__ = ["COMMANDS", "OWNED", "columns_of_commands", "commands_of_columns"]
+
+_ERROR = pa.struct([("code", pa.int32()), ("sqlstate", pa.string()), ("message", pa.string())])
+
+COMMANDS = pa.schema(
+    [
+        ("ordinal", NUMBER),
+        ("command", TEXT),
+        ("sql", TEXT),
+        ("schema", TEXT),
+        ("ts", TIME),
+        ("first_frame", NUMBER),
+        ("request_end_ts", TIME),
+        ("request_frame", NUMBER),
+        ("params", CELLS),
+        ("response_ts", TIME),
+        ("response_end_ts", TIME),
+        ("response_frame", NUMBER),
+        ("returned_rows", NUMBER),
+        ("affected_rows", WIDE),
+        ("last_insert_id", WIDE),
+        ("status_flags", pa.uint16()),
+        ("status_before", pa.uint16()),
+        ("error", _ERROR),
+        ("columns", pa.list_(pa.string())),
+        ("rows", ROWS),
+        ("rows_complete", FLAG),
+        ("complete", FLAG),
+        ("cut", FLAG),
+        ("after_gap", FLAG),
+    ]
+)
+"""Columns of commands: the fields of `MysqlCommand` after its session, in their order."""
+
+OWNED = pa.schema([("session", pa.uint32()), *COMMANDS])
+"""The same after the number of the session."""
+
+_FIELDS = [attrgetter(name) for name in COMMANDS.names]
+_ERROR_PLACE = COMMANDS.names.index("error")
+_COLUMNS_PLACE = COMMANDS.names.index("columns")
+
+
+def columns_of_commands(commands: Sequence[MysqlCommand]) -> list[list[Any]]:
+    """A list of values for each column of `COMMANDS`."""
+    columns = [list(map(field, commands)) for field in _FIELDS]
+    errors = columns[_ERROR_PLACE]
+    columns[_ERROR_PLACE] = [error and (error.code, error.sqlstate, error.message) for error in errors]
+    return columns
+
+
+def commands_of_columns(columns: list[Sequence[Any]], sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
+    """The inverse, with the session of each command."""
+    columns[_ERROR_PLACE] = [error and MysqlError(**error) for error in columns[_ERROR_PLACE]]
+    columns[_COLUMNS_PLACE] = [None if names is None else tuple(names) for names in columns[_COLUMNS_PLACE]]
+    return map(MysqlCommand, sessions, *columns)
