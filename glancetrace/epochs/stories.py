@@ -65,7 +65,7 @@ class StoryTeller:
         said_in: dict[int, list[SqlStatement]] = {}
         for unit_id, parts in parts_of.items():
             for part in sorted(parts):
-                said_in.setdefault(part, []).extend(own[unit_id])
+                said_in.setdefault(part, []).extend(_telling(own[unit_id]))
         self._parts.extend(said_in)
         self._lookups += lookups_of_statements(statements, link_of)
 
@@ -119,6 +119,11 @@ class StoryTeller:
                 for image_id, evidence in collector.by_image.items()
                 if _part(image_id) == number and evidence.is_image
             ]
+
+
+def _telling(unit: list[SqlStatement]) -> list[SqlStatement]:
+    """Statements of a unit that evidence is made of: its first, and those that write or return rows."""
+    return [s for number, s in enumerate(unit) if not number or s.changes or s.command.rows]
 
 
 def _part(image_id: str) -> int:

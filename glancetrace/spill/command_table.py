@@ -5,6 +5,7 @@ Sessions, of which there is one per connection, are numbered by whoever has them
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
@@ -38,7 +39,7 @@ COMMANDS = pa.schema(
         ("status_flags", pa.uint16()),
         ("status_before", pa.uint16()),
         ("error", _ERROR),
-        ("columns", pa.list_(pa.string())),
+        ("columns", TEXT),
         ("rows", ROWS),
         ("rows_complete", FLAG),
         ("complete", FLAG),
@@ -46,7 +47,10 @@ COMMANDS = pa.schema(
         ("after_gap", FLAG),
     ]
 )
-"""Columns of commands: the fields of `MysqlCommand` after its session, in their order."""
+"""Columns of commands: the fields of `MysqlCommand` after its session, in their order.
+
+`columns` are JSON: there are few different ones, and many commands that share them.
+"""
 
 OWNED = pa.schema([("session", pa.uint32()), *COMMANDS])
 """The same after the number of the session."""
@@ -59,13 +63,17 @@ _COLUMNS_PLACE = COMMANDS.names.index("columns")
 def columns_of_commands(commands: Sequence[MysqlCommand]) -> list[list[Any]]:
     """A list of values for each column of `COMMANDS`."""
     columns = [list(map(field, commands)) for field in _FIELDS]
-    errors = columns[_ERROR_PLACE]
+    errors, names = columns[_ERROR_PLACE], columns[_COLUMNS_PLACE]
     columns[_ERROR_PLACE] = [error and (error.code, error.sqlstate, error.message) for error in errors]
+    texts = {some: None if some is None else json.dumps(some) for some in set(names)}
+    columns[_COLUMNS_PLACE] = list(map(texts.__getitem__, names))
     return columns
 
 
 def commands_of_columns(columns: list[Sequence[Any]], sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
     """The inverse, with the session of each command."""
-    columns[_ERROR_PLACE] = [error and MysqlError(**error) for error in columns[_ERROR_PLACE]]
-    columns[_COLUMNS_PLACE] = [None if names is None else tuple(names) for names in columns[_COLUMNS_PLACE]]
+    errors, texts = columns[_ERROR_PLACE], columns[_COLUMNS_PLACE]
+    columns[_ERROR_PLACE] = [error and MysqlError(**error) for error in errors]
+    names = {text: None if text is None else tuple(json.loads(text)) for text in set(texts)}
+    columns[_COLUMNS_PLACE] = list(map(names.__getitem__, texts))
     return map(MysqlCommand, sessions, *columns)

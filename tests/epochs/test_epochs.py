@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -25,7 +26,6 @@ from glancetrace.output.json import render_json
 from glancetrace.pipeline import Options, analyze
 from glancetrace.saved import load
 from glancetrace.spill import commands as spilling
-from glancetrace.spill import spool
 from glancetrace.trace import Trace
 from tests.support.evaluate import evaluate
 from tests.support.samples import TRUTHS, capture_path, keylog_path
@@ -201,15 +201,15 @@ def test_nothing_is_left_of_a_failure(
     with pytest.raises(KeyboardInterrupt):
         spilled("article", jobs=jobs)
     monkeypatch.setattr(run, "look_through", findings.look_through)
-    add, left = spool.Spool.add, [3]
+    write, left = os.pwrite, [3]
 
-    def full(own: spool.Spool, data: bytes) -> spool.Place:
+    def full(file: int, data: bytes, at: int) -> int:
         left[0] -= 1
         if left[0] < 0:
-            raise GlancetraceError("a temporary file cannot be used: No space left on device")
-        return add(own, data)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data, at)
 
-    monkeypatch.setattr(spool.Spool, "add", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(GlancetraceError, match="No space left"):
         spilled("article", epoch=100)
     assert not list(temporary.iterdir())

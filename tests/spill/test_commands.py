@@ -1,86 +1,20 @@
-"""What is spilled comes back as it was, leaves nothing behind, and cannot be read by anybody else."""
+"""Commands that are spilled come back as they were, in order of time, whoever wrote them."""
 
 from __future__ import annotations
 
-import errno
-import os
 import pickle
 import random
-import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glancetrace.errors import GlancetraceError
 from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.spill import commands as spilling
 from glancetrace.spill.commands import Owned, Spill, SpooledCommands, order_of
-from glancetrace.spill.rows import SpooledRows
-from glancetrace.spill.spool import Spool
+from glancetrace.spill.file import TableFile
 from glancetrace.statements import ServiceVotes
-
-
-@given(st.lists(st.binary(max_size=100), max_size=20))
-def test_blocks_come_back(blocks: list[bytes]) -> None:
-    spool = Spool()
-    places = [spool.add(block) for block in blocks]
-    assert [spool.read(place) for place in reversed(places)] == blocks[::-1]
-
-
-def test_file_has_no_name_and_no_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    spool = Spool()
-    secret = b"gAAAAABeS2" + b"q" * 90
-    spool.add(secret * 10)
-    spool.add(secret * 10)
-    assert not list(tmp_path.iterdir())
-    written = os.pread(spool._file, spool.size, 0)
-    assert len(written) > 1900
-    assert b"gAAAA" not in written
-    assert written[:1000] != written[1008:2008]
-
-
-def test_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool()
-
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(GlancetraceError, match=r"temporary file cannot be used: No space left on device; .*TMPDIR"):
-        spool.add(b"x")
-
-
-def test_no_place_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(GlancetraceError, match="gone: a temporary file cannot be used: No such file"):
-        Spool()
-
-
-def test_short_writes_are_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    spool, write = Spool(), os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, bytes(data[:3]), at))
-    place = spool.add(b"0123456789")
-    assert spool.read(place) == b"0123456789"
-
-
-@given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 7), st.integers(-45, 45))
-def test_rows_on_disk_are_as_a_list(rows: list[int], block_rows: int, index: int) -> None:
-    table: SpooledRows[int] = SpooledRows(Spool(), list, list, block_rows)
-    table.extend(rows[:20])
-    table.flush()
-    table.extend(rows[20:])
-    assert list(table) == rows
-    assert len(table) == len(rows)
-    assert table[3:index] == rows[3:index]
-    if -len(rows) <= index < len(rows):
-        assert table[index] == rows[index]
-    else:
-        with pytest.raises(IndexError):
-            table[index]
 
 
 def connection(number: int) -> Connection:
@@ -106,7 +40,7 @@ def test_commands_come_in_order_of_time(count: int, pieces: int, chance: random.
     """They come a little out of order, as responses do, and one comes last that was sent first."""
     expected = owned(count)
     came = sorted(expected, key=lambda pair: pair[0].ts + chance.randrange(60) + 10**6 * (pair[0].ts == 0))
-    spooled = SpooledCommands(ServiceVotes(), Spool())
+    spooled = SpooledCommands(ServiceVotes(), TableFile())
     for start in range(0, count, pieces):
         spooled.take(came[start : start + pieces])
     assert len(spooled) == count
