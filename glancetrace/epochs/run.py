@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import overload
 
-from glancetrace.check.evidence import is_error, is_write
+from glancetrace.check.evidence import Writer, is_error, is_vain, is_write, may_be_loose, writer_of
 from glancetrace.check.findings import look_through
 from glancetrace.correlate.attribute import attribute
 from glancetrace.correlate.link import Link
@@ -68,17 +68,20 @@ class Attributed:
     """What the epochs leave behind.
 
     Attributes:
-        statements, links, errors, writes: tables. teller: tells the stories. eras: what units tell of their clients.
-        connections: those that ran statements of Glance. signs: image id -> end of the last statement that names it,
-            ns. counted: (service, kind) -> statements, and how many of them are linked.
+        statements, links, errors, vain_writes, loose_writes: tables. teller: tells the stories. eras: what units tell
+            of their clients. writers: see `glancetrace.check.evidence`. connections: those that ran statements of
+            Glance. signs: image id -> end of the last statement that names it, ns. counted: (service, kind) ->
+            statements, and how many of them are linked.
     """
 
     statements: Sequence[SqlStatement]
     links: SpooledLinks
     errors: Sequence[SqlStatement]
-    writes: Sequence[SqlStatement]
+    vain_writes: Sequence[SqlStatement]
+    loose_writes: Sequence[SqlStatement]
     teller: StoryTeller
     eras: EraVotes = field(default_factory=EraVotes)
+    writers: Counter[Writer] = field(default_factory=Counter)
     connections: dict[Connection, None] = field(default_factory=dict)
     signs: dict[str, int] = field(default_factory=dict)
     counted: dict[tuple[str, str], list[int]] = field(default_factory=dict)
@@ -90,7 +93,17 @@ class Attributed:
 
     def findings(self, tables: Tables, capture: CaptureSummary) -> list[Finding]:
         """What a person should know, of a result with these tables."""
-        evidence = SpilledEvidence(tables, capture, self.links, self.errors, self.writes, self.connections, self.signs)
+        evidence = SpilledEvidence(
+            tables,
+            capture,
+            self.links,
+            self.errors,
+            self.vain_writes,
+            self.loose_writes,
+            self.writers,
+            self.connections,
+            self.signs,
+        )
         return look_through(evidence)
 
 
@@ -105,7 +118,7 @@ def attribute_in_epochs(
     """
     near = NearCalls(tables.calls)
     window = Window(votes, Legs(_firsts(commands)), Counter(commands.of_connection))
-    output = _Output(tables, halves)
+    output = _Output(commands, tables, halves)
     stream = chain.from_iterable(commands.pieces())
     while epoch := list(islice(stream, EPOCH)):
         since, until = (epoch[-(len(epoch) // part or 1)][0].ts for part in (_LAST_PART, _AHEAD))
@@ -134,20 +147,19 @@ def _firsts(commands: SpooledCommands) -> dict[int, list[SqlStatement]]:
 class _Output:
     """Takes the units of each epoch, and writes statements and links once all before them are there."""
 
-    def __init__(self, tables: Tables, halves: Sequence[Half]) -> None:
+    def __init__(self, commands: SpooledCommands, tables: Tables, halves: Sequence[Half]) -> None:
         self._tables = tables
         self._halves = halves
         self._pending: dict[int, tuple[SqlStatement, Link | None]] = {}
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         self._recent: dict[UnitOfWork, None] = {}
-        rows = StatementRows()
-        self._errors = SpooledRows(rows.type, _FEW_ROWS)
-        self._writes = SpooledRows(rows.type, _FEW_ROWS)
-        self._statements = SpooledRows(rows.type)
+        rows = StatementRows(commands)
+        self._errors, self._vain, self._loose = (SpooledRows(rows.whole, _FEW_ROWS) for _ in range(3))
+        self._statements = SpooledRows(rows.placed)
         self._links = SpooledLinks()
         teller = StoryTeller(tables.calls, rows)
-        self.attributed = Attributed(self._statements, self._links, self._errors, self._writes, teller)
+        self.attributed = Attributed(self._statements, self._links, self._errors, self._vain, self._loose, teller)
 
     def take(self, units: list[UnitOfWork], calls: list[ApiCall], first_open: int) -> None:
         """Attribute units to calls near them; `first_open`: id of the first statement that follows later."""
@@ -193,11 +205,16 @@ class _Output:
         self._statements.extend(statements)
         self._links.extend(link for _, link in done if link is not None)
         self._errors.extend(filter(is_error, statements))
-        self._writes.extend(filter(is_write, statements))
+        writes = [(statement, link) for statement, link in done if is_write(statement)]
+        self._vain.extend(statement for statement, _ in writes if is_vain(statement))
+        self._loose.extend(statement for statement, link in writes if link is None and may_be_loose(statement))
+        self.attributed.writers.update(
+            writer_of(statement, linked=link is not None) for statement, link in writes if statement.service == "glance"
+        )
 
     def flush(self) -> None:
         """Nothing follows."""
-        for table in (self._statements, self._links, self._errors, self._writes):
+        for table in (self._statements, self._links, self._errors, self._vain, self._loose):
             table.flush()
 
 

@@ -32,6 +32,9 @@ from glancetrace.trace import Unseen
 __all__ = ["StoryTeller"]
 
 PARTS = 64
+_Said = tuple[SqlStatement, int]
+"""A statement that says something about an image, and the first moment of its unit of work, ns."""
+
 _STORY_ROWS = 128
 
 
@@ -44,7 +47,7 @@ class StoryTeller:
 
     def __init__(self, calls: Sequence[ApiCall], rows: StatementRows) -> None:
         self._calls = calls
-        self._parts: SpooledParts[SqlStatement] = SpooledParts(rows.type, PARTS)
+        self._parts: SpooledParts[_Said] = SpooledParts(rows.said, PARTS)
         self._image_of_call = {call.id: call.image_id for call in calls if call.image_id}
         self._image_of_task: dict[str | None, str] = {}
         self._lookups: list[NamedEvent] = []
@@ -62,7 +65,7 @@ class StoryTeller:
             said = [write.statement for write in evidence.writes] + [read.statement for read in evidence.reads]
             for statement in said:
                 parts_of.setdefault(statement.unit_id, set()).add(part)
-        said_in: dict[int, list[SqlStatement]] = {}
+        said_in: dict[int, list[_Said]] = {}
         for unit_id, parts in parts_of.items():
             for part in sorted(parts):
                 said_in.setdefault(part, []).extend(_telling(own[unit_id]))
@@ -108,9 +111,11 @@ class StoryTeller:
             of_calls[_part(image_id)].append(image_id)
         callers = links.callers()
         for number in range(PARTS):
-            part = sorted(self._parts.read(number), key=lambda statement: statement.id)
+            said = sorted(self._parts.read(number), key=lambda row: row[0].id)
             collector = EvidenceCollector(self._image_of_call, {})
-            collector.add_statements(part, callers)
+            for statement, since in said:
+                collector.since[statement.unit_id] = since
+            collector.add_statements((statement for statement, _ in said), callers)
             for image_id in of_calls[number]:
                 evidence = collector.of(image_id)
                 evidence.calls, evidence.views = told.by_image[image_id].calls, told.by_image[image_id].views
@@ -121,9 +126,10 @@ class StoryTeller:
             ]
 
 
-def _telling(unit: list[SqlStatement]) -> list[SqlStatement]:
-    """Statements of a unit that evidence is made of: its first, and those that write or return rows."""
-    return [s for number, s in enumerate(unit) if not number or s.changes or s.command.rows]
+def _telling(unit: list[SqlStatement]) -> list[_Said]:
+    """Statements of a unit that evidence is made of: those that write or return rows."""
+    since = unit[0].command.ts
+    return [(statement, since) for statement in unit if statement.changes or statement.command.rows]
 
 
 def _part(image_id: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -77,15 +77,16 @@ _VALUES = attrgetter(*_FIELDS)
 _SIZE = _FIELDS.index("size")
 _HASHES = _FIELDS.index("wire_checksum")
 _ROWS = {"transitions": Transition, "intervals": StatusInterval, "events": ImageEvent}
+_VALUES_OF = {name: attrgetter(*(field.name for field in fields(kind))) for name, kind in _ROWS.items()}
 
 
 def _pack(stories: Sequence[ImageStory]) -> list[list[Any]]:
     columns = [list(column) for column in zip(*map(_VALUES, stories), strict=True)]
     columns[_SIZE] = [None if size is None else Decimal(size) for size in columns[_SIZE]]
     columns[_HASHES] = [hashes and list(hashes.items()) for hashes in columns[_HASHES]]
-    for name in _ROWS:
+    for name, values in _VALUES_OF.items():
         place = _FIELDS.index(name)
-        columns[place] = [list(map(astuple, rows)) for rows in columns[place]]
+        columns[place] = [list(map(values, rows)) for rows in columns[place]]
     return columns
 
 

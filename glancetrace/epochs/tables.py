@@ -1,7 +1,8 @@
 """Statements and links as tables on disk: what their columns are, and what finds rows again.
 
-A statement is its command and what stage B found out about it; its text is taken apart again when it is read. Of a link
-the joint solution that it comes from is not kept.
+A statement is its command and what stage B found out about it: in the table of all statements the command is where it
+stands in the table of commands. Its text is taken apart again when it is read. Of a link the joint solution that it
+comes from is not kept.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -19,7 +21,14 @@ from glancetrace.glance.statement import SqlStatement, StatementHop
 from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.spill.columns import FLAG, NUMBER, TEXT, TIME
-from glancetrace.spill.command_table import OWNED, columns_of_commands, commands_of_columns
+from glancetrace.spill.command_table import (
+    COMMANDS,
+    OWNED,
+    PlacedCommand,
+    columns_of_commands,
+    commands_of_columns,
+)
+from glancetrace.spill.commands import Owned, SpooledCommands
 from glancetrace.spill.rows import RowType, SpooledRows
 from glancetrace.statements import StatementReader, name_rows
 
@@ -52,7 +61,13 @@ _FOUND = {
 }
 """What stage B found out about a statement."""
 
-_STATEMENTS = pa.schema([*OWNED, *_FOUND.items(), ("has_text", FLAG), ("hops", pa.list_(_HOP))])
+_FINDINGS = pa.schema([*_FOUND.items(), ("has_text", FLAG), ("hops", pa.list_(_HOP))])
+_STATEMENTS = pa.schema([*OWNED, *_FINDINGS])
+"""Statements with their commands."""
+_SAID = pa.schema([("since", TIME), *_STATEMENTS])
+"""The same with the first moment of their units of work."""
+_PLACED = pa.schema([("place", NUMBER), *_FINDINGS])
+"""Statements with the places of their commands in the table of commands."""
 
 _LINKS = pa.schema(
     [
@@ -71,37 +86,68 @@ _LINKS = pa.schema(
 
 
 class StatementRows:
-    """The statements of a capture as rows and back; one for all its tables of statements."""
+    """The statements of a capture as rows and back; one for all its tables of statements.
 
-    def __init__(self) -> None:
+    Args:
+        commands: all commands.
+    """
+
+    def __init__(self, commands: SpooledCommands) -> None:
+        self._commands = commands
         self._reader = StatementReader()
         self._numbers: dict[MysqlSession, int] = {}
-        self._owners: list[tuple[Connection, MysqlSession]] = []
-        self.type = RowType(_STATEMENTS, self._pack, self._unpack)
+        self._sessions: list[MysqlSession] = []
+        self._connections: list[Connection] = []
+
+    @property
+    def placed(self) -> RowType[SqlStatement]:
+        """For all statements in order: their commands stay where they are."""
+        return RowType(_PLACED, _pack_placed, self._unpack_placed)
+
+    @property
+    def whole(self) -> RowType[SqlStatement]:
+        """For some statements, with their commands."""
+        return RowType(_STATEMENTS, self._pack, self._unpack)
+
+    @property
+    def said(self) -> RowType[tuple[SqlStatement, int]]:
+        """The same with the first moment of the unit of work, ns."""
+        return RowType(_SAID, self._pack_said, self._unpack_said)
+
+    def _unpack_placed(self, columns: list[Sequence[Any]]) -> list[SqlStatement]:
+        places, *found = columns
+        return self._statements(self._commands.at(places), found)
 
     def _pack(self, statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
         commands = [statement.command for statement in statements]
         for session, statement in {s.command.session: s for s in statements}.items():
             if session not in self._numbers:
-                self._numbers[session] = len(self._owners)
-                self._owners.append((statement.connection, session))
+                self._numbers[session] = len(self._sessions)
+                self._sessions.append(session)
+                self._connections.append(statement.connection)
         yield [self._numbers[command.session] for command in commands]
         yield from columns_of_commands(commands)
-        for name in _FOUND:
-            yield list(map(attrgetter(name), statements))
-        yield [statement.parsed is not None for statement in statements]
-        yield [_pack_hops(statement.hops) if statement.hops else None for statement in statements]
+        yield from _pack_found(statements)
 
     def _unpack(self, columns: list[Sequence[Any]]) -> list[SqlStatement]:
         numbers, *columns = columns
-        owners = [self._owners[number] for number in numbers]
-        commands, found = columns[: len(OWNED) - 1], columns[len(OWNED) - 1 :]
+        commands, found = columns[: len(COMMANDS)], columns[len(COMMANDS) :]
+        unpacked = commands_of_columns(commands, map(self._sessions.__getitem__, numbers), repeat(0))
+        return self._statements(zip(unpacked, map(self._connections.__getitem__, numbers), strict=True), found)
+
+    def _pack_said(self, rows: Sequence[tuple[SqlStatement, int]]) -> Iterator[Sequence[Any]]:
+        yield [since for _, since in rows]
+        yield from self._pack([statement for statement, _ in rows])
+
+    def _unpack_said(self, columns: list[Sequence[Any]]) -> list[tuple[SqlStatement, int]]:
+        since, *whole = columns
+        return list(zip(self._unpack(whole), since, strict=True))
+
+    def _statements(self, commands: Iterable[Owned], found: list[Sequence[Any]]) -> list[SqlStatement]:
+        """Statements of commands, and what was found out about them."""
         statements = []
-        for command, (
-            connection,
-            _,
-        ), service, kind, operation, number, unit_id, outcome, ts, frame, has_text, hops in zip(
-            commands_of_columns(commands, (session for _, session in owners)), owners, *found, strict=True
+        for (command, connection), service, kind, operation, number, unit_id, outcome, ts, frame, has_text, hops in zip(
+            commands, *found, strict=True
         ):
             statement = SqlStatement(
                 command,
@@ -122,6 +168,18 @@ class StatementRows:
                 statement.hops = _unpack_hops(hops)
             statements.append(statement)
         return statements
+
+
+def _pack_placed(statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
+    yield [statement.command.place for statement in statements if isinstance(statement.command, PlacedCommand)]
+    yield from _pack_found(statements)
+
+
+def _pack_found(statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
+    for name in _FOUND:
+        yield list(map(attrgetter(name), statements))
+    yield [statement.parsed is not None for statement in statements]
+    yield [_pack_hops(statement.hops) if statement.hops else None for statement in statements]
 
 
 def _pack_hops(hops: list[StatementHop]) -> list[tuple[Any, ...]]:

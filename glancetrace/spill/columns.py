@@ -43,6 +43,9 @@ CELLS = pa.list_(_CELL)
 ROWS = pa.list_(CELLS)
 """Rows of a result set."""
 
+_MANY = 2
+"""Times as many texts as rows are too many to be built."""
+
 _CELL_TYPES = (str, int, float, bytes)
 """Types of values, in the order of the fields of a cell."""
 
@@ -110,14 +113,16 @@ def _pack_texts(values: Sequence[str | None]) -> pa.Array:
 
 
 def _unpack_texts(array: pa.DictionaryArray) -> Sequence[str | None]:
-    """Equal texts are one object, and texts of other parts of the dictionary are none."""
-    numbers = array.indices
+    """Equal texts are one object; of a dictionary that is much larger only those that are there are built."""
+    numbers, texts = array.indices, array.dictionary
+    if len(texts) > _MANY * len(array):
+        used, places = np.unique(numbers.fill_null(-1).to_numpy(), return_inverse=True)
+        absent = int(used[0] < 0)
+        some = [None] * absent + texts.take(pa.array(used[absent:])).to_pylist()
+        return list(map(some.__getitem__, places.tolist()))
     if numbers.null_count:
-        numbers = numbers.fill_null(-1)
-    used, places = np.unique(numbers.to_numpy(), return_inverse=True)
-    absent = int(used[0] < 0)
-    texts = array.dictionary.take(pa.array(used[absent:])).to_pylist()
-    return list(map(([None] * absent + texts).__getitem__, places.tolist()))
+        numbers = numbers.fill_null(len(texts))
+    return list(map([*texts.to_pylist(), None].__getitem__, numbers.to_pylist()))
 
 
 def _pack_cells(values: Sequence[Any]) -> pa.Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +16,15 @@ import pyarrow as pa
 from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
 from glancetrace.spill.columns import CELLS, FLAG, NUMBER, ROWS, TEXT, TIME, WIDE
 
-__all__ = ["COMMANDS", "OWNED", "columns_of_commands", "commands_of_columns"]
+__all__ = ["COMMANDS", "OWNED", "PlacedCommand", "columns_of_commands", "commands_of_columns"]
+
+
+@dataclass(slots=True)
+class PlacedCommand(MysqlCommand):
+    """A command that was read from a table; `place` says where it is found again."""
+
+    place: int = 0
+
 
 _ERROR = pa.struct([("code", pa.int32()), ("sqlstate", pa.string()), ("message", pa.string())])
 
@@ -70,10 +79,12 @@ def columns_of_commands(commands: Sequence[MysqlCommand]) -> list[list[Any]]:
     return columns
 
 
-def commands_of_columns(columns: list[Sequence[Any]], sessions: Iterable[MysqlSession]) -> Iterator[MysqlCommand]:
-    """The inverse, with the session of each command."""
+def commands_of_columns(
+    columns: list[Sequence[Any]], sessions: Iterable[MysqlSession], places: Iterable[int]
+) -> Iterator[PlacedCommand]:
+    """The inverse, with the session and the place of each command."""
     errors, texts = columns[_ERROR_PLACE], columns[_COLUMNS_PLACE]
     columns[_ERROR_PLACE] = [error and MysqlError(**error) for error in errors]
     names = {text: None if text is None else tuple(json.loads(text)) for text in set(texts)}
     columns[_COLUMNS_PLACE] = list(map(names.__getitem__, texts))
-    return map(MysqlCommand, sessions, *columns)
+    return map(PlacedCommand, sessions, *columns, places)

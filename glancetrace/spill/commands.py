@@ -46,8 +46,10 @@ Owned = tuple[MysqlCommand, Connection]
 
 _Key = tuple[int, int, int]
 
-_Place = tuple[int, int]
-"""Part, and number of a row group in it."""
+_ROW_BITS = 20
+_GROUP_BITS = 28
+"""The place of a command is a number: its part, its row group in that, and its row, which have so many bits."""
+_ROWS = (1 << _ROW_BITS) - 1
 
 
 def order_of(owned: Owned) -> _Key:
@@ -82,7 +84,8 @@ class _Part:
     """What one process wrote: where, and whose commands they are, by the numbers in its blocks."""
 
     file: TableFile | None
-    owners: list[tuple[Connection, MysqlSession]] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    sessions: list[MysqlSession] = field(default_factory=list)
 
 
 class SpooledCommands:
@@ -103,19 +106,20 @@ class SpooledCommands:
         self._parts = [_Part(file)]
         self._blocks: list[_Block] = []
         self._numbers: dict[MysqlSession, int] = {}
+        self._recent: Recent[int, pa.Table] = Recent()
         self.of_connection: Counter[Connection] = Counter()
         self.firsts: dict[Connection, list[MysqlCommand]] = {}
 
     def __getstate__(self) -> tuple[Any, ...]:
-        file = self._parts[0].file
-        assert file is not None
-        file.finish()  # the other process reads it
-        return self.votes, self._blocks, self._parts[0].owners, self.of_connection, self.firsts
+        part = self._parts[0]
+        assert part.file is not None
+        part.file.finish()  # the other process reads it
+        return self.votes, self._blocks, part.connections, part.sessions, self.of_connection, self.firsts
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.votes, self._blocks, owners, self.of_connection, self.firsts = state
-        self._parts = [_Part(None, owners)]
-        self._numbers = {}
+        self.votes, self._blocks, connections, sessions, self.of_connection, self.firsts = state
+        self._parts = [_Part(None, connections, sessions)]
+        self._numbers, self._recent = {}, Recent()
 
     def __len__(self) -> int:
         return self.of_connection.total()
@@ -124,11 +128,12 @@ class SpooledCommands:
         """Write commands; the list is empty then."""
         self.votes.observe(commands)
         self._count(commands)
-        owners = self._parts[0].owners
+        part = self._parts[0]
         for session, connection in {command.session: connection for command, connection in commands}.items():
             if session not in self._numbers:
-                self._numbers[session] = len(owners)
-                owners.append((connection, session))
+                self._numbers[session] = len(part.sessions)
+                part.connections.append(connection)
+                part.sessions.append(session)
         commands.sort(key=order_of)
         for start in range(0, len(commands), _AT_ONCE):
             self._write(commands[start : start + _AT_ONCE])
@@ -165,7 +170,7 @@ class SpooledCommands:
         """Take what another process has written to that file, of other connections."""
         self.votes.join(others.votes)
         self._blocks += (replace(block, part=len(self._parts)) for block in others._blocks)
-        self._parts.append(_Part(file, others._parts[0].owners))
+        self._parts.append(replace(others._parts[0], file=file))
         self.of_connection.update(others.of_connection)
         for connection, commands in others.firsts.items():  # of some, this process has the ones before
             own = self.firsts.setdefault(connection, [])
@@ -173,26 +178,47 @@ class SpooledCommands:
 
     def pieces(self) -> Iterator[list[Owned]]:
         """All of them in order, some at a time."""
-        recent = Recent(self._read_group, 2 * len(self._parts))
-        blocks = [(block.first, partial(self._read, block, recent)) for block in self._blocks]
+        blocks = [(block.first, partial(self._read, block)) for block in self._blocks]
         return merge_blocks(blocks, order_of)
 
-    def _read(self, block: _Block, recent: Recent[_Place, pa.Table]) -> Iterator[Owned]:
+    def at(self, places: Sequence[int]) -> list[Owned]:
+        """The commands at these places, as `pieces` gave them."""
+        found: dict[int, Owned] = {}
+        rows_of: dict[int, list[int]] = {}
+        for place in places:
+            rows_of.setdefault(place >> _ROW_BITS, []).append(place & _ROWS)
+        for group, rows in rows_of.items():
+            table = self._group(group)
+            together = rows == list(range(rows[0], rows[0] + len(rows)))
+            table = table.slice(rows[0], len(rows)) if together else table.take(rows)
+            own = [group << _ROW_BITS | row for row in rows]
+            found.update(zip(own, self._unpack(table, own), strict=True))
+        return [found[place] for place in places]
+
+    def _read(self, block: _Block) -> Iterator[Owned]:
+        group = block.part << _GROUP_BITS | block.group
+        places = [group << _ROW_BITS | row for row in range(block.start, block.start + block.count)]
+        return self._unpack(self._group(group).slice(block.start, block.count), places)
+
+    def _unpack(self, table: pa.Table, places: Sequence[int]) -> Iterator[Owned]:
+        """Rows of one row group, and their places."""
         from glancetrace.spill.columns import unpack_table
         from glancetrace.spill.command_table import OWNED, commands_of_columns
 
-        part = self._parts[block.part]
-        rows = recent[block.part, block.group].slice(block.start, block.count)
-        numbers, *columns = unpack_table(OWNED, rows)
-        owners = [part.owners[number] for number in numbers]
-        commands = commands_of_columns(columns, (session for _, session in owners))
-        return zip(commands, (connection for connection, _ in owners), strict=True)
+        part = self._parts[places[0] >> _GROUP_BITS + _ROW_BITS]
+        numbers, *columns = unpack_table(OWNED, table)
+        commands = commands_of_columns(columns, map(part.sessions.__getitem__, numbers), places)
+        return zip(commands, map(part.connections.__getitem__, numbers), strict=True)
 
-    def _read_group(self, place: _Place) -> pa.Table:
-        part, group = place
-        file = self._parts[part].file
+    def _group(self, group: int) -> pa.Table:
+        """A row group of a part; the last few stay in memory."""
+        self._recent.size = 2 * len(self._parts)
+        return self._recent.get(group, self._read_group)
+
+    def _read_group(self, group: int) -> pa.Table:
+        file = self._parts[group >> _GROUP_BITS].file
         assert file is not None
-        return file.read(group)
+        return file.read(group & (1 << _GROUP_BITS) - 1)
 
 
 class Spill:

@@ -13,26 +13,22 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """The last few values that `read` gave.
+    """The last few values that were read.
 
     Args:
-        read: makes the value of a key. size: how many are kept.
+        size: how many are kept.
     """
 
-    def __init__(self, read: Callable[[Key], Value], size: int = 2) -> None:
-        self._read = read
+    def __init__(self, size: int = 2) -> None:
         self._values: OrderedDict[Key, Value] = OrderedDict()
         self.size = size
 
-    def __getitem__(self, key: Key) -> Value:
+    def get(self, key: Key, read: Callable[[Key], Value]) -> Value:
+        """The value of a key, read if it is not at hand."""
         value = self._values.pop(key, None)
         if value is None:
             while len(self._values) >= self.size:
                 self._values.popitem(last=False)
-            value = self._read(key)
+            value = read(key)
         self._values[key] = value
         return value
-
-    def clear(self) -> None:
-        """Forget them all."""
-        self._values.clear()

@@ -101,7 +101,7 @@ class SpooledRows(Sequence[Row]):
         self._starts: list[int] = []
         self._written = 0
         self._last: list[Row] = []
-        self._recent: Recent[int, list[Row]] = Recent(self._groups.read, _IN_MEMORY)
+        self._recent: Recent[int, list[Row]] = Recent(_IN_MEMORY)
 
     def append(self, row: Row) -> None:
         """Add a row at the end."""
@@ -151,4 +151,4 @@ class SpooledRows(Sequence[Row]):
         if index >= self._written:
             return self._last[index - self._written]
         number = bisect_right(self._starts, index) - 1
-        return self._recent[number][index - self._starts[number]]
+        return self._recent.get(number, self._groups.read)[index - self._starts[number]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Iterable
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
 from glancetrace.net.run import Connection
 from glancetrace.spill import commands as spilling
+from glancetrace.spill.command_table import PlacedCommand
 from glancetrace.spill.commands import Owned, Spill, SpooledCommands, order_of
 from glancetrace.spill.file import TableFile
 from glancetrace.statements import ServiceVotes
@@ -35,6 +38,12 @@ def owned(count: int) -> list[Owned]:
     return [(command(sessions[n % 3], n // 3 + 1, 10 * n), ends[n % 3]) for n in range(count)]
 
 
+def plain(pairs: Iterable[Owned]) -> list[Owned]:
+    """Without the places that those have which were read."""
+    names = [field.name for field in fields(MysqlCommand)]
+    return [(MysqlCommand(*(getattr(row, name) for name in names)), end) for row, end in pairs]
+
+
 @given(st.integers(0, 80), st.integers(1, 30), st.randoms(use_true_random=False))
 def test_commands_come_in_order_of_time(count: int, pieces: int, chance: random.Random) -> None:
     """They come a little out of order, as responses do, and one comes last that was sent first."""
@@ -45,9 +54,24 @@ def test_commands_come_in_order_of_time(count: int, pieces: int, chance: random.
         spooled.take(came[start : start + pieces])
     assert len(spooled) == count
     read = [pair for piece in spooled.pieces() for pair in piece]
-    assert read == expected
+    assert plain(read) == expected
     assert all(one[0].session is other[0].session for one, other in zip(read, expected, strict=True))
-    assert read == sorted(expected, key=order_of)
+    assert read == sorted(read, key=order_of)
+
+
+@given(st.integers(1, 60), st.randoms(use_true_random=False), st.data())
+def test_commands_are_found_again(count: int, chance: random.Random, data: st.DataObject) -> None:
+    """By their places, in any order, from several row groups."""
+    came = owned(count)
+    chance.shuffle(came)
+    spooled = SpooledCommands(ServiceVotes(), TableFile())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spilling, "_AT_ONCE", 16)
+        patch.setattr(spilling, "_BLOCK_ROWS", 5)
+        spooled.take(came)
+        read = [pair for piece in spooled.pieces() for pair in piece]
+    wanted = data.draw(st.lists(st.sampled_from(read), unique_by=id))
+    assert spooled.at([row.place for row, _ in wanted if isinstance(row, PlacedCommand)]) == wanted
 
 
 def test_what_another_process_wrote_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +93,7 @@ def test_what_another_process_wrote_is_joined(monkeypatch: pytest.MonkeyPatch) -
     votes = mine.spooled.votes
     assert isinstance(votes, ServiceVotes)
     assert {votes.of(pair[1]) for pair in read} == {"glance"}
+    assert mine.spooled.at([row.place for row, _ in read if isinstance(row, PlacedCommand)]) == read
 
 
 def test_few_in_all_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
