@@ -2,13 +2,13 @@
 
 Times are timestamps in ns (UTC), counts of the server are unsigned numbers of 64 bits, texts are dictionaries: most
 commands are a few texts over and over. What may be of several types, as parameters and cells of rows are, is a struct
-with a field for each, of which one is filled in; none is NULL. Lists are lists, in which tuples come back.
+of a text and, where it is none, its bytes with a letter before them that tells the type; neither is NULL. Lists are
+lists, in which tuples come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,7 @@ WIDE = pa.uint64()
 FLAG = pa.bool_()
 TIME = pa.timestamp("ns", "UTC")
 TEXT = pa.dictionary(pa.int32(), pa.string())
-_CELL = pa.struct(
-    [("text", pa.string()), ("number", pa.decimal128(20, 0)), ("real", pa.float64()), ("bytes", pa.binary())]
-)
+_CELL = pa.struct([("text", pa.string()), ("other", pa.binary())])
 CELLS = pa.list_(_CELL)
 """Values of a statement's parameters."""
 ROWS = pa.list_(CELLS)
@@ -45,9 +43,6 @@ ROWS = pa.list_(CELLS)
 
 _MANY = 2
 """Times as many texts as rows are too many to be built."""
-
-_CELL_TYPES = (str, int, float, bytes)
-"""Types of values, in the order of the fields of a cell."""
 
 
 def pack_column(type_: pa.DataType, values: Sequence[Any]) -> pa.Array:
@@ -127,27 +122,35 @@ def _unpack_texts(array: pa.DictionaryArray) -> Sequence[str | None]:
 
 def _pack_cells(values: Sequence[Any]) -> pa.Array:
     """Single values, without regard to the lists in which they are."""
-    kinds = set(map(type, values))
-    fields = []
-    for kind, field in zip(_CELL_TYPES, _CELL, strict=True):
-        if kind not in kinds:
-            fields.append(pa.nulls(len(values), field.type))
-        elif kind is int:
-            fields.append(pa.array([Decimal(v) if type(v) is int else None for v in values], field.type))
-        else:
-            fields.append(pa.array([v if type(v) is kind else None for v in values], field.type))
-    return pa.StructArray.from_arrays(fields, fields=list(_CELL))
+    texts = pa.array([value if type(value) is str else None for value in values], pa.string())
+    kinds = set(map(type, values)) - {str, type(None)}
+    others = pa.array(map(_other, values), pa.binary()) if kinds else pa.nulls(len(values), pa.binary())
+    return pa.StructArray.from_arrays([texts, others], fields=list(_CELL))
+
+
+def _other(value: Any) -> bytes | None:
+    if value is None or isinstance(value, str):
+        return None
+    if isinstance(value, bytes):
+        return b"b" + value
+    return b"i%d" % value if isinstance(value, int) else b"f" + value.hex().encode()
 
 
 def _unpack_cells(array: pa.StructArray) -> list[Any]:
-    text, number, *others = array.flatten()
-    values: list[Any] = text.to_pylist()
-    if number.null_count < len(number):
-        values = [v if n is None else int(n) for v, n in zip(values, number.to_pylist(), strict=True)]
-    for other in others:
-        if other.null_count < len(other):
-            values = [v if o is None else o for v, o in zip(values, other.to_pylist(), strict=True)]
+    texts, others = array.flatten()
+    values: list[Any] = texts.to_pylist()
+    if others.null_count < len(others):
+        for place, other in enumerate(others.to_pylist()):
+            if other is not None:
+                values[place] = _READ[other[:1]](other[1:])
     return values
+
+
+_READ: dict[bytes, Callable[[bytes], Any]] = {
+    b"b": bytes,
+    b"i": int,
+    b"f": lambda data: float.fromhex(data.decode()),
+}
 
 
 def _listed(lists: Sequence[Sequence[Any] | None], pack: Callable[[Sequence[Any]], pa.Array]) -> pa.ListArray:

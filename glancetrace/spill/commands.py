@@ -34,7 +34,10 @@ _UNEVEN = 1.1
 """How much more than its part of them a process may have."""
 
 _AT_ONCE = 32_768
-"""Commands that are collected before they are written, then, and rows of a row group at most."""
+"""Commands that are collected before they are written, then."""
+
+_GROUP_ROWS = 16_384
+"""Rows of a row group at most."""
 
 _BLOCK_ROWS = 2_048
 """Rows that are built at a time."""
@@ -135,8 +138,8 @@ class SpooledCommands:
                 part.connections.append(connection)
                 part.sessions.append(session)
         commands.sort(key=order_of)
-        for start in range(0, len(commands), _AT_ONCE):
-            self._write(commands[start : start + _AT_ONCE])
+        for start in range(0, len(commands), _GROUP_ROWS):
+            self._write(commands[start : start + _GROUP_ROWS])
         commands.clear()
 
     def _count(self, commands: list[Owned]) -> None:

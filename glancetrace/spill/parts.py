@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SpooledParts"]
 
-_ROWS_KEPT = 65_536
+_BYTES_KEPT = 16 << 20
 
 Row = TypeVar("Row")
 
@@ -32,7 +32,7 @@ class SpooledParts(Generic[Row]):
         self._groups = Groups(row_type)
         self._numbers: list[list[int]] = [[] for _ in range(parts)]
         self._kept: list[list[pa.Table]] = [[] for _ in range(parts)]
-        self._count = 0
+        self._bytes = 0
 
     def extend(self, rows: Mapping[int, Sequence[Row]]) -> None:
         """Add rows to parts."""
@@ -44,8 +44,8 @@ class SpooledParts(Generic[Row]):
         for part, own in rows.items():
             self._kept[part].append(table.slice(start, len(own)))
             start += len(own)
-        self._count += start
-        if self._count >= _ROWS_KEPT:
+        self._bytes += table.nbytes
+        if self._bytes >= _BYTES_KEPT:
             self._flush()
 
     def _flush(self) -> None:
@@ -55,7 +55,7 @@ class SpooledParts(Generic[Row]):
             if tables:
                 numbers.append(self._groups.append_table(joined(tables)))
             tables.clear()
-        self._count = 0
+        self._bytes = 0
 
     def read(self, part: int) -> Iterator[Row]:
         """The rows of a part, in the order in which they came."""

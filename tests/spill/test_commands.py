@@ -66,7 +66,7 @@ def test_commands_are_found_again(count: int, chance: random.Random, data: st.Da
     chance.shuffle(came)
     spooled = SpooledCommands(ServiceVotes(), TableFile())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spilling, "_AT_ONCE", 16)
+        patch.setattr(spilling, "_GROUP_ROWS", 16)
         patch.setattr(spilling, "_BLOCK_ROWS", 5)
         spooled.take(came)
         read = [pair for piece in spooled.pieces() for pair in piece]

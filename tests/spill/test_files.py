@@ -171,7 +171,7 @@ def test_many_row_groups_are_many_files(monkeypatch: pytest.MonkeyPatch) -> None
 def test_parts_are_read_apart(rows: list[tuple[int, int]], kept: int) -> None:
     table: SpooledParts[int] = SpooledParts(NUMBERS, 4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parting, "_ROWS_KEPT", kept)
+        patch.setattr(parting, "_BYTES_KEPT", 50 * kept)
         for start in range(0, len(rows), 5):
             some = rows[start : start + 5]
             table.extend({part: [row for own, row in some if own == part] for part in {part for part, _ in some}})
