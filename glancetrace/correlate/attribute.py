@@ -9,7 +9,6 @@ and image ids; the rest stays without a parent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -19,7 +18,6 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_f
 from glancetrace.correlate.hosts import Hosts, learn_hosts
 from glancetrace.correlate.joint import Settled, settle
 from glancetrace.correlate.later import LaterWork
-from glancetrace.correlate.lessons import Lessons
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
@@ -27,7 +25,6 @@ from glancetrace.correlate.units import UnitOfWork, sets_up
 from glancetrace.correlate.validation import validated_at, validations_within
 from glancetrace.correlate.weighing import Joint, soften
 from glancetrace.glance.call import ApiCall
-from glancetrace.net.run import Endpoint
 
 __all__ = ["attribute"]
 
@@ -52,15 +49,12 @@ _MOST_SURE_CROWDED = 0.98
 """The same where ways of sharing had to be forgotten: the right one may be among them."""
 
 
-def attribute(
-    calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]], lessons: Lessons | None = None
-) -> list[Link]:
+def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
     """Links of all statements that a call ran; also settles `kind` of the others.
 
     Args:
         calls: all calls with ids, hops folded, in order of time.
         units_by_service: service -> its units of work.
-        lessons: of a capture that is attributed in parts, one for all of them.
     """
     links: list[Link] = []
     project_of = {
@@ -75,7 +69,7 @@ def attribute(
         ]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
-            links += _attribute_service(facts, units, lessons)
+            links += _attribute_service(facts, units)
         else:
             links += _attribute_sure(facts, units, _hidden_callers(calls, project_of))
     links.sort(key=attrgetter("statement_id"))
@@ -93,23 +87,22 @@ def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
     return facts
 
 
-def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork], lessons: Lessons | None) -> list[Link]:
+def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
     calls.sort(key=_beginning)
     facts = _read_units(units)
     sweep = _sweep(calls, facts, Hosts({}))
     if len({call.server for call in calls}) > 1:
-        sure = [pair for pair in sweep.certain if sweep.choices[id(pair[1].unit)].link_class == CERTAIN]
-        homes: Iterable[tuple[Endpoint, str]] = ((call.server, unit.client) for call, unit in sure)
-        if lessons is not None:
-            lessons.homes.update(lessons.uses_of(sure))
-            homes = lessons.homes.elements()
-        hosts = learn_hosts(homes)
+        hosts = learn_hosts(
+            (call.server, unit.client)
+            for call, unit in sweep.certain
+            if sweep.choices[id(unit.unit)].link_class == CERTAIN
+        )
         if hosts:
             sweep = _sweep(calls, facts, hosts)
     choices = sweep.choices
-    if sweep.unclear or lessons is not None:
+    if sweep.unclear:
         rejected = {id(candidates.unit): candidates.rejected for candidates in sweep.unclear}
-        for settled in settle(sweep.certain, sweep.unclear, sweep.stray, lessons):
+        for settled in settle(sweep.certain, sweep.unclear, sweep.stray):
             _choose(settled, rejected, choices)
     before = {id(unit.next_unit): unit for unit in units if unit.next_unit is not None}
     return [link for unit in units for link in _links(unit, choices, id(unit) in sweep.beside, before.get(id(unit)))]

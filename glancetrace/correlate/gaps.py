@@ -53,13 +53,6 @@ class GapModel:
         self._counts: dict[object, list[float]] = defaultdict(lambda: [0.0] * _BINS)
         self._densities: dict[Place, list[float]] = {}
 
-    def copy(self) -> GapModel:
-        """One that knows the same, and learns for itself."""
-        other = GapModel()
-        for key, counts in self._counts.items():
-            other._counts[key][:] = counts
-        return other
-
     def learn(self, place: Place, gap: int, weight: float = 1.0) -> None:
         """A gap of `gap` ns was seen at `place`."""
         number = _bin(gap)

@@ -17,7 +17,6 @@ from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.improve import improve
-from glancetrace.correlate.lessons import Lessons, Story
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.glance.sequences import base_of
 
@@ -30,21 +29,16 @@ _SURE = 0.9
 """Probability from which a link is learnt from."""
 
 Settled = tuple[Component, Solution, Model]
+Story = tuple[CallFacts, list[UnitFacts]]
 
 
-def settle(
-    certain: Sequence[tuple[CallFacts, UnitFacts]],
-    open_: Sequence[Candidates],
-    stray: int,
-    lessons: Lessons | None = None,
-) -> list[Settled]:
+def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> list[Settled]:
     """Solutions of all components.
 
     Args:
         certain: calls with units that only they can have run.
         open_: units with more than one candidate, in order of time.
         stray: units that no call can have run.
-        lessons: what earlier parts of the capture have taught; what this one teaches is added.
     """
     units_of: dict[int, list[UnitFacts]] = defaultdict(list)
     call_of = {}
@@ -59,49 +53,28 @@ def settle(
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
         runs = (run for component, sure in _how_sure(components, settled) for run in _runs(component, sure))
-        model = _learn(stories, parts, _solved_stories(settled), runs, lessons)
+        model = _learn(stories, parts, _solved_stories(settled), runs)
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
         if [solution.choice for _, solution, _ in settled] == before:
             break
-    if lessons is not None:
-        runs = (run for component, sure in _how_sure(components, settled) for run in _runs(component, sure))
-        _remember(lessons, stories, parts, _solved_stories(settled), runs)
     for component, solution, model in settled:
         improve(component, solution, model)
     return settled
 
 
-def _remember(
-    lessons: Lessons, certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story]
-) -> None:
-    """Keep what this part of a capture teaches of calls that ended in it."""
-    until = max((unit.start for _, units in (*certain, *parts, *solved) for unit in units), default=lessons.until)
-    certain, parts, solved, over = (lessons.fresh(stories, until) for stories in (certain, parts, solved, runs))
-    model = _learn(certain, parts, solved, over, lessons)
-    lessons.remember(model, list(_uses(certain, parts, solved)), until)
-
-
 def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> float:
     """Logarithm of the units per ns that have no call in the capture."""
-    times = [unit.start for _, unit in certain] + [candidates.unit.start for candidates in open_] or [0]
+    times = [unit.start for _, unit in certain] + [candidates.unit.start for candidates in open_]
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(
-    certain: Sequence[Story],
-    parts: Sequence[Story],
-    solved: Sequence[Story],
-    runs: Iterable[Story],
-    lessons: Lessons | None = None,
-) -> Model:
+def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story]) -> Model:
     """What calls teach: those whose units are certain, those of which only some are, and those that were solved."""
-    model, uses = Model(), []
-    if lessons is not None:
-        model, uses = lessons.begin(), list(lessons.uses)
-        certain, parts, solved, runs = (lessons.fresh(stories) for stories in (certain, parts, solved, runs))
-    uses += _uses(certain, parts, solved)
+    model = Model()
+    uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
+    uses += [_use(call, units, certain=False) for call, units in solved]
     model.workers = learn_workers(uses)
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
@@ -116,13 +89,6 @@ def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
         model.gaps.learn((base_of(unit.kind), base_of(following.kind)), following.start - unit.end)
-
-
-def _uses(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story]) -> Iterator[Use]:
-    for call, units in (*certain, *parts):
-        yield _use(call, units, certain=True)
-    for call, units in solved:
-        yield _use(call, units, certain=False)
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:

@@ -3,7 +3,7 @@
 What there is one of per connection or call is in memory, and known from the first epoch on: which calls are open at a
 moment is never a guess. What there is one of per statement is in memory only while something may still change it:
 statements and links go to tables on disk in the order of their ids, what says something about an image to the parts
-that its story is told from. What attribution learns in an epoch serves that and those after it.
+that its story is told from. What attribution learns, it learns in each epoch anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import overload
 from glancetrace.check.evidence import Writer, is_error, is_vain, is_write, may_be_loose, writer_of
 from glancetrace.check.findings import look_through
 from glancetrace.correlate.attribute import attribute
-from glancetrace.correlate.lessons import Lessons
 from glancetrace.correlate.link import Link
 from glancetrace.correlate.proxy import Legs
 from glancetrace.correlate.units import EraVotes, UnitOfWork
@@ -155,7 +154,6 @@ class _Output:
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         self._recent: dict[UnitOfWork, None] = {}
-        self._lessons = Lessons()
         rows = StatementRows(commands)
         self._errors, self._vain, self._loose = (SpooledRows(rows.whole, _FEW_ROWS) for _ in range(3))
         self._statements = SpooledRows(rows.placed)
@@ -171,7 +169,7 @@ class _Output:
         other = by_service.pop("other", [])
         glance = by_service.get("glance", [])
         earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
-        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]}, self._lessons)
+        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
         self._tasks += filter(_is_of_task, glance)
         self._recent = dict.fromkeys([*earlier, *glance][-_RECENT_UNITS:])
         for unit in other:
