@@ -3,7 +3,8 @@
 What there is one of per connection or call is in memory, and known from the first epoch on: which calls are open at a
 moment is never a guess. What there is one of per statement is in memory only while something may still change it:
 statements and links go to tables on disk in the order of their ids, what says something about an image to the parts
-that its story is told from. What attribution learns, it learns in each epoch anew.
+that its story is told from. What attribution learns, it learns in each epoch anew, and units that an open call may have
+run are attributed when it has ended.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from glancetrace.join.halves import doubt_beside
 from glancetrace.join.unseen import doubt
 from glancetrace.net.run import Connection
 from glancetrace.spill.commands import SpooledCommands
-from glancetrace.spill.rows import SpooledRows
+from glancetrace.spill.rows import GROUP_ROWS, SpooledRows
 from glancetrace.statements import ServiceVotes
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
@@ -55,6 +56,9 @@ _TASK_UNITS = 2_000
 
 _RECENT_UNITS = 2_000
 """The last units of earlier epochs: calls that go on over the end of an epoch have begun with some of them."""
+
+_MOST_WAITING = 2_000
+"""Units that wait for the next epoch at most, because calls may have run them that go on over the end of this one."""
 
 _FEW_ROWS = 1_024
 """Rows of a row group of what is rare."""
@@ -131,7 +135,7 @@ def attribute_in_epochs(
             issues.count("sql-unparsed", frame=frame)
         for frame in window.cut:
             issues.count("sql-unit-cut", frame=frame)
-        output.take(units, near.of(units), window.first_open)
+        output.take(units, near, window.first_open, end, window.next_id - HELD)
     output.flush()
     return output.attributed
 
@@ -154,26 +158,43 @@ class _Output:
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         self._recent: dict[UnitOfWork, None] = {}
+        self._waiting: list[UnitOfWork] = []
         rows = StatementRows(commands)
         self._errors, self._vain, self._loose = (SpooledRows(rows.whole, _FEW_ROWS) for _ in range(3))
-        self._statements = SpooledRows(rows.placed)
+        self._statements = SpooledRows(rows.placed, GROUP_ROWS)
         self._links = SpooledLinks()
         teller = StoryTeller(tables.calls, rows)
         self.attributed = Attributed(self._statements, self._links, self._errors, self._vain, self._loose, teller)
 
-    def take(self, units: list[UnitOfWork], calls: list[ApiCall], first_open: int) -> None:
-        """Attribute units to calls near them; `first_open`: id of the first statement that follows later."""
-        by_service: dict[str, list[UnitOfWork]] = {}
-        for unit in units:
-            by_service.setdefault(unit.statements[0].service, []).append(unit)
-        other = by_service.pop("other", [])
-        glance = by_service.get("glance", [])
+    def take(self, units: list[UnitOfWork], near: NearCalls, first_open: int, end: int, oldest: int) -> None:
+        """Attribute units to calls near them; those that wait are attributed again, with what follows.
+
+        Args:
+            units: those that are finished. first_open: id of the first statement that follows later. end: when the
+                epoch ends, ns. oldest: statements with lower ids do not wait.
+        """
+        units = [*self._waiting, *units]
+        requests = [s for unit in units for s in unit.statements if s.kind == "request"]
         earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
-        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
+        links = _attribute(near.of(units), earlier, units)
+        since = _NEVER if end == _NEVER else near.open_since(end)
+        self._waiting = [u for u in units[-_MOST_WAITING:] if u.ts >= since and u.statements[0].id >= oldest]
+        waiting = dict.fromkeys(s for unit in self._waiting for s in unit.statements)
+        for statement in requests:
+            if statement in waiting:
+                statement.kind = "request"
+        units = [unit for unit in units if unit.statements[0] not in waiting]
+        glance = [unit for unit in units if unit.statements[0].service == "glance"]
         self._tasks += filter(_is_of_task, glance)
         self._recent = dict.fromkeys([*earlier, *glance][-_RECENT_UNITS:])
-        for unit in other:
-            for statement in unit.statements:
+        self._settle(units, links)
+        self.attributed.eras.add(glance)
+        self._write(min(first_open, *(statement.id for statement in waiting), first_open))
+
+    def _settle(self, units: list[UnitOfWork], links: list[Link]) -> None:
+        """Take what is known of units for good; of the links, theirs."""
+        for unit in units:
+            for statement in unit.statements if unit.statements[0].service == "other" else ():
                 if statement.kind == "request":
                     statement.kind = "background"
         statements = _ById(statement for unit in units for statement in unit.statements)
@@ -181,12 +202,10 @@ class _Output:
         doubt(links, statements, self._tables.calls, self._tables.unseen)
         doubt_beside(links, statements, self._halves)
         link_of = {link.statement_id: link for link in links}
-        self.attributed.eras.add(glance)
         self.attributed.teller.add(units, link_of)
         for statement in statements:
             self._count(statement, statement.id in link_of)
             self._pending[statement.id] = statement, link_of.get(statement.id)
-        self._write(first_open)
 
     def _count(self, statement: SqlStatement, linked: bool) -> None:
         attributed = self.attributed
@@ -216,6 +235,15 @@ class _Output:
         """Nothing follows."""
         for table in (self._statements, self._links, self._errors, self._vain, self._loose):
             table.flush()
+
+
+def _attribute(calls: list[ApiCall], earlier: list[UnitOfWork], units: list[UnitOfWork]) -> list[Link]:
+    """Links of units, and of earlier ones of Glance, which are known already."""
+    by_service: dict[str, list[UnitOfWork]] = {"glance": list(earlier)}
+    for unit in units:
+        by_service.setdefault(unit.statements[0].service, []).append(unit)
+    by_service.pop("other", None)
+    return attribute(calls, by_service)
 
 
 def _is_of_task(unit: UnitOfWork) -> bool:

@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from glancetrace import decode, workers
+from glancetrace import decode, parquet, workers
 from glancetrace.check import findings
 from glancetrace.document import render_document
 from glancetrace.edit.split import split_by_count
@@ -27,6 +30,7 @@ from glancetrace.pipeline import Options, analyze
 from glancetrace.saved import load
 from glancetrace.spill import commands as spilling
 from glancetrace.trace import Trace
+from tests.support.degrade import degrade
 from tests.support.evaluate import evaluate
 from tests.support.samples import TRUTHS, capture_path, keylog_path
 from tests.support.traces import analysed
@@ -84,6 +88,17 @@ def as_json(trace: Trace) -> bytes:
 def test_the_result_is_that_of_memory(name: str, epoch: int, spilled: Spilled) -> None:
     whole = analysed(name, keys=keylog_path(name) is not None)
     assert as_json(spilled(name, epoch)) == as_json(whole)
+
+
+def test_units_wait_for_the_calls_that_may_have_run_them(spilled: Spilled, tmp_path: Path) -> None:
+    """A call that goes on over the end of an epoch has its units on both sides, and so have its rivals."""
+    path = degrade(capture_path("hot50-32"), "cut in middle", tmp_path / "degraded.pcap")
+    whole, parts = (
+        {link["statement_id"]: link["call_id"] for link in render_document(trace)["links"]}
+        for trace in (analyze(path, Options()), spilled(path, 500))
+    )
+    assert parts.keys() == whole.keys()
+    assert sum(parts[key] != whole[key] for key in whole) <= 0.002 * len(whole)
 
 
 @pytest.mark.parametrize("name", ["failures", "hot50-32"])
@@ -240,6 +255,29 @@ def test_a_saved_result_is_the_same(spilled: Spilled, tmp_path: Path) -> None:
     for file in (tmp_path / "whole").iterdir():
         assert (tmp_path / "parts" / file.name).read_bytes() == file.read_bytes()
     assert load(tmp_path / "parts").count("statements") == len(trace.tables.statements)
+
+
+def test_saving_builds_some_rows_at_a_time(spilled: Spilled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 256)
+    monkeypatch.setattr(run, "GROUP_ROWS", 256)
+    trace = spilled("article-old", 200)
+
+    def peak_of(use: Callable[[], object]) -> int:
+        use()  # what is imported and remembered then is not counted
+        tracemalloc.start()
+        try:
+            use()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    everything = peak_of(lambda: list(trace.rows("statements")))
+    assert peak_of(lambda: trace.save(tmp_path / "saved")) < 0.5 * everything
+    saved = load(tmp_path / "saved")
+    assert peak_of(lambda: deque(saved.rows("statements"), maxlen=0)) < 0.5 * everything
+    assert pq.ParquetFile(tmp_path / "saved" / "statements.parquet").num_row_groups == -(
+        -len(trace.tables.statements) // 256
+    )
 
 
 def test_python_finds_its_way_in_it(spilled: Spilled) -> None:
