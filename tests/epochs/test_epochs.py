@@ -258,8 +258,8 @@ def test_a_saved_result_is_the_same(spilled: Spilled, tmp_path: Path) -> None:
 
 
 def test_saving_builds_some_rows_at_a_time(spilled: Spilled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 256)
-    monkeypatch.setattr(run, "GROUP_ROWS", 256)
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(run, "GROUP_ROWS", 64)
     trace = spilled("article-old", 200)
 
     def peak_of(use: Callable[[], object]) -> int:
@@ -276,7 +276,7 @@ def test_saving_builds_some_rows_at_a_time(spilled: Spilled, tmp_path: Path, mon
     saved = load(tmp_path / "saved")
     assert peak_of(lambda: deque(saved.rows("statements"), maxlen=0)) < 0.5 * everything
     assert pq.ParquetFile(tmp_path / "saved" / "statements.parquet").num_row_groups == -(
-        -len(trace.tables.statements) // 256
+        -len(trace.tables.statements) // 64
     )
 
 
