@@ -31,7 +31,7 @@ from glancetrace.trace import Unseen
 
 __all__ = ["StoryTeller"]
 
-PARTS = 64
+PARTS = 32
 _Said = tuple[SqlStatement, int]
 """A statement that says something about an image, and the first moment of its unit of work, ns."""
 

@@ -152,8 +152,12 @@ class _NamelessFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
-        return self._at
+        if whence == os.SEEK_CUR:
+            offset += self._at
+        elif whence == os.SEEK_END:
+            offset += self.size
+        self._at = offset
+        return offset
 
     def read(self, size: int = -1) -> bytes:
         data = os.pread(self._file, self.size - self._at if size < 0 else size, self._at)
