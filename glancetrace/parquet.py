@@ -208,10 +208,12 @@ def read_table(home: Path, name: str) -> pa.Table:
 
 
 def rows_of(name: str, table: pa.Table) -> Iterator[Row]:
-    """Rows with raw times; a column that an older version did not write is unknown."""
+    """Rows with raw times, built some at a time; a column that an older version did not write is unknown."""
     columns = columns_of(name)
     known = set(table.column_names)
-    values = [unpack(column, table[column.name]) if column.name in known else [None] * len(table) for column in columns]
     names = [column.name for column in columns]
-    for cells in zip(*values, strict=True):
-        yield dict(zip(names, cells, strict=True))
+    for start in range(0, len(table), _ROWS_AT_ONCE):
+        some = table.slice(start, _ROWS_AT_ONCE)
+        values = [unpack(c, some[c.name]) if c.name in known else [None] * len(some) for c in columns]
+        for cells in zip(*values, strict=True):
+            yield dict(zip(names, cells, strict=True))

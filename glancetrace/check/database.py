@@ -17,7 +17,6 @@ __all__ = ["find_deadlocks", "find_lost_races", "find_outside_changes", "find_sq
 
 _DEADLOCK = 1213  # ER_LOCK_DEADLOCK; what Galera answers when certification fails, too
 _RETRY_WITHIN = 30_000_000_000
-_IMAGE_TABLES = frozenset({"images", "image_properties", "image_locations", "image_members", "image_tags"})
 _SERVER_STATUS_AUTOCOMMIT = 0x0002
 
 
@@ -89,8 +88,8 @@ def _about(evidence: Evidence, rule: str, message: str, statements: list[SqlStat
 
 def find_lost_races(evidence: Evidence) -> Iterator[Finding]:
     """UPDATEs of an image that expect a status and changed no row."""
-    for statement in evidence.writes:
-        if statement.command.affected_rows != 0 or statement.parsed is None:
+    for statement in evidence.vain_writes:
+        if statement.parsed is None:
             continue
         shape = statement.parsed.shape
         if shape.operation != "UPDATE" or "images" not in shape.tables or statement.service == "other":
@@ -128,14 +127,10 @@ def find_outside_changes(evidence: Evidence) -> Iterator[Finding]:
     purge) is not told here.
     """
     ours = _Ours(evidence)
-    for statement in evidence.writes:
-        if statement.parsed is None or statement.id in evidence.link_of:
+    for statement in evidence.loose_writes:
+        if statement.parsed is None:
             continue
         shape = statement.parsed.shape
-        if not shape.tables or shape.tables[0] not in _IMAGE_TABLES:
-            continue
-        if statement.outcome == "rolled_back" or statement.command.error is not None:
-            continue
         named = next((schema for schema in shape.schemas if schema in ours.schemas), None)
         if named is None and (statement.schema or (shape.schemas and shape.schemas[0])) not in ours.schemas:
             continue
@@ -179,12 +174,10 @@ class _Ours:
         users: Counter[str | None] = Counter()
         linked: set[str | None] = set()
         self.schemas: set[str | None] = {"glance"}
-        for statement in evidence.writes:
-            if statement.service == "glance":
-                user = statement.command.session.user
-                users[user] += 1
-                if statement.id in evidence.link_of:
-                    linked.add(user)
-                    self.schemas.add(statement.schema)
+        for (user, schema, is_linked), count in evidence.writers.items():
+            users[user] += count
+            if is_linked:
+                linked.add(user)
+                self.schemas.add(schema)
         self.users = linked or {user for user, _ in users.most_common(1)}
         self.schemas.discard(None)

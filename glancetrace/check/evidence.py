@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
@@ -14,13 +14,30 @@ from glancetrace.net.run import Connection
 from glancetrace.timeline.image import ImageStory
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
-__all__ = ["UPLOADS", "Evidence", "call_text", "found", "image_text", "is_error", "is_upload", "is_write"]
+__all__ = [
+    "UPLOADS",
+    "Evidence",
+    "Writer",
+    "call_text",
+    "found",
+    "image_text",
+    "is_error",
+    "is_upload",
+    "is_vain",
+    "is_write",
+    "may_be_loose",
+    "writer_of",
+]
 
 UPLOADS = frozenset({"image-upload", "image-stage"})
 """Operations whose request body is always image data; v1 also takes data with a create or an update."""
 
 _MAX_FRAMES = 20
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE"})
+_IMAGE_TABLES = frozenset({"images", "image_properties", "image_locations", "image_members", "image_tags"})
+
+Writer = tuple[str | None, str | None, bool]
+"""MySQL user and schema of statements, and whether calls are known to have run them."""
 
 
 def found(
@@ -76,9 +93,23 @@ class Evidence:
         return list(filter(is_error, self.tables.statements))
 
     @cached_property
-    def writes(self) -> Sequence[SqlStatement]:
-        """Statements that write, to whatever table."""
+    def _writes(self) -> list[SqlStatement]:
         return list(filter(is_write, self.tables.statements))
+
+    @cached_property
+    def vain_writes(self) -> Sequence[SqlStatement]:
+        """Statements that write, and changed no row."""
+        return list(filter(is_vain, self._writes))
+
+    @cached_property
+    def loose_writes(self) -> Sequence[SqlStatement]:
+        """Statements that wrote to tables of images, and that no call is known to have run."""
+        return [s for s in self._writes if s.id not in self.link_of and may_be_loose(s)]
+
+    @cached_property
+    def writers(self) -> Counter[Writer]:
+        """Who has how many statements that write to Glance's database, in the order in which they appear."""
+        return Counter(writer_of(s, linked=s.id in self.link_of) for s in self._writes if s.service == "glance")
 
     @cached_property
     def link_of(self) -> Mapping[int, Link]:
@@ -146,6 +177,24 @@ def is_error(statement: SqlStatement) -> bool:
 def is_write(statement: SqlStatement) -> bool:
     """The statement writes, to whatever table."""
     return statement.parsed is not None and statement.parsed.shape.operation in _WRITES
+
+
+def is_vain(statement: SqlStatement) -> bool:
+    """A statement that writes changed no row."""
+    return statement.command.affected_rows == 0
+
+
+def may_be_loose(statement: SqlStatement) -> bool:
+    """A statement that writes wrote to a table of images."""
+    tables = statement.parsed.shape.tables if statement.parsed is not None else ()
+    if not tables or tables[0] not in _IMAGE_TABLES:
+        return False
+    return statement.outcome != "rolled_back" and statement.command.error is None
+
+
+def writer_of(statement: SqlStatement, *, linked: bool) -> Writer:
+    """Who ran a statement; `linked`: a call is known to have."""
+    return statement.command.session.user, statement.schema, linked
 
 
 def is_upload(call: ApiCall) -> bool:

@@ -81,6 +81,8 @@ def run_process() -> None:
     gc.disable()
     # numpy starts a thread per core for linear algebra, which is not done here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Arrow's own allocator could not use what is freed and kept below.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _keep_freed_memory()
     kept: list[object] = []
     code = _run(None, kept)

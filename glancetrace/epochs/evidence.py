@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from glancetrace.check.evidence import Evidence
+from glancetrace.check.evidence import Evidence, Writer
 from glancetrace.correlate.link import Link
 from glancetrace.epochs.tables import SpooledLinks
 from glancetrace.glance.statement import SqlStatement
@@ -20,9 +21,9 @@ class SpilledEvidence(Evidence):
     """Reads what is asked for.
 
     Args:
-        tables, capture: see `Evidence`. links: the table of links. errors, writes: statements that the database
-            refused, that write. connections: those that ran statements of Glance. signs: image id -> end of the last
-            statement that names it, ns.
+        tables, capture: see `Evidence`. links: the table of links. errors, vain_writes, loose_writes, writers: see
+            `Evidence`. connections: those that ran statements of Glance. signs: image id -> end of the last statement
+            that names it, ns.
     """
 
     def __init__(
@@ -31,14 +32,18 @@ class SpilledEvidence(Evidence):
         capture: CaptureSummary,
         links: SpooledLinks,
         errors: Sequence[SqlStatement],
-        writes: Sequence[SqlStatement],
+        vain_writes: Sequence[SqlStatement],
+        loose_writes: Sequence[SqlStatement],
+        writers: Counter[Writer],
         connections: Iterable[Connection],
         signs: Mapping[str, int],
     ) -> None:
         super().__init__(tables, capture)
         self._links = links
         self._errors = errors
-        self._writes = writes
+        self._vain_writes = vain_writes
+        self._loose_writes = loose_writes
+        self._writers = writers
         self._glance_connections = connections
         self._signs = signs
 
@@ -53,9 +58,19 @@ class SpilledEvidence(Evidence):
         return self._errors
 
     @cached_property
-    def writes(self) -> Sequence[SqlStatement]:
+    def vain_writes(self) -> Sequence[SqlStatement]:
         """See `Evidence`."""
-        return self._writes
+        return self._vain_writes
+
+    @cached_property
+    def loose_writes(self) -> Sequence[SqlStatement]:
+        """See `Evidence`."""
+        return self._loose_writes
+
+    @cached_property
+    def writers(self) -> Counter[Writer]:
+        """See `Evidence`."""
+        return self._writers
 
     @cached_property
     def link_of(self) -> Mapping[int, Link]:

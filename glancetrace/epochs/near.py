@@ -45,6 +45,11 @@ class NearCalls:
             if start <= until and (end >= since or call.operation in _GOES_ON)
         ]
 
+    def open_since(self, ts: int) -> int:
+        """The first moment at which a call began that is open at that time, ns; the time itself if there is none."""
+        starts = (start for start, end in zip(self._starts, self._ends, strict=True) if start < ts <= end)
+        return min(starts, default=ts)
+
     def quietest(self, units: Sequence[UnitOfWork], since: int, until: int) -> int:
         """The last moment between two (ns) at which a unit begins while the fewest calls and other units are open."""
         starts = sorted(unit.ts for unit in units)

@@ -3,7 +3,8 @@
 What there is one of per connection or call is in memory, and known from the first epoch on: which calls are open at a
 moment is never a guess. What there is one of per statement is in memory only while something may still change it:
 statements and links go to tables on disk in the order of their ids, what says something about an image to the parts
-that its story is told from. What attribution learns, it learns in each epoch anew.
+that its story is told from. What attribution learns, it learns in each epoch anew, and units that an open call may have
+run are attributed when it has ended.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import overload
 
-from glancetrace.check.evidence import is_error, is_write
+from glancetrace.check.evidence import Writer, is_error, is_vain, is_write, may_be_loose, writer_of
 from glancetrace.check.findings import look_through
 from glancetrace.correlate.attribute import attribute
 from glancetrace.correlate.link import Link
@@ -23,7 +24,7 @@ from glancetrace.correlate.units import EraVotes, UnitOfWork
 from glancetrace.epochs.evidence import SpilledEvidence
 from glancetrace.epochs.near import NearCalls
 from glancetrace.epochs.stories import StoryTeller
-from glancetrace.epochs.tables import SpooledLinks, StatementPacker
+from glancetrace.epochs.tables import SpooledLinks, StatementRows
 from glancetrace.epochs.window import Window
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
@@ -33,8 +34,7 @@ from glancetrace.join.halves import doubt_beside
 from glancetrace.join.unseen import doubt
 from glancetrace.net.run import Connection
 from glancetrace.spill.commands import SpooledCommands
-from glancetrace.spill.rows import BLOCK_ROWS
-from glancetrace.spill.spool import Spool
+from glancetrace.spill.rows import GROUP_ROWS, SpooledRows
 from glancetrace.statements import ServiceVotes
 from glancetrace.trace import CaptureSummary, Finding, Tables
 
@@ -57,8 +57,11 @@ _TASK_UNITS = 2_000
 _RECENT_UNITS = 2_000
 """The last units of earlier epochs: calls that go on over the end of an epoch have begun with some of them."""
 
-_FEW_ROWS = 256
-"""Rows of a block of what is rare."""
+_MOST_WAITING = 2_000
+"""Units that wait for the next epoch at most, because calls may have run them that go on over the end of this one."""
+
+_FEW_ROWS = 1_024
+"""Rows of a row group of what is rare."""
 
 _TASK_TABLES = frozenset({"tasks", "task_info"})
 _NEVER = 1 << 63
@@ -69,17 +72,20 @@ class Attributed:
     """What the epochs leave behind.
 
     Attributes:
-        statements, links, errors, writes: tables. teller: tells the stories. eras: what units tell of their clients.
-        connections: those that ran statements of Glance. signs: image id -> end of the last statement that names it,
-            ns. counted: (service, kind) -> statements, and how many of them are linked.
+        statements, links, errors, vain_writes, loose_writes: tables. teller: tells the stories. eras: what units tell
+            of their clients. writers: see `glancetrace.check.evidence`. connections: those that ran statements of
+            Glance. signs: image id -> end of the last statement that names it, ns. counted: (service, kind) ->
+            statements, and how many of them are linked.
     """
 
     statements: Sequence[SqlStatement]
     links: SpooledLinks
     errors: Sequence[SqlStatement]
-    writes: Sequence[SqlStatement]
+    vain_writes: Sequence[SqlStatement]
+    loose_writes: Sequence[SqlStatement]
     teller: StoryTeller
     eras: EraVotes = field(default_factory=EraVotes)
+    writers: Counter[Writer] = field(default_factory=Counter)
     connections: dict[Connection, None] = field(default_factory=dict)
     signs: dict[str, int] = field(default_factory=dict)
     counted: dict[tuple[str, str], list[int]] = field(default_factory=dict)
@@ -91,7 +97,17 @@ class Attributed:
 
     def findings(self, tables: Tables, capture: CaptureSummary) -> list[Finding]:
         """What a person should know, of a result with these tables."""
-        evidence = SpilledEvidence(tables, capture, self.links, self.errors, self.writes, self.connections, self.signs)
+        evidence = SpilledEvidence(
+            tables,
+            capture,
+            self.links,
+            self.errors,
+            self.vain_writes,
+            self.loose_writes,
+            self.writers,
+            self.connections,
+            self.signs,
+        )
         return look_through(evidence)
 
 
@@ -106,7 +122,7 @@ def attribute_in_epochs(
     """
     near = NearCalls(tables.calls)
     window = Window(votes, Legs(_firsts(commands)), Counter(commands.of_connection))
-    output = _Output(tables, halves)
+    output = _Output(commands, tables, halves)
     stream = chain.from_iterable(commands.pieces())
     while epoch := list(islice(stream, EPOCH)):
         since, until = (epoch[-(len(epoch) // part or 1)][0].ts for part in (_LAST_PART, _AHEAD))
@@ -119,7 +135,7 @@ def attribute_in_epochs(
             issues.count("sql-unparsed", frame=frame)
         for frame in window.cut:
             issues.count("sql-unit-cut", frame=frame)
-        output.take(units, near.of(units), window.first_open)
+        output.take(units, near, window.first_open, end, window.next_id - HELD)
     output.flush()
     return output.attributed
 
@@ -135,34 +151,50 @@ def _firsts(commands: SpooledCommands) -> dict[int, list[SqlStatement]]:
 class _Output:
     """Takes the units of each epoch, and writes statements and links once all before them are there."""
 
-    def __init__(self, tables: Tables, halves: Sequence[Half]) -> None:
+    def __init__(self, commands: SpooledCommands, tables: Tables, halves: Sequence[Half]) -> None:
         self._tables = tables
         self._halves = halves
         self._pending: dict[int, tuple[SqlStatement, Link | None]] = {}
         self._next = 1
         self._tasks: deque[UnitOfWork] = deque(maxlen=_TASK_UNITS)
         self._recent: dict[UnitOfWork, None] = {}
-        spool, packer = Spool(), StatementPacker()
-        self._errors = packer.table(spool, _FEW_ROWS)
-        self._writes = packer.table(spool, _FEW_ROWS)
-        self._statements = packer.table(spool, BLOCK_ROWS)
-        self._links = SpooledLinks(spool, BLOCK_ROWS)
-        teller = StoryTeller(tables.calls, packer, spool)
-        self.attributed = Attributed(self._statements, self._links, self._errors, self._writes, teller)
+        self._waiting: list[UnitOfWork] = []
+        rows = StatementRows(commands)
+        self._errors, self._vain, self._loose = (SpooledRows(rows.whole, _FEW_ROWS) for _ in range(3))
+        self._statements = SpooledRows(rows.placed, GROUP_ROWS)
+        self._links = SpooledLinks()
+        teller = StoryTeller(tables.calls, rows)
+        self.attributed = Attributed(self._statements, self._links, self._errors, self._vain, self._loose, teller)
 
-    def take(self, units: list[UnitOfWork], calls: list[ApiCall], first_open: int) -> None:
-        """Attribute units to calls near them; `first_open`: id of the first statement that follows later."""
-        by_service: dict[str, list[UnitOfWork]] = {}
-        for unit in units:
-            by_service.setdefault(unit.statements[0].service, []).append(unit)
-        other = by_service.pop("other", [])
-        glance = by_service.get("glance", [])
+    def take(self, units: list[UnitOfWork], near: NearCalls, first_open: int, end: int, oldest: int) -> None:
+        """Attribute units to calls near them; those that wait are attributed again, with what follows.
+
+        Args:
+            units: those that are finished. first_open: id of the first statement that follows later. end: when the
+                epoch ends, ns. oldest: statements with lower ids do not wait.
+        """
+        units = [*self._waiting, *units]
+        requests = [s for unit in units for s in unit.statements if s.kind == "request"]
         earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
-        links = attribute(calls, {**by_service, "glance": [*earlier, *glance]})
+        links = _attribute(near.of(units), earlier, units)
+        since = _NEVER if end == _NEVER else near.open_since(end)
+        self._waiting = [u for u in units[-_MOST_WAITING:] if u.ts >= since and u.statements[0].id >= oldest]
+        waiting = dict.fromkeys(s for unit in self._waiting for s in unit.statements)
+        for statement in requests:
+            if statement in waiting:
+                statement.kind = "request"
+        units = [unit for unit in units if unit.statements[0] not in waiting]
+        glance = [unit for unit in units if unit.statements[0].service == "glance"]
         self._tasks += filter(_is_of_task, glance)
         self._recent = dict.fromkeys([*earlier, *glance][-_RECENT_UNITS:])
-        for unit in other:
-            for statement in unit.statements:
+        self._settle(units, links)
+        self.attributed.eras.add(glance)
+        self._write(min(first_open, *(statement.id for statement in waiting), first_open))
+
+    def _settle(self, units: list[UnitOfWork], links: list[Link]) -> None:
+        """Take what is known of units for good; of the links, theirs."""
+        for unit in units:
+            for statement in unit.statements if unit.statements[0].service == "other" else ():
                 if statement.kind == "request":
                     statement.kind = "background"
         statements = _ById(statement for unit in units for statement in unit.statements)
@@ -170,12 +202,10 @@ class _Output:
         doubt(links, statements, self._tables.calls, self._tables.unseen)
         doubt_beside(links, statements, self._halves)
         link_of = {link.statement_id: link for link in links}
-        self.attributed.eras.add(glance)
         self.attributed.teller.add(units, link_of)
         for statement in statements:
             self._count(statement, statement.id in link_of)
             self._pending[statement.id] = statement, link_of.get(statement.id)
-        self._write(first_open)
 
     def _count(self, statement: SqlStatement, linked: bool) -> None:
         attributed = self.attributed
@@ -188,21 +218,32 @@ class _Output:
             attributed.signs[image_id] = max(statement.end_ts, attributed.signs.get(image_id, 0))
 
     def _write(self, first_open: int) -> None:
-        while self._next < first_open:
-            statement, link = self._pending.pop(self._next)
-            self._next += 1
-            self._statements.append(statement)
-            if link is not None:
-                self._links.append(link)
-            if is_error(statement):
-                self._errors.append(statement)
-            if is_write(statement):
-                self._writes.append(statement)
+        done = [self._pending.pop(number) for number in range(self._next, first_open)]
+        self._next = max(self._next, first_open)
+        statements = [statement for statement, _ in done]
+        self._statements.extend(statements)
+        self._links.extend(link for _, link in done if link is not None)
+        self._errors.extend(filter(is_error, statements))
+        writes = [(statement, link) for statement, link in done if is_write(statement)]
+        self._vain.extend(statement for statement, _ in writes if is_vain(statement))
+        self._loose.extend(statement for statement, link in writes if link is None and may_be_loose(statement))
+        self.attributed.writers.update(
+            writer_of(statement, linked=link is not None) for statement, link in writes if statement.service == "glance"
+        )
 
     def flush(self) -> None:
         """Nothing follows."""
-        for table in (self._statements, self._links, self._errors, self._writes):
+        for table in (self._statements, self._links, self._errors, self._vain, self._loose):
             table.flush()
+
+
+def _attribute(calls: list[ApiCall], earlier: list[UnitOfWork], units: list[UnitOfWork]) -> list[Link]:
+    """Links of units, and of earlier ones of Glance, which are known already."""
+    by_service: dict[str, list[UnitOfWork]] = {"glance": list(earlier)}
+    for unit in units:
+        by_service.setdefault(unit.statements[0].service, []).append(unit)
+    by_service.pop("other", None)
+    return attribute(calls, by_service)
 
 
 def _is_of_task(unit: UnitOfWork) -> bool:

@@ -1,115 +1,224 @@
-"""Statements, links and stories as tables on disk: how their rows are packed, and what finds them again.
+"""Statements and links as tables on disk: what their columns are, and what finds rows again.
 
-A statement is its command, packed column by column, and what stage B found out about it; its text is taken apart again
-when it is read. Of a link the joint solution that it comes from is not kept.
+A statement is its command and what stage B found out about it: in the table of all statements the command is where it
+stands in the table of commands. Its text is taken apart again when it is read. Of a link the joint solution that it
+comes from is not kept.
 """
 
 from __future__ import annotations
 
-import pickle
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
+
+import pyarrow as pa
 
 from glancetrace.correlate.link import Link
 from glancetrace.glance.statement import SqlStatement, StatementHop
 from glancetrace.mysql.command import MysqlSession
 from glancetrace.net.run import Connection
-from glancetrace.packing import pack_column, pack_commands, unpack_column, unpack_commands
-from glancetrace.spill.rows import SpooledRows
-from glancetrace.spill.spool import Spool
+from glancetrace.spill.columns import FLAG, NUMBER, TEXT, TIME
+from glancetrace.spill.command_table import (
+    COMMANDS,
+    OWNED,
+    PlacedCommand,
+    columns_of_commands,
+    commands_of_columns,
+)
+from glancetrace.spill.commands import Owned, SpooledCommands
+from glancetrace.spill.rows import RowType, SpooledRows
 from glancetrace.statements import StatementReader, name_rows
-from glancetrace.timeline.image import ImageStory
 
-__all__ = ["LinkIndex", "SpooledLinks", "StatementPacker", "StoryPacker"]
+__all__ = ["LinkIndex", "SpooledLinks", "StatementRows"]
 
-_COLUMNS = ("service", "kind", "operation", "schema", "id", "unit_id", "outcome", "commit_ts", "commit_frame")
-_VALUES = attrgetter(*_COLUMNS)
-_HOP = attrgetter(*StatementHop.__slots__)
+_HOP = pa.struct(
+    [
+        ("client", pa.string()),
+        ("client_port", NUMBER),
+        ("server", pa.string()),
+        ("server_port", NUMBER),
+        ("connection_id", NUMBER),
+        ("ts", NUMBER),
+        ("dur", NUMBER),
+        ("first_frame", NUMBER),
+        ("last_frame", NUMBER),
+        ("request_frame", NUMBER),
+    ]
+)
+
+_FOUND = {
+    "service": TEXT,
+    "kind": TEXT,
+    "operation": TEXT,
+    "id": NUMBER,
+    "unit_id": NUMBER,
+    "outcome": TEXT,
+    "commit_ts": TIME,
+    "commit_frame": NUMBER,
+}
+"""What stage B found out about a statement."""
+
+_FINDINGS = pa.schema([*_FOUND.items(), ("has_text", FLAG), ("hops", pa.list_(_HOP))])
+_STATEMENTS = pa.schema([*OWNED, *_FINDINGS])
+"""Statements with their commands."""
+_SAID = pa.schema([("since", TIME), *_STATEMENTS])
+"""The same with the first moment of their units of work."""
+_PLACED = pa.schema([("place", NUMBER), *_FINDINGS])
+"""Statements with the places of their commands in the table of commands."""
+
+_LINKS = pa.schema(
+    [
+        ("statement_id", NUMBER),
+        ("call_id", NUMBER),
+        ("class", TEXT),
+        ("relation", TEXT),
+        ("score", pa.float64()),
+        ("evidence", pa.list_(pa.string())),
+        ("group_id", NUMBER),
+        ("candidates", pa.list_(NUMBER)),
+        ("rejected", pa.list_(pa.struct([("call_id", NUMBER), ("reason", pa.string())]))),
+    ]
+)
+"""`rejected` is null where it is that of the row before: statements of a unit share it."""
 
 
-class StatementPacker:
-    """Packs the statements of a capture and builds them again; one for all its tables of statements."""
+class StatementRows:
+    """The statements of a capture as rows and back; one for all its tables of statements.
 
-    def __init__(self) -> None:
+    Args:
+        commands: all commands.
+    """
+
+    def __init__(self, commands: SpooledCommands) -> None:
+        self._commands = commands
         self._reader = StatementReader()
         self._numbers: dict[MysqlSession, int] = {}
-        self._owners: list[tuple[Connection, MysqlSession]] = []
+        self._sessions: list[MysqlSession] = []
+        self._connections: list[Connection] = []
 
-    def table(self, spool: Spool, block_rows: int) -> SpooledRows[SqlStatement]:
-        """An empty table of statements."""
-        return SpooledRows(spool, self.pack, self.unpack, block_rows)
+    @property
+    def placed(self) -> RowType[SqlStatement]:
+        """For all statements in order: their commands stay where they are."""
+        return RowType(_PLACED, _pack_placed, self._unpack_placed)
 
-    def pack(self, statements: list[SqlStatement]) -> Any:
-        """Statements as plain values."""
-        for statement in statements:
-            session = statement.command.session
+    @property
+    def whole(self) -> RowType[SqlStatement]:
+        """For some statements, with their commands."""
+        return RowType(_STATEMENTS, self._pack, self._unpack)
+
+    @property
+    def said(self) -> RowType[tuple[SqlStatement, int]]:
+        """The same with the first moment of the unit of work, ns."""
+        return RowType(_SAID, self._pack_said, self._unpack_said)
+
+    def _unpack_placed(self, columns: list[Sequence[Any]]) -> list[SqlStatement]:
+        places, *found = columns
+        return self._statements(self._commands.at(places), found)
+
+    def _pack(self, statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
+        commands = [statement.command for statement in statements]
+        for session, statement in {s.command.session: s for s in statements}.items():
             if session not in self._numbers:
-                self._numbers[session] = len(self._owners)
-                self._owners.append((statement.connection, session))
-        owners = array("I", [self._numbers[s.command.session] for s in statements])
-        columns = zip(*map(_VALUES, statements), strict=True)
-        return (
-            owners.tobytes(),
-            bytes(s.parsed is not None for s in statements),
-            [(at, [_HOP(hop) for hop in s.hops]) for at, s in enumerate(statements) if s.hops],
-            [pack_column(name, list(column)) for name, column in zip(_COLUMNS, columns, strict=True)],
-            pack_commands([s.command for s in statements]),
-        )
+                self._numbers[session] = len(self._sessions)
+                self._sessions.append(session)
+                self._connections.append(statement.connection)
+        yield [self._numbers[command.session] for command in commands]
+        yield from columns_of_commands(commands)
+        yield from _pack_found(statements)
 
-    def unpack(self, packed: Any) -> list[SqlStatement]:
-        """The inverse of `pack`."""
-        numbers, parsed, hops, columns, commands = packed
-        owners = [self._owners[number] for number in memoryview(numbers).cast("I")]
-        count = len(owners)
-        values = [unpack_column(name, column, count) for name, column in zip(_COLUMNS, columns, strict=True)]
+    def _unpack(self, columns: list[Sequence[Any]]) -> list[SqlStatement]:
+        numbers, *columns = columns
+        commands, found = columns[: len(COMMANDS)], columns[len(COMMANDS) :]
+        unpacked = commands_of_columns(commands, map(self._sessions.__getitem__, numbers), repeat(0))
+        return self._statements(zip(unpacked, map(self._connections.__getitem__, numbers), strict=True), found)
+
+    def _pack_said(self, rows: Sequence[tuple[SqlStatement, int]]) -> Iterator[Sequence[Any]]:
+        yield [since for _, since in rows]
+        yield from self._pack([statement for statement, _ in rows])
+
+    def _unpack_said(self, columns: list[Sequence[Any]]) -> list[tuple[SqlStatement, int]]:
+        since, *whole = columns
+        return list(zip(self._unpack(whole), since, strict=True))
+
+    def _statements(self, commands: Iterable[Owned], found: list[Sequence[Any]]) -> list[SqlStatement]:
+        """Statements of commands, and what was found out about them."""
         statements = []
-        for command, (connection, _), with_text, row in zip(
-            unpack_commands(commands, count, (session for _, session in owners)),
-            owners,
-            parsed,
-            zip(*values, strict=True),
-            strict=True,
+        for (command, connection), service, kind, operation, number, unit_id, outcome, ts, frame, has_text, hops in zip(
+            commands, *found, strict=True
         ):
-            service, kind, operation, schema, number, unit_id, outcome, commit_ts, commit_frame = row
             statement = SqlStatement(
                 command,
-                self._reader.parse(command) if with_text else None,
+                self._reader.parse(command) if has_text else None,
                 connection,
                 service,
                 kind,
                 operation,
-                schema,
+                command.schema,
                 number,
                 unit_id,
                 outcome,
-                commit_ts,
-                commit_frame,
+                ts,
+                frame,
             )
             name_rows(statement)
+            if hops:
+                statement.hops = _unpack_hops(hops)
             statements.append(statement)
-        for at, legs in hops:
-            statements[at].hops = [StatementHop(*leg) for leg in legs]
         return statements
+
+
+def _pack_placed(statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
+    yield [statement.command.place for statement in statements if isinstance(statement.command, PlacedCommand)]
+    yield from _pack_found(statements)
+
+
+def _pack_found(statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
+    for name in _FOUND:
+        yield list(map(attrgetter(name), statements))
+    yield [statement.parsed is not None for statement in statements]
+    yield [_pack_hops(statement.hops) if statement.hops else None for statement in statements]
+
+
+def _pack_hops(hops: list[StatementHop]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *hop.client,
+            *hop.server,
+            hop.connection_id,
+            hop.ts,
+            hop.dur,
+            hop.first_frame,
+            hop.last_frame,
+            hop.request_frame,
+        )
+        for hop in hops
+    ]
+
+
+def _unpack_hops(hops: list[dict[str, Any]]) -> list[StatementHop]:
+    legs = (tuple(hop.values()) for hop in hops)
+    return [StatementHop(leg[0:2], leg[2:4], *leg[4:]) for leg in legs]
 
 
 class SpooledLinks(SpooledRows[Link]):
     """A table of links, in order of their statements."""
 
-    def __init__(self, spool: Spool, block_rows: int) -> None:
-        super().__init__(spool, _pack_links, _unpack_links, block_rows)
+    def __init__(self) -> None:
+        super().__init__(RowType(_LINKS, _pack_links, _unpack_links))
         self._statements = array("Q")
         self._calls = array("I")
         self._in_request = bytearray()
 
-    def append(self, row: Link) -> None:
-        """Add a link at the end."""
-        self._statements.append(row.statement_id)
-        self._calls.append(row.call_id)
-        self._in_request.append(row.relation == "in_request")
-        super().append(row)
+    def extend(self, rows: Iterable[Link]) -> None:
+        """Add links at the end."""
+        rows = list(rows)
+        self._statements.extend(link.statement_id for link in rows)
+        self._calls.extend(link.call_id for link in rows)
+        self._in_request.extend(link.relation == "in_request" for link in rows)
+        super().extend(rows)
 
     def at(self, statement_id: int) -> int | None:
         """Where the link of a statement stands."""
@@ -172,35 +281,28 @@ class _Callers(LinkIndex):
         return Link(statement_id, self._links.call_at(place), "", "", 0.0)
 
 
-def _pack_links(links: list[Link]) -> Any:
+def _pack_links(links: Sequence[Link]) -> list[Sequence[Any]]:
+    before: list[tuple[int, str]] | None = None
+    rejected: list[list[tuple[int, str]] | None] = []
+    for link in links:
+        rejected.append(None if link.rejected is before else link.rejected)
+        before = link.rejected
     return [
-        (
-            link.statement_id,
-            link.call_id,
-            link.link_class,
-            link.relation,
-            link.score,
-            link.evidence,
-            link.group_id,
-            link.candidates,
-            link.rejected,  # statements of a unit share the list, and marshal keeps it so
-        )
-        for link in links
+        [link.statement_id for link in links],
+        [link.call_id for link in links],
+        [link.link_class for link in links],
+        [link.relation for link in links],
+        [link.score for link in links],
+        [link.evidence for link in links],
+        [link.group_id for link in links],
+        [link.candidates for link in links],
+        rejected,
     ]
 
 
-def _unpack_links(packed: Any) -> list[Link]:
-    return [Link(*values) for values in packed]
-
-
-class StoryPacker:
-    """Packs the stories of images."""
-
-    @staticmethod
-    def table(spool: Spool, block_rows: int) -> SpooledRows[ImageStory]:
-        """An empty table of stories."""
-        return SpooledRows(spool, _pickled, pickle.loads, block_rows)
-
-
-def _pickled(stories: Sequence[ImageStory]) -> bytes:
-    return pickle.dumps(stories, protocol=5)
+def _unpack_links(columns: list[Sequence[Any]]) -> list[Link]:
+    *plain, evidence, group_ids, candidates, rejected = columns
+    shared: list[list[tuple[int, str]]] = []
+    for own in rejected:
+        shared.append(shared[-1] if own is None else [(one["call_id"], one["reason"]) for one in own])
+    return list(map(Link, *plain, map(tuple, evidence), group_ids, map(tuple, candidates), shared))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from glancetrace import decode, workers
+from glancetrace import decode, parquet, workers
 from glancetrace.check import findings
 from glancetrace.document import render_document
 from glancetrace.edit.split import split_by_count
@@ -25,8 +29,8 @@ from glancetrace.output.json import render_json
 from glancetrace.pipeline import Options, analyze
 from glancetrace.saved import load
 from glancetrace.spill import commands as spilling
-from glancetrace.spill import spool
 from glancetrace.trace import Trace
+from tests.support.degrade import degrade
 from tests.support.evaluate import evaluate
 from tests.support.samples import TRUTHS, capture_path, keylog_path
 from tests.support.traces import analysed
@@ -84,6 +88,17 @@ def as_json(trace: Trace) -> bytes:
 def test_the_result_is_that_of_memory(name: str, epoch: int, spilled: Spilled) -> None:
     whole = analysed(name, keys=keylog_path(name) is not None)
     assert as_json(spilled(name, epoch)) == as_json(whole)
+
+
+def test_units_wait_for_the_calls_that_may_have_run_them(spilled: Spilled, tmp_path: Path) -> None:
+    """A call that goes on over the end of an epoch has its units on both sides, and so have its rivals."""
+    path = degrade(capture_path("hot50-32"), "cut in middle", tmp_path / "degraded.pcap")
+    whole, parts = (
+        {link["statement_id"]: link["call_id"] for link in render_document(trace)["links"]}
+        for trace in (analyze(path, Options()), spilled(path, 500))
+    )
+    assert parts.keys() == whole.keys()
+    assert sum(parts[key] != whole[key] for key in whole) <= 0.002 * len(whole)
 
 
 @pytest.mark.parametrize("name", ["failures", "hot50-32"])
@@ -201,15 +216,15 @@ def test_nothing_is_left_of_a_failure(
     with pytest.raises(KeyboardInterrupt):
         spilled("article", jobs=jobs)
     monkeypatch.setattr(run, "look_through", findings.look_through)
-    add, left = spool.Spool.add, [3]
+    write, left = os.pwrite, [3]
 
-    def full(own: spool.Spool, data: bytes) -> spool.Place:
+    def full(file: int, data: bytes, at: int) -> int:
         left[0] -= 1
         if left[0] < 0:
-            raise GlancetraceError("a temporary file cannot be used: No space left on device")
-        return add(own, data)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data, at)
 
-    monkeypatch.setattr(spool.Spool, "add", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(GlancetraceError, match="No space left"):
         spilled("article", epoch=100)
     assert not list(temporary.iterdir())
@@ -240,6 +255,29 @@ def test_a_saved_result_is_the_same(spilled: Spilled, tmp_path: Path) -> None:
     for file in (tmp_path / "whole").iterdir():
         assert (tmp_path / "parts" / file.name).read_bytes() == file.read_bytes()
     assert load(tmp_path / "parts").count("statements") == len(trace.tables.statements)
+
+
+def test_saving_builds_some_rows_at_a_time(spilled: Spilled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(run, "GROUP_ROWS", 64)
+    trace = spilled("article-old", 200)
+
+    def peak_of(use: Callable[[], object]) -> int:
+        use()  # what is imported and remembered then is not counted
+        tracemalloc.start()
+        try:
+            use()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    everything = peak_of(lambda: list(trace.rows("statements")))
+    assert peak_of(lambda: trace.save(tmp_path / "saved")) < 0.5 * everything
+    saved = load(tmp_path / "saved")
+    assert peak_of(lambda: deque(saved.rows("statements"), maxlen=0)) < 0.5 * everything
+    assert pq.ParquetFile(tmp_path / "saved" / "statements.parquet").num_row_groups == -(
+        -len(trace.tables.statements) // 64
+    )
 
 
 def test_python_finds_its_way_in_it(spilled: Spilled) -> None:

@@ -56,3 +56,11 @@ def test_epoch_ends_where_nothing_is_under_way(rows: Rows) -> None:
     assert own.quietest(units, starts[3], starts[3]) == starts[3]
     assert own.quietest(units, starts[0], starts[5]) == starts[5]
     assert own.quietest([], starts[0], starts[5]) == starts[5]
+
+
+def test_what_is_open_when_an_epoch_ends_began_before(rows: Rows) -> None:
+    own = NearCalls(calls(rows, (10, 30), (20, 70), (50, 60), (80, 90)))
+    begun = own.open_since(unit(rows, 55).ts)
+    assert begun == unit(rows, 20).ts
+    assert own.open_since(unit(rows, 75).ts) == unit(rows, 75).ts
+    assert own.open_since(unit(rows, 20).ts) == unit(rows, 10).ts
