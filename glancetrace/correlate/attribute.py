@@ -82,7 +82,16 @@ def _beginning(facts: CallFacts) -> tuple[int, int]:
 
 def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
     reader = UnitReader(images_of_rows(statement for unit in units for statement in unit.statements))
-    facts = [reader.read(unit) for unit in units if not unit.setup]
+    facts: list[UnitFacts] = []
+    opened: dict[int, int] = {}
+    for unit in units:
+        served = opened.pop(id(unit), unit.statements[0].command.ts)
+        if not unit.setup:
+            facts.append(reader.read(unit))
+            facts[-1].served = served
+        elif unit.next_unit is not None and sets_up(unit):
+            first = unit.statements[0].connection.first_ts
+            opened[id(unit.next_unit)] = first if served - first < _CONNECT else served
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
     return facts
 

@@ -3,8 +3,8 @@
 A component are calls and units that are candidates of each other. One after another every unit goes to one of its
 calls or to none; a way of doing so is worth the sum of the logarithms of: how likely such a unit stands there in the
 route (`grammar`), how likely the wait behind it is (`gaps`), whether its connection is one of the call's process
-(`affinity`), whether the calls of a process are served in their turn (`turns`), and, once the begin of a call is
-reached, how likely the route begins so. Units of one call do not overlap. A beam keeps the best ways; two that have
+(`affinity`), whether the calls of a process are served in their turn (`turns`, `yields`), and, once the begin of a call
+is reached, how likely the route begins so. Units of one call do not overlap. A beam keeps the best ways; two that have
 come to the same state are one from there on, and the difference between them says how sure the better one is of every
 unit in which they differ.
 
@@ -23,6 +23,7 @@ from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Turns
+from glancetrace.correlate.yields import Wait, Yields
 from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
@@ -57,6 +58,7 @@ class Model:
     grammar: RouteGrammar = field(default_factory=RouteGrammar)
     gaps: GapModel = field(default_factory=GapModel)
     workers: Workers = field(default_factory=Workers)
+    yields: Yields = field(default_factory=Yields)
     log_stray_rate: float = math.log(1e-10)
 
 
@@ -92,8 +94,11 @@ class _Step:
     worse: list[tuple[float, _Step | None]] | None = None
 
 
-_Progress = tuple[int, int, int, str, int | None]
-"""Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process."""
+_NEVER_SERVED = 1 << 63
+
+_Progress = tuple[int, int, int, str, int | None, int, int]
+"""Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process,
+first packet of that unit, and when the last of those yielded that were served before it."""
 
 _Way = tuple[float, tuple[int, ...], _Step | None]
 """What it is worth, numbers of the progress of all open calls, its last decision."""
@@ -149,14 +154,15 @@ class _Beam:
         if number is None:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
-            call, state, start, base, worker = progress
+            call, state, start, base, worker, _, _ = progress
             self._turns.add(state, start, base, worker, self._component.calls[call].began(start))
         return number
 
     def _begin(self, call: int) -> None:
         facts = self._component.calls[call]
         worker = self._model.workers.group_of.get(facts.connection_id)
-        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker))
+        served = _NEVER_SERVED if _open_ended(facts) else facts.end
+        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, 0))
         self._open.append(call)
         self._ways = [(score, (*all_of, number), step) for score, all_of, step in self._ways]
 
@@ -174,7 +180,7 @@ class _Beam:
 
     def _ending(self, number: int) -> float:
         """How likely a call begins as it does in this progress."""
-        call, state, start, base, _ = self._progress[number]
+        call, state, start, base, *_ = self._progress[number]
         facts = self._component.calls[call]
         if base == LAST and _open_ended(facts):
             return 0.0
@@ -186,6 +192,7 @@ class _Beam:
         stray = self._model.log_stray_rate + _NO_CALL_KIND
         places = [(call, self._open.index(call)) for call in options if call >= 0]
         moves: dict[int, tuple[float, int] | None] = {}
+        group = self._model.workers.group_of.get(unit.connection_id)
         ways: dict[tuple[int, ...], _Way] = {}
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         for score, all_of, step in self._ways:
@@ -198,9 +205,10 @@ class _Beam:
                 else:
                     move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
-                    changed = (*all_of[:position], move[1], *all_of[position + 1 :])
+                    changed = self._passed(all_of, position, unit, group)
+                    changed[position] = move[1]
                     worth = score + move[0] - self._turns.between(number, all_of)
-                    _keep(ways, worth, changed, _Step(step, unit_number, call))
+                    _keep(ways, worth, tuple(changed), _Step(step, unit_number, call))
         if len(ways) > self._width:
             self._crowded.update(self._open)
         if ways:
@@ -213,7 +221,7 @@ class _Beam:
 
     def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
         """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
-        call, state, next_start, following, worker = self._progress[number]
+        call, state, next_start, following, worker, served, passed_at = self._progress[number]
         facts, kind = self._component.calls[call], unit.kind
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
@@ -229,6 +237,10 @@ class _Beam:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
+                process = workers.group_of.get(unit.connection_id)
+                if process is not None:
+                    wait = Wait(process, unit.end, served, (facts.call.operation, base, following), unit.answer)
+                    worth -= self._model.yields.cost(wait, passed_at)
             elif following != LAST and (following == "members" or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)
             else:
@@ -240,7 +252,19 @@ class _Beam:
         elif group is not None and worker is not None:
             worth += workers.against(worker, group)
         after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
-        return worth, self._number((call, after, unit.start, base, worker))
+        return worth, self._number((call, after, unit.start, base, worker, unit.served, 0))
+
+    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts, process: int | None) -> list[int]:
+        """The progress of all open calls, when a unit goes to one and all that are served after it wait longer."""
+        changed = list(all_of)
+        _, _, _, following, _, served, _ = self._progress[all_of[position]]
+        if process is None or served < unit.end or served == _NEVER_SERVED:
+            return changed
+        for place, number in enumerate(all_of):
+            progress = self._progress[number]
+            if progress[4] == process and progress[5] > served and progress[6] < unit.end:
+                changed[place] = self._number((*progress[:6], unit.end))
+        return changed
 
     def _solution(self) -> Solution:
         count = len(self._component.units)
