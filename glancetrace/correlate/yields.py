@@ -30,6 +30,9 @@ _FREE = 2.0
 """Natural logarithm of the odds up to which nothing is charged: a queue that is kept no better decides nothing."""
 _MOST = 6.0
 
+_UPLOADS = frozenset({"image-upload", "image-stage"})
+_GOES_ON = frozenset({"image-import"})
+
 Place = tuple[str, str, str]
 """(operation, kind of unit before, what follows), kinds without marks."""
 
@@ -64,7 +67,7 @@ class Yields:
             for wait, following, earliest in zip(of_process, of_process[1:], passed[1:], strict=False):
                 if following.since < wait.until:
                     kind = bisect_right(_ANSWERED, wait.answer)
-                    for key in (kind, (kind, wait.place)):
+                    for key in ((kind, wait.place),) if _elsewhere(wait.place) else (kind, (kind, wait.place)):
                         self._kept[key][earliest < wait.until] += 1
         self._known.clear()
 
@@ -127,6 +130,11 @@ class _Bystanders:
             return 0.0
         last, cost = self._last[place - 1]
         return cost if last > until else 0.0
+
+
+def _elsewhere(place: Place) -> bool:
+    """It waits for something else than its turn: an upload for its client, an import for the store."""
+    return place[0] in _GOES_ON or (place[0] in _UPLOADS and place[2] == "save")
 
 
 def _by_process(waits: Iterable[Wait]) -> dict[int, list[Wait]]:
