@@ -271,12 +271,14 @@ class _Beam:
             progress = self._progress[number]
             if progress[4] != process:
                 continue
-            wait = progress[7]
+            passed_at, wait = progress[6:]
             if wait is not None and wait[0] < unit.end and served < wait[1]:
                 cost += wait[2]
-                changed[place] = self._number((*progress[:7], None))
-            elif progress[5] > served and progress[6] < unit.end:
-                changed[place] = self._number((*progress[:6], unit.end, progress[7]))
+                wait = None
+            if progress[5] > served:
+                passed_at = max(passed_at, unit.end)
+            if (passed_at, wait) != progress[6:]:
+                changed[place] = self._number((*progress[:6], passed_at, wait))
         return changed, cost
 
     def _solution(self) -> Solution:
