@@ -79,9 +79,9 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     model.workers = learn_workers(uses)
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
-            _learn_story(model, call, sorted(units, key=lambda unit: unit.start))
+            _learn_story(model, call, sorted(units, key=lambda unit: unit.end))
     for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
-        _learn_run(model, call, sorted(units, key=lambda unit: unit.start))
+        _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
     group_of = model.workers.group_of
     model.yields.learn(wait for call, units in (*certain, *solved) for wait in _waits(call, units, group_of))
     model.yields.watch(wait for call, units in certain for wait in _waits(call, units, group_of))

@@ -96,10 +96,9 @@ class _Step:
 
 _NEVER_SERVED = 1 << 63
 
-_Progress = tuple[int, int, int, str, int | None, int, int, tuple[int, int, float] | None]
+_Progress = tuple[int, int, int, str, int | None, int, bool]
 """Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process,
-first packet of that unit, when the last of those yielded that were served before it, and its wait behind that unit
-(since, until, what it costs that it is passed) if units are yet to come that ended later."""
+first packet of that unit, and whether somebody who ended a unit later is served before that."""
 
 _Way = tuple[float, tuple[int, ...], _Step | None]
 """What it is worth, numbers of the progress of all open calls, its last decision."""
@@ -133,12 +132,11 @@ class _Beam:
     def run(self) -> Solution:
         component = self._component
         calls = component.calls
-        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].start, -number))
-        self._around = _lasting(component.units, order)
+        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].end, -number))
         earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
         for place, number in enumerate(order):
             unit, options = component.units[number], component.options[number]
-            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.start]:
+            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.end]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -164,7 +162,7 @@ class _Beam:
         facts = self._component.calls[call]
         worker = self._model.workers.group_of.get(facts.connection_id)
         served = _NEVER_SERVED if _open_ended(facts) else facts.end
-        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, 0, None))
+        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, False))
         self._open.append(call)
         self._ways = [(score, (*all_of, number), step) for score, all_of, step in self._ways]
 
@@ -205,11 +203,11 @@ class _Beam:
                 if number in moves:
                     move = moves[number]
                 else:
-                    move = moves[number] = self._move(number, unit, unit_number in self._around)
+                    move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
-                    changed, late = self._passed(all_of, position, unit, group)
+                    changed = self._passed(all_of, position, unit, group)
                     changed[position] = move[1]
-                    worth = score + move[0] - late - self._turns.between(number, all_of)
+                    worth = score + move[0] - self._turns.between(number, all_of)
                     _keep(ways, worth, tuple(changed), _Step(step, unit_number, call))
         if len(ways) > self._width:
             self._crowded.update(self._open)
@@ -221,14 +219,13 @@ class _Beam:
                 for score, all_of, step in self._ways
             ]
 
-    def _move(self, number: int, unit: UnitFacts, around: bool) -> tuple[float, int] | None:
+    def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
         """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
-        call, state, next_start, following, worker, served, passed_at, _ = self._progress[number]
+        call, state, next_start, following, worker, served, passed = self._progress[number]
         facts, kind = self._component.calls[call], unit.kind
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
         worth = 0.0
-        waited = None
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
             if facts.call.status_code is None and unit.start > next_start:
@@ -243,11 +240,8 @@ class _Beam:
                 process = workers.group_of.get(unit.connection_id)
                 if process is not None:
                     wait = Wait(process, unit.end, served, (facts.call.operation, base, following), unit.answer)
-                    cost = self._model.yields.cost(wait, passed_at)
-                    worth -= cost
-                    if around and not cost and served >= unit.end:
-                        waited = (unit.end, served, self._model.yields.passed(wait.place, unit.answer))
-            elif following != LAST and (following == "members" or facts.goes_on):
+                    worth -= self._model.yields.cost(wait, passed)
+            elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)
             else:
                 return None
@@ -258,28 +252,19 @@ class _Beam:
         elif group is not None and worker is not None:
             worth += workers.against(worker, group)
         after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
-        return worth, self._number((call, after, unit.start, base, worker, unit.served, 0, waited))
+        return worth, self._number((call, after, unit.start, base, worker, unit.served, False))
 
-    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts, process: int | None) -> tuple[list[int], float]:
-        """The progress of all open calls, when a unit goes to one and all that are served after it wait longer."""
+    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts, process: int | None) -> list[int]:
+        """The progress of all open calls when a unit goes to one: who is served after that one was passed by it."""
         changed = list(all_of)
-        cost = 0.0
         served = self._progress[all_of[position]][5]
         if process is None or served < unit.end or served == _NEVER_SERVED:
-            return changed, cost
+            return changed
         for place, number in enumerate(all_of):
             progress = self._progress[number]
-            if progress[4] != process:
-                continue
-            passed_at, wait = progress[6:]
-            if wait is not None and wait[0] < unit.end and served < wait[1]:
-                cost += wait[2]
-                wait = None
-            if progress[5] > served:
-                passed_at = max(passed_at, unit.end)
-            if (passed_at, wait) != progress[6:]:
-                changed[place] = self._number((*progress[:6], passed_at, wait))
-        return changed, cost
+            if progress[5] > served and progress[4] == process and not progress[6]:
+                changed[place] = self._number((*progress[:6], True))
+        return changed
 
     def _solution(self) -> Solution:
         count = len(self._component.units)
@@ -296,17 +281,6 @@ class _Beam:
                 _count_against(against, step, other, difference)
             step = step.before
         return Solution(choice, against, best[0], self._crowded)
-
-
-def _lasting(units: list[UnitFacts], order: list[int]) -> set[int]:
-    """Units during which another one that began before them ended after them."""
-    found: set[int] = set()
-    last = 0
-    for number in reversed(order):
-        if units[number].end < last:
-            found.add(number)
-        last = max(last, units[number].end)
-    return found
 
 
 def _open_ended(call: CallFacts) -> bool:

@@ -51,7 +51,7 @@ def position(joint: Joint) -> tuple[CallFacts, list[int], int]:
     component, solution = joint.component, joint.solution
     call = solution.choice[joint.number]
     mine = [number for number, chosen in enumerate(solution.choice) if chosen == call]
-    mine.sort(key=lambda number: component.units[number].start)
+    mine.sort(key=lambda number: component.units[number].end)
     return component.calls[call], mine, mine.index(joint.number)
 
 

@@ -88,20 +88,14 @@ class Yields:
             cost = self._known[key] = max(0.0, min(_MOST, math.log((1 - share) / share)) - _FREE)
         return cost
 
-    def cost(self, wait: Wait, passed_at: int) -> float:
-        """What it costs that a call waited so.
-
-        Args:
-            wait: the wait.
-            passed_at: when the last of those that were served before it yielded, ns.
-        """
+    def cost(self, wait: Wait, passed: bool) -> float:
+        """What it costs that a call waited so; `passed`: it is known to have been passed."""
         bystanders = self._bystanders.get(wait.process)
         own = self.passed(wait.place, wait.answer)
         if bystanders is None:
-            return own if wait.since < passed_at else 0.0
-        if own and (wait.since < passed_at or bystanders.pass_(wait.since, wait.until)):
-            return own + bystanders.are_passed(wait.since, wait.until)
-        return bystanders.are_passed(wait.since, wait.until)
+            return own if passed else 0.0
+        passed = passed or (own > 0 and bystanders.pass_(wait.since, wait.until))
+        return (own if passed else 0.0) + bystanders.are_passed(wait.since, wait.until)
 
 
 class _Bystanders:
