@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from glancetrace.correlate.affinity import Use, learn_workers
 from glancetrace.correlate.candidates import Candidates
@@ -18,7 +18,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
-from glancetrace.correlate.yields import Wait
+from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
@@ -83,24 +83,9 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
         _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
     group_of = model.workers.group_of
-    model.yields.learn(wait for call, units in (*certain, *solved) for wait in _waits(call, units, group_of))
-    model.yields.watch(wait for call, units in certain for wait in _waits(call, units, group_of))
+    model.yields.learn(wait for call, units in (*certain, *solved) for wait in waits_of(call, units, group_of))
+    model.yields.watch(wait for call, units in certain for wait in waits_of(call, units, group_of))
     return model
-
-
-def _waits(call: CallFacts, units: Iterable[UnitFacts], group_of: Mapping[int, int]) -> Iterator[Wait]:
-    """What a call waited for after each of its units."""
-    story = sorted(units, key=lambda unit: unit.end)
-    for unit, following in zip_longest(story, story[1:]):
-        process = group_of.get(unit.connection_id)
-        if following is None:
-            if call.goes_on or call.call.status_code is None:
-                return
-            served, base = call.end, LAST
-        else:
-            served, base = following.served, base_of(following.kind)
-        if process is not None and served >= unit.end:
-            yield Wait(process, unit.end, served, (call.call.operation, base_of(unit.kind), base), unit.answer)
 
 
 def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:

@@ -8,8 +8,9 @@ is reached, how likely the route begins so. Units of one call do not overlap. A 
 come to the same state are one from there on, and the difference between them says how sure the better one is of every
 unit in which they differ.
 
-Time runs backwards: a response follows its call's last unit within milliseconds, while a request may wait for a free
-thread, or for its token to be validated, for seconds. Told from the end, what is sure comes first.
+Time runs backwards, from unit to unit in the order of their ends: a response follows its call's last unit within
+milliseconds, while a request may wait for a free thread, or for its token to be validated, for seconds. Told from the
+end, what is sure comes first.
 """
 
 from __future__ import annotations
@@ -94,11 +95,12 @@ class _Step:
     worse: list[tuple[float, _Step | None]] | None = None
 
 
-_NEVER_SERVED = 1 << 63
+_NEVER = 1 << 63
+"""When a call whose work goes on is served after its last unit, ns."""
 
 _Progress = tuple[int, int, int, str, int | None, int, bool]
 """Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process,
-first packet of that unit, and whether somebody who ended a unit later is served before that."""
+first packet of that unit, and whether another call that began to wait later is served before."""
 
 _Way = tuple[float, tuple[int, ...], _Step | None]
 """What it is worth, numbers of the progress of all open calls, its last decision."""
@@ -161,8 +163,10 @@ class _Beam:
     def _begin(self, call: int) -> None:
         facts = self._component.calls[call]
         worker = self._model.workers.group_of.get(facts.connection_id)
-        served = _NEVER_SERVED if _open_ended(facts) else facts.end
-        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, False))
+        served = _NEVER if _open_ended(facts) else facts.end
+        number = self._number(
+            (call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, False)
+        )
         self._open.append(call)
         self._ways = [(score, (*all_of, number), step) for score, all_of, step in self._ways]
 
@@ -192,7 +196,6 @@ class _Beam:
         stray = self._model.log_stray_rate + _NO_CALL_KIND
         places = [(call, self._open.index(call)) for call in options if call >= 0]
         moves: dict[int, tuple[float, int] | None] = {}
-        group = self._model.workers.group_of.get(unit.connection_id)
         ways: dict[tuple[int, ...], _Way] = {}
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         for score, all_of, step in self._ways:
@@ -205,7 +208,7 @@ class _Beam:
                 else:
                     move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
-                    changed = self._passed(all_of, position, unit, group)
+                    changed = self._passed(all_of, position, unit)
                     changed[position] = move[1]
                     worth = score + move[0] - self._turns.between(number, all_of)
                     _keep(ways, worth, tuple(changed), _Step(step, unit_number, call))
@@ -225,6 +228,7 @@ class _Beam:
         facts, kind = self._component.calls[call], unit.kind
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
+        group = workers.group_of.get(unit.connection_id)
         worth = 0.0
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
@@ -237,15 +241,13 @@ class _Beam:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
-                process = workers.group_of.get(unit.connection_id)
-                if process is not None:
-                    wait = Wait(process, unit.end, served, (facts.call.operation, base, following), unit.answer)
+                if group is not None and self._model.yields.strict:
+                    wait = Wait(group, unit.end, served, (facts.call.operation, base, following), unit.answer)
                     worth -= self._model.yields.cost(wait, passed)
             elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)
             else:
                 return None
-        group = workers.group_of.get(unit.connection_id)
         if group is not None and worker is None:
             worth += workers.surprise
             worker = group
@@ -254,11 +256,15 @@ class _Beam:
         after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
         return worth, self._number((call, after, unit.start, base, worker, unit.served, False))
 
-    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts, process: int | None) -> list[int]:
-        """The progress of all open calls when a unit goes to one: who is served after that one was passed by it."""
+    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts) -> list[int]:
+        """The progress of all open calls when a unit goes to one: it passes those that are served after it.
+
+        All of them began to wait before, for the units before their waits ended earlier and are yet to come.
+        """
         changed = list(all_of)
+        yields, process = self._model.yields, self._model.workers.group_of.get(unit.connection_id)
         served = self._progress[all_of[position]][5]
-        if process is None or served < unit.end or served == _NEVER_SERVED:
+        if not yields.strict or process is None or served < unit.end or served == _NEVER:
             return changed
         for place, number in enumerate(all_of):
             progress = self._progress[number]
