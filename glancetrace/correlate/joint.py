@@ -83,8 +83,9 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
         _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
     group_of = model.workers.group_of
-    model.yields.learn(wait for call, units in (*certain, *solved) for wait in waits_of(call, units, group_of))
-    model.yields.watch(wait for call, units in certain for wait in waits_of(call, units, group_of))
+    known = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
+    model.yields.learn([*known, *(wait for call, units in solved for wait in waits_of(call, units, group_of))])
+    model.yields.watch(known)
     return model
 
 
