@@ -82,7 +82,16 @@ def _beginning(facts: CallFacts) -> tuple[int, int]:
 
 def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
     reader = UnitReader(images_of_rows(statement for unit in units for statement in unit.statements))
-    facts = [reader.read(unit) for unit in units if not unit.setup]
+    facts: list[UnitFacts] = []
+    opened: dict[int, int] = {}
+    for unit in units:
+        served = opened.pop(id(unit), unit.statements[0].command.ts)
+        if not unit.setup:
+            facts.append(reader.read(unit))
+            facts[-1].served = served
+        elif unit.next_unit is not None and sets_up(unit):
+            first = unit.statements[0].connection.first_ts
+            opened[id(unit.next_unit)] = first if served - first < _CONNECT else served
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
     return facts
 
@@ -154,15 +163,15 @@ def _only_choice(candidates: Candidates) -> Choice:
     """The only call that can have run a unit; after its response, an image id is all that ties it to the call."""
     (call,), unit = candidates.calls, candidates.unit
     if unit.start <= call.end:
-        return Choice(call, CERTAIN, 1.0, (*_support(call, unit), "only call left"), rejected=candidates.rejected)
-    evidence = (
-        "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
-    )
-    return Choice(call, INFERRED, 0.9, (evidence,), _relation(call, unit), candidates.rejected)
+        evidence = (*_support(call, unit), "only call left")
+        return Choice(call, CERTAIN, 1.0, evidence, _relation(call, unit), candidates.rejected)
+    after = "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
+    return Choice(call, INFERRED, 0.9, (after,), _relation(call, unit), candidates.rejected)
 
 
 def _relation(call: CallFacts, unit: UnitFacts) -> str:
-    return "async" if unit.start > call.end and call.call.status_code is not None else "in_request"
+    """A call has all units of its own behind it when it answers; its task may be about one."""
+    return "async" if unit.end > call.end and call.call.status_code is not None else "in_request"
 
 
 def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choices: dict[int, Choice]) -> None:

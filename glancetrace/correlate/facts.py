@@ -72,8 +72,9 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks. `kind` and `rows` are
-    read when more than one call could have run it, or when there is something to learn.
+    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `served`: the first
+    packet for it, a ping's or that of a new connection, ns. `kind` and `rows` are read when more than one call could
+    have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -89,6 +90,7 @@ class UnitFacts:
     blank: bool
     telling: bool
     expires_tasks: bool = False
+    served: int = 0
     known_kind: str | None = None
     known_rows: UnitRows | None = None
 
@@ -105,6 +107,12 @@ class UnitFacts:
         if self.known_rows is None:
             self.known_rows = read_rows(self.unit.statements, self.reads_list)
         return self.known_rows
+
+    @property
+    def answer(self) -> int:
+        """How long the answer to its last statement took, ns."""
+        last = self.unit.statements[-1]
+        return last.end_ts - last.command.ts
 
     @property
     def connection_id(self) -> int:

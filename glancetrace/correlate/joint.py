@@ -18,6 +18,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
+from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
@@ -78,9 +79,13 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     model.workers = learn_workers(uses)
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
-            _learn_story(model, call, sorted(units, key=lambda unit: unit.start))
+            _learn_story(model, call, sorted(units, key=lambda unit: unit.end))
     for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
-        _learn_run(model, call, sorted(units, key=lambda unit: unit.start))
+        _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
+    group_of = model.workers.group_of
+    known = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
+    model.yields.learn([*known, *(wait for call, units in solved for wait in waits_of(call, units, group_of))])
+    model.yields.watch(known)
     return model
 
 

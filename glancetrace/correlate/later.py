@@ -63,7 +63,7 @@ class LaterWork:
         ):
             call = _only(keys, index)
             if call is not None:
-                relation = "async" if unit.start > call.end else "in_request"
+                relation = "async" if unit.end > call.end else "in_request"
                 return Choice(call, EXACT, 1.0, (evidence,), relation=relation)
         return None
 

@@ -3,13 +3,14 @@
 A component are calls and units that are candidates of each other. One after another every unit goes to one of its
 calls or to none; a way of doing so is worth the sum of the logarithms of: how likely such a unit stands there in the
 route (`grammar`), how likely the wait behind it is (`gaps`), whether its connection is one of the call's process
-(`affinity`), whether the calls of a process are served in their turn (`turns`), and, once the begin of a call is
-reached, how likely the route begins so. Units of one call do not overlap. A beam keeps the best ways; two that have
+(`affinity`), whether the calls of a process are served in their turn (`turns`, `yields`), and, once the begin of a call
+is reached, how likely the route begins so. Units of one call do not overlap. A beam keeps the best ways; two that have
 come to the same state are one from there on, and the difference between them says how sure the better one is of every
 unit in which they differ.
 
-Time runs backwards: a response follows its call's last unit within milliseconds, while a request may wait for a free
-thread, or for its token to be validated, for seconds. Told from the end, what is sure comes first.
+Time runs backwards, from unit to unit in the order of their ends: a response follows its call's last unit within
+milliseconds, while a request may wait for a free thread, or for its token to be validated, for seconds. Told from the
+end, what is sure comes first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Turns
+from glancetrace.correlate.yields import Wait, Yields
 from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
@@ -57,6 +59,7 @@ class Model:
     grammar: RouteGrammar = field(default_factory=RouteGrammar)
     gaps: GapModel = field(default_factory=GapModel)
     workers: Workers = field(default_factory=Workers)
+    yields: Yields = field(default_factory=Yields)
     log_stray_rate: float = math.log(1e-10)
 
 
@@ -92,8 +95,12 @@ class _Step:
     worse: list[tuple[float, _Step | None]] | None = None
 
 
-_Progress = tuple[int, int, int, str, int | None]
-"""Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process."""
+_NEVER = 1 << 63
+"""When a call whose work goes on is served after its last unit, ns."""
+
+_Progress = tuple[int, int, int, str, int | None, int, bool]
+"""Of a call: its number, state of its grammar, start of its next unit (or its response), kind of that unit, process,
+first packet of that unit, and whether another call that began to wait later is served before."""
 
 _Way = tuple[float, tuple[int, ...], _Step | None]
 """What it is worth, numbers of the progress of all open calls, its last decision."""
@@ -127,11 +134,11 @@ class _Beam:
     def run(self) -> Solution:
         component = self._component
         calls = component.calls
-        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].start, -number))
+        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].end, -number))
         earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
         for place, number in enumerate(order):
             unit, options = component.units[number], component.options[number]
-            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.start]:
+            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.end]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -149,14 +156,17 @@ class _Beam:
         if number is None:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
-            call, state, start, base, worker = progress
+            call, state, start, base, worker, *_ = progress
             self._turns.add(state, start, base, worker, self._component.calls[call].began(start))
         return number
 
     def _begin(self, call: int) -> None:
         facts = self._component.calls[call]
         worker = self._model.workers.group_of.get(facts.connection_id)
-        number = self._number((call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker))
+        served = _NEVER if _open_ended(facts) else facts.end
+        number = self._number(
+            (call, self._model.grammar.state(route_of(facts)), facts.end, LAST, worker, served, False)
+        )
         self._open.append(call)
         self._ways = [(score, (*all_of, number), step) for score, all_of, step in self._ways]
 
@@ -174,7 +184,7 @@ class _Beam:
 
     def _ending(self, number: int) -> float:
         """How likely a call begins as it does in this progress."""
-        call, state, start, base, _ = self._progress[number]
+        call, state, start, base, *_ = self._progress[number]
         facts = self._component.calls[call]
         if base == LAST and _open_ended(facts):
             return 0.0
@@ -198,9 +208,10 @@ class _Beam:
                 else:
                     move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
-                    changed = (*all_of[:position], move[1], *all_of[position + 1 :])
+                    changed = self._passed(all_of, position, unit)
+                    changed[position] = move[1]
                     worth = score + move[0] - self._turns.between(number, all_of)
-                    _keep(ways, worth, changed, _Step(step, unit_number, call))
+                    _keep(ways, worth, tuple(changed), _Step(step, unit_number, call))
         if len(ways) > self._width:
             self._crowded.update(self._open)
         if ways:
@@ -213,10 +224,11 @@ class _Beam:
 
     def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
         """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
-        call, state, next_start, following, worker = self._progress[number]
+        call, state, next_start, following, worker, served, passed = self._progress[number]
         facts, kind = self._component.calls[call], unit.kind
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
+        group = workers.group_of.get(unit.connection_id)
         worth = 0.0
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
@@ -229,18 +241,36 @@ class _Beam:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
-            elif following != LAST and (following == "members" or facts.goes_on):
+                if group is not None and self._model.yields.strict:
+                    wait = Wait(group, unit.end, served, (facts.call.operation, base, following), unit.answer)
+                    worth -= self._model.yields.cost(wait, passed)
+            elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)
             else:
                 return None
-        group = workers.group_of.get(unit.connection_id)
         if group is not None and worker is None:
             worth += workers.surprise
             worker = group
         elif group is not None and worker is not None:
             worth += workers.against(worker, group)
         after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
-        return worth, self._number((call, after, unit.start, base, worker))
+        return worth, self._number((call, after, unit.start, base, worker, unit.served, False))
+
+    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts) -> list[int]:
+        """The progress of all open calls when a unit goes to one: it passes those that are served after it.
+
+        All of them began to wait before, for the units before their waits ended earlier and are yet to come.
+        """
+        changed = list(all_of)
+        yields, process = self._model.yields, self._model.workers.group_of.get(unit.connection_id)
+        served = self._progress[all_of[position]][5]
+        if not yields.strict or process is None or served < unit.end or served == _NEVER:
+            return changed
+        for place, number in enumerate(all_of):
+            progress = self._progress[number]
+            if progress[5] > served and progress[4] == process and not progress[6]:
+                changed[place] = self._number((*progress[:6], True))
+        return changed
 
     def _solution(self) -> Solution:
         count = len(self._component.units)

@@ -54,10 +54,7 @@ class UnitOfWork:
 
     @property
     def ts(self) -> int:
-        """First byte of the first statement that is no ping, ns."""
-        for statement in self.statements:
-            if statement.kind != "ping":
-                return statement.command.ts
+        """First byte of the first statement, ns; that of a ping, too, for who checks the connection out sends it."""
         return self.statements[0].command.ts
 
     @property

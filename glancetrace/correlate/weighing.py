@@ -6,13 +6,15 @@ Weights are natural logarithms, as the solution adds them up; only differences b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.solve import Component, Model, Solution, route_of
 from glancetrace.correlate.turns import OVERTAKEN
+from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Joint", "Weight", "alternatives", "position", "soften", "weigh"]
@@ -51,7 +53,7 @@ def position(joint: Joint) -> tuple[CallFacts, list[int], int]:
     component, solution = joint.component, joint.solution
     call = solution.choice[joint.number]
     mine = [number for number, chosen in enumerate(solution.choice) if chosen == call]
-    mine.sort(key=lambda number: component.units[number].start)
+    mine.sort(key=lambda number: component.units[number].end)
     return component.calls[call], mine, mine.index(joint.number)
 
 
@@ -79,6 +81,9 @@ def weigh(joint: Joint) -> list[Weight]:
     if overtaken:
         waited = ", ".join(f"call {number}" for number in overtaken)
         weights.append(Weight("turn", -OVERTAKEN * len(overtaken), f"{waited} of its process waited longer"))
+    for waited_for, cost, passed_by in _passed(joint, call, [units[number] for number in mine], place):
+        names = ", ".join(f"call {number}" for number in passed_by)
+        weights.append(Weight("queue", -cost, f"{names} of its process yielded later and went on before {waited_for}"))
     groups = model.workers.group_of
     own, other = groups.get(call.connection_id), groups.get(unit.connection_id)
     if own is not None and other is not None:
@@ -106,6 +111,29 @@ def _overtaken(joint: Joint, mine: list[int], place: int) -> list[int]:
         if same and since < waiting and other.start > unit.start:
             found.add(call.call.id)
     return sorted(found)
+
+
+def _passed(
+    joint: Joint, call: CallFacts, story: list[UnitFacts], place: int
+) -> Iterator[tuple[str, float, list[int]]]:
+    """Before the unit, and before its response: what it costs that these calls passed the call in its queue."""
+    component, model = joint.component, joint.model
+    units_of: dict[int, list[UnitFacts]] = defaultdict(list)
+    for unit, number in zip(component.units, joint.solution.choice, strict=True):
+        if number >= 0 and component.calls[number] is not call:
+            units_of[number].append(unit)
+    for wait in waits_of(call, story, model.workers.group_of):
+        before = wait.until == story[place].served
+        cost = model.yields.if_passed(wait.place, wait.answer)
+        if cost > 0 and (before or (place == len(story) - 1 and wait.since == story[place].end)):
+            passed_by = [
+                component.calls[number].call.id
+                for number, units in units_of.items()
+                for other in waits_of(component.calls[number], units, model.workers.group_of)
+                if other.process == wait.process and other.since > wait.since and other.until < wait.until
+            ]
+            if passed_by:
+                yield "it" if before else "its response", cost, sorted(set(passed_by))
 
 
 def _start(item: tuple[UnitFacts, int]) -> int:

@@ -75,9 +75,10 @@ def test_setup_then_use() -> None:
     assert second.next_unit is None
 
 
-def test_time_of_a_unit_begins_behind_its_ping() -> None:
+def test_a_unit_begins_with_its_ping() -> None:
     unit = cut("ping", READ, "ROLLBACK")[0]
-    assert unit.ts == unit.statements[1].command.ts
+    assert unit.statements[0].kind == "ping"
+    assert unit.ts == unit.statements[0].command.ts
     assert unit.end_ts == unit.statements[-1].command.response_end_ts
 
 
