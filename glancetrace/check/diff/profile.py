@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glancetrace.check.diff.load import Timed, relative_durations
-from glancetrace.check.diff.races import lost_races
+from glancetrace.check.diff.races import lost_races, overtaken_changes
 from glancetrace.check.gate.facts import Facts
 from glancetrace.check.gate.hidden import CALLS, SQL
 from glancetrace.rfc3339 import nanoseconds
@@ -128,20 +128,24 @@ def build_profile(document: dict[str, Any]) -> Profile:
         operations[key].relative = relative
     profile.operations = dict(sorted(operations.items()))
     contested = {finding["image_id"] for finding in facts.findings if finding["rule"] == "lost-race"}
+    overtaken: set[tuple[str, int]] = set()
     running = {finding["image_id"] for finding in facts.findings if finding["rule"] == "upload-running"}
     for image in facts.images:
         way = tuple(interval["status"] for interval in image["intervals"])
         profile.ways[way] += 1
         profile.begun[way] += all(change["from"] is not None for change in image["transitions"])
         profile.running[way] += image["id"] in running
-        for change in image["transitions"]:
+        for change, late in zip(image["transitions"], overtaken_changes(image, facts), strict=True):
             step = change["from"] or "", change["to"], change["legal"]
             profile.steps[step] += 1
-            profile.raced_steps[step] += image["id"] in contested
+            profile.raced_steps[step] += late or image["id"] in contested
+            if late:
+                overtaken.add((image["id"], change["call_id"]))
     for finding in facts.findings:
-        profile.findings[finding["rule"], finding["severity"]] += 1
-        if finding["call_id"] in races:
-            profile.raced[finding["rule"], finding["severity"]] += 1
+        kind = finding["rule"], finding["severity"]
+        profile.findings[kind] += 1
+        of_change = finding["rule"] == "status-illegal" and (finding["image_id"], finding["call_id"]) in overtaken
+        profile.raced[kind] += of_change or finding["call_id"] in races
     return profile
 
 

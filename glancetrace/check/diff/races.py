@@ -1,10 +1,11 @@
-"""Calls that failed because another call got there first.
+"""Calls that failed, and changes of images that went wrong, because another call got there first.
 
 Two calls that write at the same time may collide in the database: a row is there already, a deadlock, an image that is
 no longer in the status it was read in. Which of them loses, and whether they meet at all, is chance. Such a failure is
 counted, but a first one is no news of the scenario. Rows are those of one image; a deadlock may be with a call about
 another one, since InnoDB locks the gaps between rows, too. What only reads takes nothing from anybody, and a call that
-another one makes (to the registry) is no other.
+another one makes (to the registry) is no other. An image takes a step that nobody meant where a call writes the status
+that it read before another call changed it.
 
 Deadlocks: https://mariadb.com/kb/en/innodb-lock-modes/
 
@@ -24,7 +25,7 @@ from typing import Any
 from glancetrace.check.gate.facts import Facts
 from glancetrace.rfc3339 import nanoseconds
 
-__all__ = ["lost_races"]
+__all__ = ["lost_races", "overtaken_changes"]
 
 _TAKEN = frozenset({1020, 1062})
 """Record changed since it was read, duplicate entry."""
@@ -57,6 +58,24 @@ def lost_races(facts: Facts) -> set[int]:
             for other in _beside(call, everybody if errors & _LOCKED else lines[call["image_id"]])
         )
     }
+
+
+def overtaken_changes(image: Row, facts: Facts) -> list[bool]:
+    """Of each change of an image: another call had changed it since the call began that made this change."""
+    found: list[bool] = []
+    before: Row | None = None
+    for change in image["transitions"]:
+        call = facts.call_of.get(change["call_id"] or 0)
+        other = None if before is None else facts.call_of.get(before["call_id"] or 0)
+        found.append(
+            before is not None
+            and call is not None
+            and other is not None
+            and _origin(call, facts) != _origin(other, facts)
+            and (nanoseconds(before["ts"]) or 0) > _span(call)[0]
+        )
+        before = change
+    return found
 
 
 def _errors(call: Row, facts: Facts) -> set[int]:
