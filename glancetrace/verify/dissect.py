@@ -22,6 +22,10 @@ from typing import Any
 _LAYERS = "ip ipv6 tcp http text mysql mysql.request"
 """Nodes of tshark's tree that are written; `text` is the one that start lines stand in."""
 
+_UNKNOWN_CODE = "(retcode: 255)"
+"""What asyncio says of a process that ended before its watcher looked: pyshark kills tshark when all is read, and the
+attempt alone collects the code of one that is done. tshark itself ends with 0, 1 or 2."""
+
 
 def main() -> None:
     """Write a line per message."""
@@ -33,7 +37,8 @@ def main() -> None:
         for message in read_messages(**request):
             print(json.dumps(message))
     except TSharkCrashException as error:
-        print(json.dumps(["error", " ".join(str(error).split())]))
+        text = " ".join(str(error).split())
+        print(json.dumps(["end"] if _UNKNOWN_CODE in text else ["error", text]))
     else:
         print(json.dumps(["end"]))
     sys.stdout.flush()
