@@ -95,7 +95,7 @@ def test_units_wait_for_the_calls_that_may_have_run_them(spilled: Spilled, tmp_p
     path = degrade(capture_path("hot50-32"), "cut in middle", tmp_path / "degraded.pcap")
     whole, parts = (
         {link["statement_id"]: link["call_id"] for link in render_document(trace)["links"]}
-        for trace in (analyze(path, Options()), spilled(path, 500))
+        for trace in (analyze(path, Options()), spilled(path, 1_000, at_once=16_000))
     )
     assert parts.keys() == whole.keys()
     assert sum(parts[key] != whole[key] for key in whole) <= 0.002 * len(whole)
@@ -135,11 +135,11 @@ def test_it_depends_on_neither_blocks_nor_files_nor_processes(
     path = capture_path("hot50-32")
     expected = as_json(spilled("hot50-32", 1_500))
     monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
-    assert as_json(spilled("hot50-32", 1_500, at_once=3_333, block_size=1 << 17, jobs=3)) == expected
+    monkeypatch.setattr(spilling, "_AT_ONCE", 3_333)
     paths = [piece.path for piece in split_by_count([str(path)], str(tmp_path / "piece.pcap"), 9_000)]
     assert len(paths) > 2
     whole = json.loads(expected)
-    parts = json.loads(as_json(analyze(paths, Options())))
+    parts = json.loads(as_json(analyze(paths, Options(block_size=1 << 17, jobs=3))))
     del whole["capture"]["files"], parts["capture"]["files"]
     assert parts == whole
 
