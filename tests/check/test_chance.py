@@ -131,8 +131,9 @@ def test_a_step_back_of_a_contested_image_is_no_news() -> None:
     assert regressions(stepped_back("lost-race")) == []
 
 
+@pytest.mark.parametrize("rule", ["status-illegal", "image-stuck"])
 @pytest.mark.parametrize("late", [True, False])
-def test_a_status_written_back_by_a_call_that_had_read_it_before_is_no_news(late: bool) -> None:
+def test_a_status_written_back_by_a_call_that_had_read_it_before_is_no_news(late: bool, rule: str) -> None:
     new = copy.deepcopy(document_of("article"))
     image = new["images"][0]
     calls = {call["id"]: call for call in new["api_calls"]}
@@ -140,7 +141,7 @@ def test_a_status_written_back_by_a_call_that_had_read_it_before_is_no_news(late
     other = next(c for c in new["api_calls"] if c["operation"] == "image-update" and c["id"] != before["call_id"])
     other["ts"] = calls[before["call_id"]]["ts"] if late else last["ts"]
     last.update({"from": before["to"], "to": "deactivated", "legal": False, "call_id": other["id"]})
-    finding = {**new["findings"][0], "rule": "status-illegal", "severity": "error"}
+    finding = {**new["findings"][0], "rule": rule, "severity": "error"}
     new["findings"].append({**finding, "image_id": image["id"], "call_id": other["id"]})
     comparison = compare(build_profile(document_of("article")), build_profile(new))
     told = {(change.part, change.kind, change.regression) for change in comparison.changes}

@@ -21,6 +21,8 @@ Key = tuple[str, str]
 
 
 _SURE = frozenset({"exact", "certain"})
+_OF_A_CHANGE = frozenset({"status-illegal", "image-stuck"})
+"""Findings about a status change and the call that made it."""
 _SCORE = 0.99
 """Score from which on an inferred link is as good as a certain one: fewer than 1 in 1000 of them are wrong."""
 _LOST = 0.01
@@ -144,7 +146,7 @@ def build_profile(document: dict[str, Any]) -> Profile:
     for finding in facts.findings:
         kind = finding["rule"], finding["severity"]
         profile.findings[kind] += 1
-        of_change = finding["rule"] == "status-illegal" and (finding["image_id"], finding["call_id"]) in overtaken
+        of_change = finding["rule"] in _OF_A_CHANGE and (finding["image_id"], finding["call_id"]) in overtaken
         profile.raced[kind] += of_change or finding["call_id"] in races
     return profile
 
