@@ -24,7 +24,7 @@ __all__ = ["ServiceVotes", "StatementReader", "name_rows"]
 
 _TEXT_COMMANDS = frozenset({"COM_QUERY", "COM_STMT_EXECUTE", "COM_STMT_PREPARE", "COM_STMT_BULK_EXECUTE"})
 _LONGEST_KNOWN = 4096
-_KNOWN_COUNT = 1 << 15
+_KNOWN_COUNT = 1 << 12
 """Texts up to that length, and so many of them, whose reading is kept."""
 _ENOUGH_VOTES = 64
 """Statements that say whose they are, of a connection that is read in parts."""

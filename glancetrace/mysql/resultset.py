@@ -35,7 +35,7 @@ _KEY_LEN = 64
 _ROWS = 2048
 _LONGEST_ROW = 4096
 """Rows that are remembered: how many, and of how many bytes at most."""
-_TEXTS = 1 << 15
+_TEXTS = 1 << 12
 _LONGEST_TEXT = 4096
 """The same of requests."""
 
