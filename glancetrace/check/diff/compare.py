@@ -12,7 +12,7 @@ image began, how a call ended) is not new on the other. What differs in calls to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from glancetrace.check.diff.durations import compare_durations
@@ -94,40 +94,52 @@ def _statements(base: Profile, new: Profile, limits: Thresholds) -> Iterator[Cha
     # What the base does not show would seem to be added.
     script = base.whole and is_script([(was, is_now) for key, _, was, is_now, _ in pairs if _reads(key)], kinds)
     tests = _Tests(count, script)
-    worse_ones: set[Key] = set()
+    told: set[Key] = set()
     for key, status, was, is_now, frames in pairs:
-        name = f"{name_of(key)} {status}"
         added = added_selects(was, is_now, kinds) if script and _reads(key) else {}
-        told = failed = False
-        for digest in sorted({digest for counts in (*was, *is_now) for digest in counts} - {""}):
-            change = _shape_change(name, digest, was, is_now, tests, surely=digest in added)
-            if change is None:
-                continue
-            if digest in added:
-                worse = added[digest] > limits.statements
-            else:
-                # A shape that takes the place of another one of its kind (as an admin's of a member's) is no more SQL.
-                alike = [d for d, kind in kinds.items() if kind == kinds[digest]]
-                worse = change.kind in ("new", "more") and _grown(was, is_now, alike, tests) > limits.statements
-            told = True
-            failed = failed or worse
-            text = new.texts.get(digest) or base.texts.get(digest, "")
-            frame = frames.get(digest, 0)
-            yield replace(change, what=f"{digest} {text}", regression=worse, frames=[frame] if frame else [])
-        change = None if failed else _shape_change(name, "", was, is_now, tests)
-        if change is not None:
-            failed = _grown(was, is_now, [""], tests) > limits.statements
-            yield replace(change, regression=failed)
-        if failed:
-            worse_ones.add(key)
-        if change is not None:
-            continue
-        if not told and not agree(was, is_now) and is_too_few(len(was), len(is_now), count):
-            what = f"all statements; {TOO_FEW} ({len(was)} and {len(is_now)})"
-            yield Change("statements", name, "unclear", _sums(was), _sums(is_now), what)
-
+        changes = list(_shapes(f"{name_of(key)} {status}", was, is_now, kinds, added, tests, limits))
+        if any(change.regression for change in changes):
+            told.add(key)
+        for change in changes:
+            digest = change.what.split()[0]
+            text = new.texts.get(digest) or base.texts.get(digest)
+            if text is not None:
+                frame = frames.get(digest, 0)
+                change = replace(change, what=f"{digest} {text}", frames=[frame] if frame else [])
+            yield change
     if base.whole:
-        yield from _paths(base, new, limits, worse_ones)
+        yield from _paths(base, new, limits, told)
+
+
+def _shapes(
+    name: str,
+    base: Counts,
+    new: Counts,
+    kinds: Mapping[str, str],
+    added: Mapping[str, int],
+    tests: _Tests,
+    limits: Thresholds,
+) -> Iterator[Change]:
+    """What changed in calls that were answered alike: shapes, by digest, and if none of them is worse the sum."""
+    told = failed = False
+    for digest in sorted({digest for counts in (*base, *new) for digest in counts} - {""}):
+        change = _shape_change(name, digest, base, new, tests, surely=digest in added)
+        if change is None:
+            continue
+        if digest in added:
+            worse = added[digest] > limits.statements
+        else:
+            # A shape that takes the place of another one of its kind (as an admin's of a member's) is no more SQL.
+            alike = [d for d, kind in kinds.items() if kind == kinds[digest]]
+            worse = change.kind in ("new", "more") and _grown(base, new, alike, tests) > limits.statements
+        told, failed = True, failed or worse
+        yield replace(change, what=digest, regression=worse)
+    change = None if failed else _shape_change(name, "", base, new, tests)
+    if change is not None:
+        yield replace(change, regression=_grown(base, new, [""], tests) > limits.statements)
+    elif not told and not agree(base, new) and is_too_few(len(base), len(new), tests.count):
+        what = f"all statements; {TOO_FEW} ({len(base)} and {len(new)})"
+        yield Change("statements", name, "unclear", _sums(base), _sums(new), what)
 
 
 def _paths(base: Profile, new: Profile, limits: Thresholds, told: Set[Key]) -> Iterator[Change]:
