@@ -74,15 +74,20 @@ def test_commands_are_found_again(count: int, chance: random.Random, data: st.Da
     assert spooled.at([row.place for row, _ in wanted if isinstance(row, PlacedCommand)]) == wanted
 
 
+def shared_out(pairs: list[Owned]) -> tuple[Spill, Spill, list[Owned]]:
+    """Two processes, of which the other has written all that is not of the first connection, and what is."""
+    mine, other = Spill(ServiceVotes()).share_out(2)
+    theirs = [pair for pair in pairs if pair[1].id != 1]
+    other.look(theirs, last=True)
+    assert theirs == []
+    return mine, other, [pair for pair in pairs if pair[1].id == 1]
+
+
 def test_what_another_process_wrote_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows come through a pipe, all but the file, which both have."""
     monkeypatch.setattr(spilling, "WHOLE", 20)
     expected = owned(60)
-    mine, other = Spill(ServiceVotes()).share_out(2)
-    own = [pair for pair in expected if pair[1].id == 1]
-    theirs = [pair for pair in expected if pair[1].id != 1]
-    other.look(theirs, last=True)
-    assert theirs == []
+    mine, other, own = shared_out(expected)
     sent = pickle.loads(pickle.dumps(other.spooled))
     mine.join(own, [(other, sent)])
     assert own == []
@@ -100,11 +105,7 @@ def test_few_in_all_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of two processes may write half as many as are too many, and together they are not."""
     monkeypatch.setattr(spilling, "WHOLE", 50)
     expected = owned(42)
-    mine, other = Spill(ServiceVotes()).share_out(2)
-    own = [pair for pair in expected if pair[1].id == 1]
-    theirs = [pair for pair in expected if pair[1].id != 1]
-    other.look(theirs, last=True)
-    assert theirs == []
+    mine, other, own = shared_out(expected)
     mine.join(own, [(other, pickle.loads(pickle.dumps(other.spooled)))])
     assert mine.spooled is None
     assert sorted(pair[0].ts for pair in own) == [pair[0].ts for pair in expected]
