@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from glancetrace.glance.database import RowChange, image_ids, kind_of_statement, row_changes, service_of
@@ -26,6 +27,7 @@ _TEXT_COMMANDS = frozenset({"COM_QUERY", "COM_STMT_EXECUTE", "COM_STMT_PREPARE",
 _LONGEST_KNOWN = 4096
 _KNOWN_COUNT = 1 << 12
 """Texts up to that length, and so many of them, whose reading is kept."""
+_SERVICE = attrgetter("service")
 _ENOUGH_VOTES = 64
 """Statements that say whose they are, of a connection that is read in parts."""
 _NOTHING: tuple[tuple[str, ...], tuple[RowChange, ...]] = ((), ())
@@ -75,7 +77,7 @@ class StatementReader:
         """
         statements: list[SqlStatement] = []
         silent: list[tuple[SqlStatement, _Reading]] = []
-        votes: dict[str, int] = {}
+        add = statements.append
         readings = self._readings
         for command in commands:
             schema = command.schema
@@ -89,14 +91,15 @@ class StatementReader:
             statement = SqlStatement(
                 command, reading.parsed, connection, service or "other", reading.kind, reading.operation, schema
             )
-            statements.append(statement)
+            add(statement)
             if service is None:
                 silent.append((statement, reading))
-                continue
-            votes[service] = votes.get(service, 0) + 1
-            if reading.image_ids or reading.changes:
+            elif reading.image_ids or reading.changes:
                 statement.image_ids, statement.changes = reading.image_ids, reading.changes
-        _settle_silent(silent, default or _most(votes))
+        if silent:
+            votes = Counter(map(_SERVICE, statements))  # silent ones count as others' so far
+            votes["other"] -= len(silent)
+            _settle_silent(silent, default or _most(votes))
         return statements
 
     def vote(self, command: MysqlCommand) -> str | None:

@@ -19,8 +19,8 @@ from glancetrace.issues import IssueLog
 __all__ = ["sample"]
 
 _HEADER_LEN = 24
-_PIECES = 64
-_PIECE_SIZE = 24 << 10
+_PIECES = 32
+_PIECE_SIZE = 32 << 10
 
 
 class _Nothing(RawSource):

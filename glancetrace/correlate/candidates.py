@@ -59,6 +59,8 @@ def find_candidates(
     unit: UnitFacts, open_calls: list[CallFacts], at_work: list[CallFacts], hosts: Hosts = _ONE_HOST
 ) -> Candidates:
     """The calls that can have run a unit: of the open ones, and of those still at work after their response."""
+    if not open_calls and len(at_work) < 2:
+        return Candidates(unit, at_work, [], alone=True)
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
     end = unit.end

@@ -229,6 +229,8 @@ class UnitReader:
                 for slot in task_slots:
                     tasks.add(str(literals[slot]))
                 reads_list = reads_list or of_any_image
+            if not statement.changes:
+                continue
             written += statement.changes
             if self._image_of_row and not statement.image_ids:
                 keys = ((statement.schema, change.table, change.row_id or "") for change in statement.changes)

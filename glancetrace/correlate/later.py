@@ -57,6 +57,8 @@ class LaterWork:
 
     def by_task(self, unit: UnitFacts) -> Choice | None:
         """The call whose task the unit works on."""
+        if not unit.tasks and not unit.request_ids:
+            return None
         for keys, index, evidence in (
             (unit.request_ids, self._by_request_id, "request id of the task"),
             (unit.tasks, self._by_task, "task id"),
@@ -74,6 +76,8 @@ class LaterWork:
     def _of_image(self, unit: UnitFacts) -> list[CallFacts]:
         """Calls about the unit's image that were answered, or broken off, and that nothing contradicts."""
         found = [call for image in sorted(unit.images) for call in self._by_image.get(image, ())]
+        if not found:
+            return found
         client = unit.client
         return [c for c in found if not self._hosts.apart(c.server, client) and contradiction(c, unit) is None]
 

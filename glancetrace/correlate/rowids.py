@@ -25,6 +25,7 @@ def images_of_rows(statements: Iterable[SqlStatement]) -> RowImages:
     wanted = {
         (statement.schema, change.table, change.row_id)
         for statement in statements
+        if statement.changes
         for change in statement.changes
         if change.image_id is None and change.row_id is not None and change.table in _TABLES
     }

@@ -182,7 +182,7 @@ def _pack_found(statements: Sequence[SqlStatement]) -> Iterator[Sequence[Any]]:
     yield [_pack_hops(statement.hops) if statement.hops else None for statement in statements]
 
 
-def _pack_hops(hops: list[StatementHop]) -> list[tuple[Any, ...]]:
+def _pack_hops(hops: Sequence[StatementHop]) -> list[tuple[Any, ...]]:
     return [
         (
             *hop.client,

@@ -3,7 +3,8 @@ became of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from glancetrace.glance.database import RowChange
 from glancetrace.mysql.command import MysqlCommand
@@ -60,7 +61,7 @@ class SqlStatement:
     commit_frame: int | None = None
     image_ids: tuple[str, ...] = ()
     changes: tuple[RowChange, ...] = ()
-    hops: list[StatementHop] = field(default_factory=list)
+    hops: Sequence[StatementHop] = ()
 
     @property
     def end_ts(self) -> int:

@@ -48,7 +48,7 @@ def test_commands_arrive_as_they_were(drawn: list[tuple[dict[str, object], int]]
     packer, unpacker = CommandPacker(), CommandUnpacker()
     for start in range(0, len(sent), at_once):
         unpacker.unpack(packer.pack(sent[start : start + at_once]))
-    arrived = unpacker.commands(list(packer.sessions), list(packer.connections))
+    arrived = unpacker.commands(packer.sessions, list(packer.connections))
     assert [(told(command), command.session, connection) for command, connection in arrived] == [
         (told(command), command.session, connection) for command, connection in sent
     ]
