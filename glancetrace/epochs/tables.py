@@ -25,8 +25,8 @@ from glancetrace.spill.command_table import (
     COMMANDS,
     OWNED,
     PlacedCommand,
-    columns_of_commands,
-    commands_of_columns,
+    pack_commands,
+    unpack_commands,
 )
 from glancetrace.spill.commands import Owned, SpooledCommands
 from glancetrace.spill.rows import RowType, SpooledRows
@@ -126,13 +126,13 @@ class StatementRows:
                 self._sessions.append(session)
                 self._connections.append(statement.connection)
         yield [self._numbers[command.session] for command in commands]
-        yield from columns_of_commands(commands)
+        yield from pack_commands(commands)
         yield from _pack_found(statements)
 
     def _unpack(self, columns: list[Sequence[Any]]) -> list[SqlStatement]:
         numbers, *columns = columns
         commands, found = columns[: len(COMMANDS)], columns[len(COMMANDS) :]
-        unpacked = commands_of_columns(commands, map(self._sessions.__getitem__, numbers), repeat(0))
+        unpacked = unpack_commands(commands, map(self._sessions.__getitem__, numbers), repeat(0))
         return self._statements(zip(unpacked, map(self._connections.__getitem__, numbers), strict=True), found)
 
     def _pack_said(self, rows: Sequence[tuple[SqlStatement, int]]) -> Iterator[Sequence[Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
 
-__all__ = ["ColumnPolicy", "MysqlCommand", "MysqlError", "MysqlSession"]
+__all__ = ["ColumnPolicy", "MysqlCommand", "MysqlError", "MysqlSession", "columns_of_commands"]
 
 Value = str | bytes | int | float | None
 
@@ -98,3 +99,40 @@ class MysqlCommand:
     complete: bool = False
     cut: bool = False
     after_gap: bool = False
+
+
+def columns_of_commands(commands: Iterable[MysqlCommand]) -> list[tuple[Any, ...]]:
+    """The fields of commands after their session, in their order, each for all commands.
+
+    They are named here one by one, since that is several times faster than asking for each by its name.
+    """
+    rows = [
+        (
+            command.ordinal,
+            command.command,
+            command.sql,
+            command.schema,
+            command.ts,
+            command.first_frame,
+            command.request_end_ts,
+            command.request_frame,
+            command.params,
+            command.response_ts,
+            command.response_end_ts,
+            command.response_frame,
+            command.returned_rows,
+            command.affected_rows,
+            command.last_insert_id,
+            command.status_flags,
+            command.status_before,
+            command.error,
+            command.columns,
+            command.rows,
+            command.rows_complete,
+            command.complete,
+            command.cut,
+            command.after_gap,
+        )
+        for command in commands
+    ]
+    return list(zip(*rows, strict=True)) if rows else [()] * (len(fields(MysqlCommand)) - 1)

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
 
-from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession
+from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession, columns_of_commands
 from glancetrace.spill.columns import CELLS, FLAG, NUMBER, ROWS, TEXT, TIME, WIDE
 
-__all__ = ["COMMANDS", "OWNED", "PlacedCommand", "columns_of_commands", "commands_of_columns"]
+__all__ = ["COMMANDS", "OWNED", "PlacedCommand", "pack_commands", "unpack_commands"]
 
 
 @dataclass(slots=True)
@@ -64,14 +63,13 @@ COMMANDS = pa.schema(
 OWNED = pa.schema([("session", pa.uint32()), *COMMANDS])
 """The same after the number of the session."""
 
-_FIELDS = [attrgetter(name) for name in COMMANDS.names]
 _ERROR_PLACE = COMMANDS.names.index("error")
 _COLUMNS_PLACE = COMMANDS.names.index("columns")
 
 
-def columns_of_commands(commands: Sequence[MysqlCommand]) -> list[list[Any]]:
-    """A list of values for each column of `COMMANDS`."""
-    columns = [list(map(field, commands)) for field in _FIELDS]
+def pack_commands(commands: Sequence[MysqlCommand]) -> list[Sequence[Any]]:
+    """The values of each column of `COMMANDS`."""
+    columns: list[Sequence[Any]] = [*columns_of_commands(commands)]
     errors, names = columns[_ERROR_PLACE], columns[_COLUMNS_PLACE]
     columns[_ERROR_PLACE] = [error and (error.code, error.sqlstate, error.message) for error in errors]
     texts = {some: None if some is None else json.dumps(some) for some in set(names)}
@@ -79,7 +77,7 @@ def columns_of_commands(commands: Sequence[MysqlCommand]) -> list[list[Any]]:
     return columns
 
 
-def commands_of_columns(
+def unpack_commands(
     columns: list[Sequence[Any]], sessions: Iterable[MysqlSession], places: Iterable[int]
 ) -> Iterator[PlacedCommand]:
     """The inverse, with the session and the place of each command."""

@@ -158,13 +158,13 @@ class SpooledCommands:
     def _write(self, group: list[Owned]) -> None:
         """Write a row group."""
         from glancetrace.spill.columns import pack_table
-        from glancetrace.spill.command_table import OWNED, columns_of_commands
+        from glancetrace.spill.command_table import OWNED, pack_commands
 
         file = self._parts[0].file
         assert file is not None
         commands = [command for command, _ in group]
         owners = [self._numbers[command.session] for command in commands]
-        number = file.write(pack_table(OWNED, [owners, *columns_of_commands(commands)]))
+        number = file.write(pack_table(OWNED, [owners, *pack_commands(commands)]))
         for start in range(0, len(group), _BLOCK_ROWS):
             count = min(_BLOCK_ROWS, len(group) - start)
             self._blocks.append(_Block(order_of(group[start]), count, number, start))
@@ -206,11 +206,11 @@ class SpooledCommands:
     def _unpack(self, table: pa.Table, places: Sequence[int]) -> Iterator[Owned]:
         """Rows of one row group, and their places."""
         from glancetrace.spill.columns import unpack_table
-        from glancetrace.spill.command_table import OWNED, commands_of_columns
+        from glancetrace.spill.command_table import OWNED, unpack_commands
 
         part = self._parts[places[0] >> _GROUP_BITS + _ROW_BITS]
         numbers, *columns = unpack_table(OWNED, table)
-        commands = commands_of_columns(columns, map(part.sessions.__getitem__, numbers), places)
+        commands = unpack_commands(columns, map(part.sessions.__getitem__, numbers), places)
         return zip(commands, map(part.connections.__getitem__, numbers), strict=True)
 
     def _group(self, group: int) -> pa.Table:
