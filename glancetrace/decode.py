@@ -10,22 +10,23 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
 from glancetrace.capture.sample import sample
+from glancetrace.dealing import deal
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.http.exchange import HttpExchange
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand
-from glancetrace.net.reassemble import TcpReassembler
+from glancetrace.net.reassemble import Deal, TcpReassembler
 from glancetrace.net.run import Connection
-from glancetrace.net.share import Share, share_out
+from glancetrace.net.share import Dealt, Share, share_out
 from glancetrace.packing import Commands, Rows
 from glancetrace.spill.commands import Spill, SpooledCommands
 from glancetrace.streams import DEFAULT_HASHES, Stage
@@ -151,37 +152,46 @@ def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spi
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
     secrets = read_secrets(reader, options, issues)
-    accounting, rows = _decode_share(reader, issues, issues, options, secrets, pool, give=_giver(spill))
+    accounting = Accounting()
+    push = partial(_read, reader, accounting, issues, options)
+    rows = _decode_share(push, issues, options, secrets, pool, give=_giver(spill))
     _spill_last(rows, spill)
     return _decoded(reader, issues, accounting, rows, secrets, [])
 
 
 def _decode_share(
-    reader: CaptureReader,
-    capture_issues: IssueLog,
+    push: Callable[[TcpReassembler, Callable[[], None]], None],
     issues: IssueLog,
     options: Options,
     secrets: SecretStore,
     pool: HashPool | None = None,
     share: Share | None = None,
     give: Callable[[Commands], None] | None = None,
-) -> tuple[Accounting, Rows]:
-    """Decode the connections of a share, or all of them; issues of the capture and of connections are counted apart.
+    deal: Deal | None = None,
+) -> Rows:
+    """Decode the connections of a share, or all of them.
 
-    `give` is offered the commands between blocks, and takes them when it likes.
+    `push` is given what takes the packets, and what is to be called between blocks; `give` is then offered the
+    commands, and takes them when it likes. `deal`: see `TcpReassembler`.
     """
     with no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
-            stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share
+            stage.consumer, issues, server_ports=frozenset(options.ports), judge=stage.judge, share=share, deal=deal
         )
-        look = None if give is None else lambda: give(stage.commands)
-        accounting = _read(reader, reassembler, capture_issues, options, secrets, look)
+
+        def look() -> None:
+            if secrets.waiting_bytes:
+                secrets.refresh()
+            if give is not None:
+                give(stage.commands)
+
+        push(reassembler, look)
+        reassembler.finish()
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
-    return accounting, Rows(
-        reader.packets,
+    return Rows(
         reassembler.accounting,
         reassembler.first_frames,
         told,
@@ -265,13 +275,13 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
     except GlancetraceError:  # no temporary file to be had
         return None
 
-    def decode_share(own: Spill | None, share: Share, give: Callable[[Commands], None]) -> Rows:
+    def decode_share(
+        own: Spill | None, share: Share, packets: Iterator[Dealt], give: Callable[[Commands], None]
+    ) -> Rows:
         ignored = IssueLog()  # the first one tells them
-        reader = open_captures(names, ignored, block_size=options.block_size)
-        secrets = read_secrets(reader, options, ignored)
-        quiet = replace(options, progress=None)
+        secrets = read_secrets(open_captures(names, ignored, block_size=options.block_size), options, ignored)
         give = give if own is None else own.behind(give)
-        rows = _decode_share(reader, ignored, IssueLog(), quiet, secrets, share=share, give=give)[1]
+        rows = _decode_share(partial(_take_dealt, packets), IssueLog(), options, secrets, share=share, give=give)
         _spill_last(rows, own)
         return rows
 
@@ -285,11 +295,13 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
         issues = IssueLog()
         reader = open_captures(names, issues, block_size=options.block_size)
         secrets = read_secrets(reader, options, issues)
-        give = _giver(spill)
-        accounting, rows = _decode_share(reader, issues, IssueLog(), options, secrets, share=shares[0], give=give)
+        accounting = Accounting()
+        push = partial(_read, reader, accounting, issues, options)
+        dealing = partial(deal, shares[0], [worker.give for worker in workers])
+        rows = _decode_share(push, IssueLog(), options, secrets, None, shares[0], _giver(spill), dealing)
         _spill_last(rows, spill)
         others = [worker.rows() for worker in workers]
-        parts = [rows, *(other for other in others if other is not None and other.packets == rows.packets)]
+        parts = [rows, *(other for other in others if other is not None)]
         if len(parts) < len(shares):
             return None
         rows = join_rows(parts, issues)
@@ -319,30 +331,31 @@ def read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> S
     return secrets
 
 
+def _take_dealt(packets: Iterator[Dealt], reassembler: TcpReassembler, look: Callable[[], None]) -> None:
+    """Take what another process reads; `look` is called between blocks."""
+    for dealt in packets:
+        reassembler.push_dealt(dealt)
+        look()
+
+
 def _read(
     reader: CaptureReader,
-    reassembler: TcpReassembler,
+    accounting: Accounting,
     issues: IssueLog,
     options: Options,
-    secrets: SecretStore,
-    look: Callable[[], None] | None,
-) -> Accounting:
+    reassembler: TcpReassembler,
+    look: Callable[[], None],
+) -> None:
     """Push every block through index and reassembler; `look` is called between blocks."""
-    accounting = Accounting()
     index = PacketIndex(issues)
     reader.progress = options.progress
     for block in reader:
-        if secrets.waiting_bytes:
-            secrets.refresh()
         segments = index.index(block)
         for reason, count in segments.ignored.items():
             accounting.ignored_reasons[reason] = accounting.ignored_reasons.get(reason, 0) + count
         accounting.packets_malformed += segments.malformed
         reassembler.push(segments)
-        if look is not None:
-            look()
+        look()
     index.finish()
-    reassembler.finish()
     accounting.packets_ignored = sum(accounting.ignored_reasons.values())
     accounting.packets_decoded = reader.packets - accounting.packets_ignored - accounting.packets_malformed
-    return accounting

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-__all__ = ["Channel", "Child", "fork"]
+__all__ = ["Channel", "Child", "fork", "shared_memory"]
 
 _HEADER = 8
 _PIPE_SIZE = 1 << 20
@@ -109,6 +109,16 @@ def fork(work: Callable[[Channel], None]) -> Child:
         code = 0
     finally:
         os._exit(code)
+
+
+def shared_memory() -> int:
+    """Descriptor of a file without a name, in memory where the system has such (memfd_create(2))."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("glancetrace")
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _die_with(parent: int) -> None:

@@ -47,13 +47,11 @@ class Rows:
     """What a worker has decoded of its connections.
 
     Attributes:
-        packets: of the whole capture, as this worker read it.
         first_frames: first frame of each of its connections, by number.
         skipped: bytes of connections that were fed to a decoder and are part of no row.
         spooled: commands that are on disk, if there are too many: a `glancetrace.spill.commands.SpooledCommands`.
     """
 
-    packets: int
     accounting: TcpAccounting
     first_frames: list[int]
     issues: list[Issue]
@@ -141,7 +139,7 @@ def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher
     hashers: list[BodyHasher] = []
     exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
     few = (
-        rows.packets, rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
+        rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
     )  # fmt: skip
     shared = pickle.dumps((few, list(connections), packer.sessions), protocol=5)
     return marshal.dumps((shared, exchanges)), hashers
@@ -269,9 +267,9 @@ def unpack_rows(data: bytes, unpacker: CommandUnpacker, digests: Callable[[], Di
     shared, packed_exchanges = marshal.loads(data)
     few, connections, sessions = pickle.loads(shared)
     exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
-    packets, accounting, first_frames, issues, rows, skipped, spooled = few
+    accounting, first_frames, issues, rows, skipped, spooled = few
     commands = unpacker.commands(sessions, connections)
-    return Rows(packets, accounting, first_frames, issues, exchanges, commands, rows, skipped, spooled)
+    return Rows(accounting, first_frames, issues, exchanges, commands, rows, skipped, spooled)
 
 
 def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:

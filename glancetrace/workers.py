@@ -1,27 +1,29 @@
 """Stage A in several processes: each decodes its share of the connections, one of them is this one.
 
-Workers are forked, read the capture themselves and send their rows, commands while they decode others, then the digests
-of the bodies that they hashed. What they send lies in memory that both have, a file without a name, so no worker waits
-for the first process to read it; the pipe says how much there is. What comes out is what one process gives: connections
-are numbered over all shares when the rows are there.
-A worker that fails, or that has read another number of packets (the file is still growing), makes the result worthless;
-the caller then decodes alone, and finds out itself what is wrong.
+The first process reads the capture and deals out the packets (`glancetrace.dealing`). Workers are forked, and send
+their rows, commands while they decode others, then the digests of the bodies that they hashed. What they send lies in
+memory that both have, a file without a name, so no worker waits for the first process to read it; the pipe says how
+much there is. What comes out is what one process gives: connections are numbered over all shares when the rows are
+there. A worker that fails makes the result worthless; the caller then decodes alone, and finds out itself what is
+wrong.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 
 from glancetrace.capture.ahead import read_at
+from glancetrace.dealing import Hand
 from glancetrace.errors import GlancetraceError
-from glancetrace.forking import Channel, Child, fork
+from glancetrace.forking import Channel, Child, fork, shared_memory
 from glancetrace.http.exchange import BodyHasher
 from glancetrace.issues import IssueLog
 from glancetrace.net.accounting import TcpAccounting
-from glancetrace.net.share import Share
+from glancetrace.net.share import Dealt, Share
 from glancetrace.packing import CommandPacker, Commands, CommandUnpacker, Digests, Rows, pack_rows, unpack_rows
 
 __all__ = ["Worker", "join_rows", "start_worker"]
@@ -31,21 +33,29 @@ _MANY = 4096
 
 _SIZE_LEN = 8
 
-Decode = Callable[[Share, Callable[[Commands], None]], Rows]
-"""Decodes a share of the connections; called in the worker. What it is given takes commands when there are many."""
+Decode = Callable[[Share, Iterator[Dealt], Callable[[Commands], None]], Rows]
+"""Decodes a share of the connections from their packets; called in the worker. What it is given last takes commands
+when there are many."""
 
 
 class Worker:
     """A forked process that decodes a share of the connections."""
 
-    def __init__(self, child: Child, store: int) -> None:
+    def __init__(self, child: Child, store: int, hand: Hand) -> None:
         self._child = child
         self._store = store
+        self._hand = hand
         self._offset = 0
         self._digests: Digests | None = None
 
+    def give(self, dealt: Dealt) -> None:
+        """Send it packets of its share."""
+        self._hand.give(self._child, dealt)
+
     def rows(self) -> Rows | None:
-        """Wait for its rows; None when it failed."""
+        """No packets follow: wait for its rows; None when it failed."""
+        if not self._hand.end(self._child):
+            return None
         unpacker = CommandUnpacker()
         while data := self._message():
             unpacker.unpack(data)
@@ -69,6 +79,7 @@ class Worker:
     def close(self) -> None:
         """Let the process go: what it has not sent yet is not wanted."""
         self._child.close()
+        self._hand.close()
         if self._store >= 0:
             os.close(self._store)
             self._store = -1
@@ -89,11 +100,18 @@ def start_worker(decode: Decode, share: Share) -> Worker:
     Raises:
         OSError: the system has no process, memory or pipe left.
     """
-    store = _shared_memory()
+    hand, store = Hand(), -1
     try:
-        return Worker(fork(lambda channel: _work(decode, share, _Sender(channel, store))), store)
+        store = shared_memory()
+
+        def work(channel: Channel) -> None:
+            _work(partial(decode, share, hand.take(channel)), _Sender(channel, store))
+
+        return Worker(fork(work), store, hand)
     except OSError:
-        os.close(store)
+        hand.close()
+        if store >= 0:
+            os.close(store)
         raise
 
 
@@ -114,7 +132,7 @@ class _Sender:
         self._channel.send(len(data).to_bytes(_SIZE_LEN, "little"))
 
 
-def _work(decode: Decode, share: Share, sender: _Sender) -> None:
+def _work(decode: Callable[[Callable[[Commands], None]], Rows], sender: _Sender) -> None:
     """What a worker does: packed commands, an empty message, all the other rows, digests."""
     packer = CommandPacker()
 
@@ -123,22 +141,12 @@ def _work(decode: Decode, share: Share, sender: _Sender) -> None:
             sender.send(packer.pack(commands))
             commands.clear()
 
-    rows = decode(share, give)
+    rows = decode(give)
     give(rows.commands, last=True)
     data, hashers = pack_rows(rows, packer)
     sender.send(b"")
     sender.send(data)
     sender.send(pickle.dumps(_digests(hashers)))
-
-
-def _shared_memory() -> int:
-    """Descriptor of a file without a name, in memory where the system has such (memfd_create(2))."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("glancetrace")
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _digests(hashers: Sequence[BodyHasher]) -> Digests:
@@ -159,7 +167,6 @@ def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:
             issues.count(issue.kind, frame=issue.first_frame, connection_id=issue.connection_id, times=issue.count)
     first = shares[0]
     return Rows(
-        first.packets,
         _sum([rows.accounting for rows in shares]),
         first.first_frames,
         [],

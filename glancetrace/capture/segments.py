@@ -13,7 +13,24 @@ import numpy.typing as npt
 
 from glancetrace.capture.blocks import Int64Array
 
-__all__ = ["SegmentBlock"]
+__all__ = ["COLUMNS", "SegmentBlock"]
+
+COLUMNS = (
+    "frame",
+    "ts",
+    "src",
+    "dst",
+    "version",
+    "sport",
+    "dport",
+    "seq",
+    "ack",
+    "flags",
+    "payload",
+    "payload_len",
+    "wire_len",
+)
+"""Columns of a `SegmentBlock`, in their order."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -52,3 +69,7 @@ class SegmentBlock:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def rows(self, rows: slice | Int64Array) -> SegmentBlock:
+        """Some rows, over the same buffer."""
+        return SegmentBlock(self.data, *(getattr(self, name)[rows] for name in COLUMNS))

@@ -16,7 +16,7 @@ speaks again, it is judged again. Blocks are cut at the end of an epoch, so this
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,40 +30,22 @@ from glancetrace.net.flow import JUDGED, UNKNOWN, UNWANTED, Flow, Sink, endpoint
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 from glancetrace.net.reorder import ACK, RST, SEQUENCE_BASE, SYN, Reordering
 from glancetrace.net.run import Connection, Run
-from glancetrace.net.share import Share
+from glancetrace.net.share import Dealt, Share
 from glancetrace.net.stretches import Packet, cut_stretch, find_stretches, packets_of
 from glancetrace.net.verdict import ConsumerFactory, Judge, Probe
 
-__all__ = ["EPOCH_PACKETS", "TcpReassembler"]
+__all__ = ["EPOCH_PACKETS", "Deal", "TcpReassembler"]
 
 EPOCH_PACKETS = 1 << 18
 
 _MASK = SEQUENCE_BASE - 1
 _BOTH = 0b11
 
+Deal = Callable[[SegmentBlock, FlowGroups, Int64Array], None]
+"""Is given a block, its flows and the capture time at each packet."""
+
 _STRETCH = 4
 """So many packets in order are worth being taken at once."""
-
-
-def _rows(block: SegmentBlock, start: int, stop: int) -> SegmentBlock:
-    """Some rows of a block."""
-    rows = slice(start, stop)
-    return replace(
-        block,
-        frame=block.frame[rows],
-        ts=block.ts[rows],
-        src=block.src[rows],
-        dst=block.dst[rows],
-        version=block.version[rows],
-        sport=block.sport[rows],
-        dport=block.dport[rows],
-        seq=block.seq[rows],
-        ack=block.ack[rows],
-        flags=block.flags[rows],
-        payload=block.payload[rows],
-        payload_len=block.payload_len[rows],
-        wire_len=block.wire_len[rows],
-    )
 
 
 class TcpReassembler:
@@ -77,6 +59,7 @@ class TcpReassembler:
         fast: False takes every packet one by one (for tests: the result is the same).
         epoch_packets: how long silent connections are remembered that nobody wants or that are closed.
         share: the connections to take; None: all of them. Those of a share are numbered among themselves.
+        deal: is given every block, its flows and the capture time at its packets, for the other shares.
 
     Attributes:
         accounting: where the bytes went; it balances after `finish`. Of a share it has the bytes of its connections.
@@ -93,10 +76,12 @@ class TcpReassembler:
         fast: bool = True,
         epoch_packets: int = EPOCH_PACKETS,
         share: Share | None = None,
+        deal: Deal | None = None,
     ) -> None:
         self.accounting = TcpAccounting()
         self.first_frames: list[int] = []
         self._share = share
+        self._deal = deal
         self._sink = Sink(make_consumer, issues, self.accounting)
         self._server_ports = server_ports
         self._judge = judge
@@ -118,18 +103,27 @@ class TcpReassembler:
         while start < len(block):
             left = self._epoch_packets - self.accounting.packets % self._epoch_packets
             stop = min(start + left, len(block))
-            self._push(block if stop - start == len(block) else _rows(block, start, stop))
+            self._push(block if stop - start == len(block) else block.rows(slice(start, stop)))
             start = stop
-            if self.accounting.packets % self._epoch_packets == 0:
-                self._forget()
 
     def _push(self, block: SegmentBlock) -> None:
-        self.accounting.packets += len(block)
-        self.accounting.payload_bytes += int(block.payload_len.sum())
         clock = np.maximum.accumulate(np.maximum(block.ts, self._clock))
         groups = group_flows(block)
         if self._share is not None:
+            if self._deal is not None:
+                self._deal(block, groups, clock)
             groups = self._share.own(groups)
+        self._take_flows(block, groups, clock)
+        self._pass(len(block), int(block.payload_len.sum()), int(clock[-1]))
+
+    def push_dealt(self, dealt: Dealt) -> None:
+        """Take what another process has dealt, in place of `push`."""
+        if len(dealt.block):
+            self._take_flows(dealt.block, group_flows(dealt.block), dealt.clock)
+        self._pass(dealt.packets, dealt.payload_bytes, dealt.last_clock)
+
+    def _take_flows(self, block: SegmentBlock, groups: FlowGroups, clock: Int64Array) -> None:
+        """Take the packets of some flows of a block."""
         groups = self._leave_out_unwanted(block, groups)
         if groups.keys:
             known = [self._flows.get(key) for key in groups.keys]
@@ -140,9 +134,16 @@ class TcpReassembler:
             self._push_clean(block, groups, flows, table)
             for flow in flows:
                 flow.epoch = self._epoch
-        self._clock = int(clock[-1])
+
+    def _pass(self, packets: int, payload_bytes: int, clock: int) -> None:
+        """Time has come to the end of so many packets, all of which are taken."""
+        self.accounting.packets += packets
+        self.accounting.payload_bytes += payload_bytes
+        self._clock = clock
         for flow in list(self._unsettled):
             self._settle(flow)
+        if self.accounting.packets % self._epoch_packets == 0:
+            self._forget()
 
     def _forget(self) -> None:
         """The epoch is over: forget what nobody wants or what is closed, and was silent."""

@@ -1,9 +1,9 @@
 """Which connections are decoded by whom, when several processes decode one capture.
 
-Every process reads and indexes the whole capture and takes its own connections out of it. Whose a connection is follows
-from its endpoints, so nothing has to be agreed on: those that a sample of the capture shows are dealt out by their
-packets, any other by a hash. The last worker takes everything that is not MySQL, since equal image data on several
-connections are hashed once there.
+Whose a connection is follows from its endpoints, so nothing has to be agreed on: those that a sample of the capture
+shows are dealt out by their packets, any other by a hash. Either every process reads the whole capture and takes its
+own connections out of it, or the first one reads it and deals out the packets. The last worker takes everything that is
+not MySQL, since equal image data on several connections are hashed once there.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from zlib import crc32
 
 import numpy as np
 
+from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 
-__all__ = ["Share", "share_out"]
+__all__ = ["Dealt", "Share", "share_out"]
 
 _OTHER_WEIGHT = 2.0
 """Work for a packet that is not MySQL's, in units of one that is."""
-_SENT_WEIGHT = 1.12
-"""Work for a packet of MySQL's whose rows have to come to the first worker: packing them is a little more work for
-who sends them than taking them is for that one."""
+_SENT_WEIGHT = 1.14
+"""Work for a packet of MySQL's whose rows are packed to be sent to the first worker."""
+_TAKEN_WEIGHT = 0.2
+"""Work that such a packet is for the first worker."""
+_READ_WEIGHT = 0.18
+"""Work for the first worker to read a packet and to deal it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +57,37 @@ class Share:
             worker = crc32(repr(key).encode()) % (self.count - self.alone)
         return worker
 
+    def owners(self, groups: FlowGroups) -> Int64Array:
+        """Worker that has each flow of a block, int64[flows]."""
+        return np.array([self.owner(key) for key in groups.keys], np.int64)
+
     def own(self, groups: FlowGroups) -> FlowGroups:
         """The flows of a block that are this worker's."""
-        ours = np.array([self.owner(key) == self.worker for key in groups.keys], bool)
+        ours = self.owners(groups) == self.worker
         if ours.all():
             return groups
         sizes = np.diff(groups.starts, append=len(groups.rows))
         kept = sizes[ours]
         keys = [key for key, mine in zip(groups.keys, ours.tolist(), strict=True) if mine]
         return FlowGroups(groups.rows[np.repeat(ours, sizes)], np.cumsum(kept) - kept, groups.side, keys)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Dealt:
+    """One worker's part of packets that follow on each other in the capture.
+
+    Attributes:
+        block: its segments.
+        clock: int64[n], capture time at each of them, ns: the latest of all packets so far.
+        packets, payload_bytes: TCP packets and bytes that there are with those of the others.
+        last_clock: capture time at the last of all, ns.
+    """
+
+    block: SegmentBlock
+    clock: Int64Array
+    packets: int
+    payload_bytes: int
+    last_clock: int
 
 
 def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: int) -> list[Share]:
@@ -81,10 +107,13 @@ def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: 
     if count < 2 or not total or of_sql < total / 4:
         return []
     loads = [0.0] * (count - 1) + [(total - of_sql) * _OTHER_WEIGHT]
+    loads[0] += total * _READ_WEIGHT
     dealt: dict[FlowKey, int] = {}
     for key in sorted(sql, key=lambda key: (-sql[key], key)):
         ahead = [load + sql[key] * (_SENT_WEIGHT if worker else 1) for worker, load in enumerate(loads)]
         worker = dealt[key] = ahead.index(min(ahead))
         loads[worker] = ahead[worker]
+        if worker:
+            loads[0] += sql[key] * _TAKEN_WEIGHT
     alone = loads[-1] == (total - of_sql) * _OTHER_WEIGHT
     return [Share(worker, count, sql_ports, dealt, alone) for worker in range(count)]

@@ -21,6 +21,7 @@ from glancetrace.edit.split import split_by_count
 from glancetrace.errors import GlancetraceError
 from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand, MysqlSession
+from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import share_out
 from glancetrace.output.json import render_json
@@ -65,7 +66,7 @@ def test_jobs_give_the_same_document(name: str) -> None:
     path = capture_path(name)
     alone = document(path)
     assert document(path, jobs=2) == alone
-    assert document(path, jobs=3, block_size=1 << 17) == alone
+    assert document(path, jobs=3, block_size=1 << 15) == alone
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)  # no process is left behind
 
@@ -102,17 +103,22 @@ def test_a_process_that_ends_before_its_hashes_are_made_is_told_of(monkeypatch: 
         document(capture_path("article"), jobs=2)
 
 
-def test_a_file_that_grows_is_read_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block_size", [1 << 14, 1 << 22])
+def test_a_process_that_takes_no_packets_changes_nothing(monkeypatch: pytest.MonkeyPatch, block_size: int) -> None:
     path = capture_path("article")
     alone = document(path)
-    unpack = workers.unpack_rows
+    monkeypatch.setattr(TcpReassembler, "push_dealt", _raise)
+    assert document(path, jobs=3, block_size=block_size) == alone
 
-    def shorter(*args: object) -> Rows:
-        rows = unpack(*args)  # type: ignore[arg-type]
-        rows.packets += 1
-        return rows
 
-    monkeypatch.setattr(workers, "unpack_rows", shorter)
+def test_packets_that_cannot_be_dealt_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture_path("article")
+    alone = document(path)
+
+    def full(*_args: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwritev", full)
     assert document(path, jobs=2) == alone
 
 
