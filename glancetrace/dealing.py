@@ -75,8 +75,8 @@ class Hand:
         start, stop = _stretch(block)
         block = replace(block, payload=block.payload - start)
         piece = self._next
-        columns = [getattr(block, name) for name in _SENT]
-        _write(self._memory[piece], [memoryview(block.data)[start:stop], dealt.clock, *columns])
+        columns = [dealt.clock, *(getattr(block, name) for name in _SENT)]
+        _write(self._memory[piece], [memoryview(block.data)[start:stop], *map(np.ascontiguousarray, columns)])
         channel.send(_HEAD.pack(piece, stop - start, len(block), dealt.packets, dealt.payload_bytes, dealt.last_clock))
         self._free -= 1
         self._next = (piece + 1) % _PIECES
