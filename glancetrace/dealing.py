@@ -24,7 +24,7 @@ from glancetrace.net.share import Dealt, Share
 
 __all__ = ["Hand", "deal"]
 
-_PIECES = 4
+_PIECES = 8
 _HEAD = Struct("<6q")
 """Piece of memory, bytes of the buffer, rows; packets, payload bytes and capture time of all (see `Dealt`)."""
 _BYTES = ("version", "flags")

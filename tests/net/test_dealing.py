@@ -113,8 +113,8 @@ def _columns(dealt: Dealt) -> list[object]:
 
 
 def test_packets_arrive_as_they_were() -> None:
-    blocks = _blocks(capture_path("concurrent-old-8"), 1 << 18)
-    assert len(blocks) > 8  # more than are on their way at once
+    blocks = _blocks(capture_path("concurrent-old-8"), 1 << 17)
+    assert len(blocks) > 16  # more than are on their way at once
     parts = [Dealt(block, block.ts, len(block) + 5, 99, 7) for block in blocks]
     parts.append(Dealt(blocks[0].rows(slice(0, 0)), blocks[0].ts[:0], 3, 0, 8))  # none of them its own
     arrived = _hand_over(parts, lambda dealt: repr(list(map(_columns, dealt))).encode())
