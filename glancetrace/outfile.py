@@ -1,4 +1,7 @@
-"""Where a file is written: never onto one that is read, and under another name until it is complete."""
+"""Where a file is written: never onto one that is read, and under another name until it is complete.
+
+A name that ends as those of compressed files do is compressed: with everything that captures are read from.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import glob
 import os
 import stat
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, cast
 
-if TYPE_CHECKING:
-    from gzip import GzipFile
+__all__ = ["COMPRESSIONS", "PartFile", "compressed", "compression_of", "is_one_of", "part_of", "takes_one_writing"]
 
-__all__ = ["PartFile", "compressed", "is_one_of", "part_of", "takes_one_writing"]
+COMPRESSIONS = (".gz", ".zst", ".xz", ".lz4")
+"""Endings of names that ask for compression."""
+
+_GZIP_LEVEL = 6
+"""gzip's own; for captures 9 takes half as long again, and saves a hundredth."""
 
 
 def is_one_of(path: str, names: Iterable[str]) -> bool:
@@ -40,11 +46,35 @@ def takes_one_writing(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def compressed(file: BinaryIO) -> GzipFile:
-    """A way into a file that compresses (RFC 1952), without a name or a time: the same data, the same bytes."""
-    from gzip import GzipFile
+def compression_of(path: str) -> str:
+    """The ending of a name that asks for compression; empty if there is none."""
+    return next((ending for ending in COMPRESSIONS if path.endswith(ending)), "")
 
-    return GzipFile("", "wb", fileobj=file, mtime=0)
+
+def compressed(file: BinaryIO, path: str) -> BinaryIO:
+    """A way into a file that compresses as the path asks for: the file itself, or what is closed before the file is.
+
+    The same data become the same bytes: there is neither a name nor a time in them (RFC 1952, RFC 8878, the xz and lz4
+    frame formats).
+    """
+    ending = compression_of(path)
+    if ending == ".gz":
+        from gzip import GzipFile
+
+        return cast(BinaryIO, GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0))
+    if ending == ".zst":
+        import zstandard
+
+        return cast(BinaryIO, zstandard.ZstdCompressor().stream_writer(file, closefd=False))
+    if ending == ".xz":
+        from lzma import LZMAFile
+
+        return cast(BinaryIO, LZMAFile(file, "wb"))
+    if ending == ".lz4":
+        from lz4.frame import LZ4FrameFile
+
+        return cast(BinaryIO, LZ4FrameFile(file, "wb"))
+    return file
 
 
 class PartFile:
@@ -57,6 +87,11 @@ class PartFile:
         self._place = os.path.realpath(path)
         self._part: str | None = None
 
+    @property
+    def takes_one_writing(self) -> bool:
+        """A pipe or a device stands in its place."""
+        return takes_one_writing(self._place)
+
     def open(self, buffering: int = -1) -> BinaryIO:
         """The file to write to. Raises OSError."""
         try:
@@ -65,8 +100,12 @@ class PartFile:
             self.discard()
             raise
 
+    def reopen(self, buffering: int = -1) -> BinaryIO:
+        """The file to go on with, from its beginning, after it was opened and closed. Raises OSError."""
+        return open(self._part or self._place, "r+b", buffering)
+
     def _beside(self) -> str:
-        if takes_one_writing(self._place) or os.path.isdir(self._place):  # of a folder, opening it is the error message
+        if self.takes_one_writing or os.path.isdir(self._place):  # of a folder, opening it is the error message
             return self._place
         self._part = part_of(self._place)
         return self._part

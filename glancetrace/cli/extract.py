@@ -29,7 +29,13 @@ __all__ = ["extract"]
     ],
 )
 @captures
-@option("-o", "--output", required=True, metavar="FILE", help="The capture to write.")
+@option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="The capture to write, compressed if it ends in .gz, .zst, .xz or .lz4; - is standard output.",
+)
 @option("--image", multiple=True, metavar="NAME|ID", section="What", help="An image: its calls and statements.")
 @option(
     "--call", multiple=True, type=NUMBER, metavar="ID", section="What", help="A call with the statements that it ran."
@@ -63,14 +69,14 @@ def extract(
     from glancetrace.edit.extract import check_repeatable
     from glancetrace.edit.extract import extract as extract_packets
     from glancetrace.edit.parts import PartFinder
+    from glancetrace.edit.piece_file import check_output
     from glancetrace.edit.selection import PacketSelection
     from glancetrace.output.clock import Clock
     from glancetrace.output.progress import ProgressBar
     from glancetrace.output.units import plural
 
-    if output == "-":
-        raise UsageError("packets cannot go to standard output", action="give a file name")
     check_repeatable(paths)
+    check_output(output, paths)
     for moment in (since, until):
         if moment is not None:
             Clock(None, None).parse(moment)
@@ -90,7 +96,8 @@ def extract(
         progress = bar if bar.enabled else None
         piece = extract_packets(list(paths), output, part, selection=selection, progress=progress)
     if not piece.packets:
-        say("no packet matches")
+        say("no packet matches: a capture without packets was written")
+        return
     say(f"{plural(piece.packets, 'packet')}; passwords and tokens in them are kept")
 
 

@@ -109,8 +109,11 @@ def split(
 ) -> None:
     """Cut a capture into pieces, as editcap does: same names, same bytes. Without -c, -i, --size, --by: one file.
 
-    The pieces keep the packets as they are, with every secret in them. A time without packets has no piece.
+    The pieces keep the packets as they are, with every secret in them. A time without packets has no piece. With an
+    OUTPUT in .gz (.zst, .xz, .lz4) they are compressed, and --size counts what they hold. OUTPUT may be - for one file.
     """
+    from glancetrace.edit.naming import piece_path
+    from glancetrace.edit.piece_file import STANDARD_OUTPUT, check_output
     from glancetrace.edit.selection import PacketSelection, parse_frames
     from glancetrace.edit.split import split as split_capture
     from glancetrace.output.progress import ProgressBar
@@ -120,6 +123,10 @@ def split(
     cut = _cut(count, interval, size, by)
     if keep_sessions and cut is None:
         raise UsageError("--keep-sessions needs a cut to wait with", action="give -c, -i or --size")
+    if output == STANDARD_OUTPUT and (cut is not None or by is not None):
+        raise UsageError("pieces cannot go to standard output", action="give a file name")
+    is_one_file = cut is None and by is None
+    check_output(output if is_one_file else piece_path(output, 0, 0), [path])
     trace = _analyzed(path, reading) if keep_sessions or by in ("image", "call") else None
     if cut is not None and trace is not None:
         from glancetrace.edit.quiet import QuietCut, quiet_points

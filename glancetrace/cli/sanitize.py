@@ -31,7 +31,13 @@ def _decrypting(command: Callable[..., Any]) -> Callable[..., Any]:
     ],
 )
 @captures
-@option("-o", "--output", required=True, metavar="FILE", help="The capture to write: a .pcap, .pcapng, also with .gz.")
+@option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="The capture to write, compressed if it ends in .gz, .zst, .xz or .lz4.",
+)
 @option("--key", metavar="FILE|TEXT", help="Key of the pseudonyms; without it they differ from run to run.")
 @option("--verify", "check", is_flag=True, help="Look for every secret in what was written; exit code 1 if one is.")
 @option("--decrypt", is_flag=True, help="Write TLS connections that can be decrypted as plain ones, and sanitise them.")

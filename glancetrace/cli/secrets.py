@@ -23,7 +23,13 @@ __all__ = ["secrets"]
 @click.argument("path", metavar="CAPTURE")
 @option("--keylog", "keylogs", multiple=True, metavar="FILE", help="Key log (SSLKEYLOGFILE); may be repeated.")
 @option("--discard", is_flag=True, help="Take the secrets out instead.")
-@option("-o", "--output", required=True, metavar="FILE", help="The pcapng file to write.")
+@option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="The pcapng file to write, compressed if it ends in .gz, .zst, .xz or .lz4.",
+)
 def secrets(path: str, keylogs: tuple[str, ...], discard: bool, output: str) -> None:
     """Write a copy of a capture with the secrets of the TLS connections that are in it, and no others.
 

@@ -88,7 +88,7 @@ _SHOWING: Mapping[str, Callable[[Callback], Callback]] = {
         "--output",
         metavar="FILE",
         section="Output",
-        help="Write to a file instead of standard output; compressed if its name ends in .gz.",
+        help="Write to a file instead of standard output; compressed if its name ends in .gz, .zst, .xz or .lz4.",
     ),
     "color": option(
         "--color",

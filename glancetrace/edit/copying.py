@@ -5,7 +5,8 @@ and so does whoever reads the capture: so there is one thread, until reading has
 one helps.
 
 Ranges of a plain file are copied by the kernel (copy_file_range(2), which on some file systems copies nothing at all);
-where that is not possible, and of input that is decompressed or comes through a pipe, bytes go through memory.
+where that is not possible, of input that is decompressed or comes through a pipe, and into files that are compressed,
+bytes go through memory. A file is in its place when all that belongs there is in it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 
-from glancetrace.errors import GlancetraceError
+from glancetrace.edit.piece_file import PieceFile
+from glancetrace.errors import GlancetraceError, InputError
 
 __all__ = ["Copier"]
 
@@ -26,7 +28,6 @@ _WAITING = 256
 _LARGE = 64 << 10
 _MOST_LARGE = 8
 """So many of them may hold more bytes than that; at most a block each, which bounds the memory."""
-_BUFFER = 1 << 20
 
 _Work = Callable[[], None]
 
@@ -45,31 +46,32 @@ class Copier:
     """Does what it is told, for each file in order. What goes wrong is raised later, at the latest by `finish`."""
 
     def __init__(self) -> None:
-        self._files: dict[int, _File] = {}
+        self._files: dict[PieceFile, _File] = {}
         self._ready: SimpleQueue[_File | None] = SimpleQueue()
         self._lock = Lock()
         self._room = Semaphore(_WAITING)
         self._room_for_large = Semaphore(_MOST_LARGE)
-        self._error: GlancetraceError | None = None
+        self._error: GlancetraceError | BrokenPipeError | None = None
+        self._stopped = False
         self._kernel = hasattr(os, "copy_file_range")
         self._threads: list[Thread] = []
         self._add_thread()
 
-    def copy(self, target: int, path: str, source: int, offset: int, length: int) -> None:
-        """Append `length` bytes of the file `source` from `offset` on to `target`, whose name is `path`."""
-        self._put(target, lambda: self._guard(path, lambda: self._copy(target, source, offset, length)))
+    def copy(self, target: PieceFile, source: int, offset: int, length: int) -> None:
+        """Append `length` bytes of the file `source` from `offset` on to `target`."""
+        self._put(target, lambda: self._guard(target, lambda: self._copy(target, source, offset, offset + length)))
 
-    def write(self, target: int, path: str, data: bytes | memoryview) -> None:
+    def write(self, target: PieceFile, data: bytes | memoryview) -> None:
         """Append bytes."""
         if len(data) <= _LARGE:
-            self._put(target, lambda: self._guard(path, lambda: _write(target, data)))
+            self._put(target, lambda: self._guard(target, lambda: target.write(data)))
             return
         self._wait_for(self._room_for_large)
-        self._put(target, lambda: self._write_large(target, path, data))
+        self._put(target, lambda: self._write_large(target, data))
 
-    def close(self, target: int, path: str) -> None:
-        """Close a file when everything is in it."""
-        self._put(target, lambda: self._close(target, path))
+    def close(self, target: PieceFile, *, complete: bool = True) -> None:
+        """Close a file when everything is in it; if that is all, it goes to its place."""
+        self._put(target, lambda: self._close(target, complete))
         del self._files[target]
 
     def drain(self) -> None:
@@ -83,15 +85,24 @@ class Copier:
         """Wait until all is done.
 
         Raises:
-            GlancetraceError: something could not be written.
+            GlancetraceError: something could not be written. BrokenPipeError: nobody reads the pipe any more.
         """
         self._add_thread()
+        self._end_threads()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Leave the rest undone; without `wait`, a thread may be at its last piece of work still."""
+        self._stopped = True
+        if wait:
+            self._end_threads()
+
+    def _end_threads(self) -> None:
         for _ in self._threads:
             self._ready.put(None)
         for thread in self._threads:
             thread.join()
-        if self._error is not None:
-            raise self._error
 
     def _add_thread(self) -> None:
         if len(self._threads) < _MOST_THREADS:
@@ -103,7 +114,7 @@ class Copier:
             self._add_thread()
             room.acquire()
 
-    def _put(self, target: int, work: _Work) -> None:
+    def _put(self, target: PieceFile, work: _Work) -> None:
         if self._error is not None:
             raise self._error
         self._wait_for(self._room)
@@ -130,51 +141,53 @@ class Copier:
             file.taken = False
             return None
 
-    def _guard(self, path: str, work: _Work) -> None:
-        if self._error is not None:
+    def _goes_on(self) -> bool:
+        return self._error is None and not self._stopped
+
+    def _guard(self, target: PieceFile, work: _Work) -> None:
+        """Do a piece of work, unless something went wrong before."""
+        if not self._goes_on():
+            target.lacks_bytes = True
             return
         try:
             work()
         except OSError as error:
-            self._fail(path, error)
+            self._fail(target, error)
+        except InputError as error:
+            target.lacks_bytes = True
+            self._error = error
 
-    def _fail(self, path: str, error: OSError) -> None:
+    def _fail(self, target: PieceFile, error: OSError) -> None:
+        target.lacks_bytes = True
+        if isinstance(error, BrokenPipeError):
+            self._error = error
+            return
         self._error = GlancetraceError(
-            f"cannot be written: {error.strerror}", where=path, action="make room, or choose another directory"
+            f"cannot be written: {error.strerror}", where=target.path, action="make room, or choose another directory"
         )
 
-    def _close(self, target: int, path: str) -> None:
+    def _close(self, target: PieceFile, complete: bool) -> None:
         try:
-            os.close(target)
-        except OSError as error:  # some file systems say only now that there is no room
-            self._fail(path, error)
+            target.close()
+            if complete and not target.lacks_bytes:
+                target.keep()
+        except OSError as error:
+            self._fail(target, error)
 
-    def _write_large(self, target: int, path: str, data: bytes | memoryview) -> None:
+    def _write_large(self, target: PieceFile, data: bytes | memoryview) -> None:
         try:
-            self._guard(path, lambda: _write(target, data))
+            self._guard(target, lambda: target.write(data))
         finally:
             self._room_for_large.release()
 
-    def _copy(self, target: int, source: int, offset: int, length: int) -> None:
-        end = offset + length
-        while self._kernel and offset < end:
+    def _copy(self, target: PieceFile, source: int, offset: int, end: int) -> None:
+        while self._kernel and target.is_plain and offset < end:
             try:
-                copied = os.copy_file_range(source, target, end - offset, offset_src=offset)
+                copied = os.copy_file_range(source, target.descriptor, end - offset, offset_src=offset)
             except OSError:  # other file systems, a device, an old kernel
                 self._kernel = False
                 break
             if not copied:
                 break
             offset += copied
-        while offset < end:
-            data = os.pread(source, min(_BUFFER, end - offset), offset)
-            if not data:
-                raise OSError(0, "the input has become shorter")
-            _write(target, data)
-            offset += len(data)
-
-
-def _write(target: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(target, view) :]
+        target.write_range(source, offset, end, self._goes_on)

@@ -50,13 +50,15 @@ def extract(
 
     Args:
         paths: the captures that the part was found in.
+        output: the file, compressed if its name ends as `outfile.COMPRESSIONS`; "-" for standard output.
         part: what is wanted; None: all packets that are selected.
         selection: what of it is wanted.
         progress: called with the bytes read and the total.
 
     Raises:
-        UsageError: the output is an input, or the captures need different file headers.
-        InputError: an input cannot be read. GlancetraceError: the output cannot be written.
+        UsageError: the output is an input or cannot be opened, or the captures need different file headers.
+        InputError: an input cannot be read. GlancetraceError: the output cannot be written. BrokenPipeError: nobody
+            reads the pipe any more.
     """
     flows = FlowRows()
     with open_captures(paths, IssueLog()) as captures:

@@ -1,7 +1,9 @@
 """Names of the pieces of a split: those that editcap gives.
 
 `<stem>_NNNNN_YYYYmmddHHMMSS<ext>`: the ordinal from 0, the time of the first packet, both before the last dot of the
-name (Wireshark, `wiretap`/`fileset_get_filename_by_pattern`).
+name, and before the one before it where the last is that of compression (Wireshark, `editcap.c`,
+`fileset_extract_prefix_suffix`). So do editcaps that compress (those with `--compress`); older ones write plain bytes
+to `out.pcap_00000_....gz`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import os
 import re
 import time
 
+from glancetrace.outfile import compression_of
+
 __all__ = ["label_path", "piece_path"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -17,12 +21,13 @@ _LONGEST_LABEL = 80
 
 
 def _with_infix(output: str, infix: str) -> str:
-    """`infix` before the last dot of the name, if it has one."""
+    """`infix` before the extension of the name, if it has one: `.pcap`, `.pcap.gz`."""
     directory, name = os.path.split(output)
-    stem, dot, extension = name.rpartition(".")
+    compression = compression_of(name)
+    stem, dot, extension = name.removesuffix(compression).rpartition(".")
     if not dot:
         stem, extension = extension, stem
-    return os.path.join(directory, f"{stem}_{infix}{dot}{extension}")
+    return os.path.join(directory, f"{stem}_{infix}{dot}{extension}{compression}")
 
 
 def piece_path(output: str, ordinal: int, first_ts: int, *, utc: bool = False) -> str:

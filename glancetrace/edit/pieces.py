@@ -1,8 +1,9 @@
 """Writes packets to files, each of them a complete capture in the format of the input.
 
 A pcapng piece begins with the section header, interfaces, secrets and names that its packets need, and gets what is
-added to them later in its place. Packets that lie end to end in a plain file are copied by the kernel, and ranges that
-follow each other are copied at once; a few packets at a time are gathered in memory.
+added to them later in its place. A piece is there when it is complete; what was broken off leaves nothing. Packets that
+lie end to end in a plain file are copied by the kernel, and ranges that follow each other are copied at once; a few
+packets at a time are gathered in memory.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +22,7 @@ from glancetrace.capture.formats import FormatReader
 from glancetrace.capture.pcapng import PCAPNG_MAGIC
 from glancetrace.capture.source import RawSource
 from glancetrace.edit.copying import Copier
+from glancetrace.edit.piece_file import STANDARD_OUTPUT, PieceFile
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.outfile import is_one_of
 
@@ -43,19 +46,18 @@ class SplitPiece:
 class _Piece:
     """A file under way; `range`: descriptor, offset and end of what is to be copied next."""
 
-    __slots__ = ("descriptor", "first_ts", "packets", "path", "preamble", "range")
+    __slots__ = ("file", "first_ts", "packets", "preamble", "range")
 
     def __init__(self, path: str, first_ts: int | None) -> None:
-        self.path = path
+        self.file = PieceFile(path)
         self.first_ts = first_ts
         self.packets = 0
         self.preamble = b""
-        self.descriptor = -1
         self.range: tuple[int, int, int] | None = None
 
 
 class PieceWriter:
-    """Writes pieces; a context manager, at whose end they are complete.
+    """Writes pieces; a context manager, at whose end they are complete, or, if it is an early one, those that were.
 
     Args:
         inputs: paths that must not be overwritten.
@@ -74,7 +76,7 @@ class PieceWriter:
     @property
     def pieces(self) -> list[SplitPiece]:
         """What was written."""
-        return [SplitPiece(piece.path, piece.packets, piece.first_ts) for piece in self._pieces.values()]
+        return [SplitPiece(piece.file.path, piece.packets, piece.first_ts) for piece in self._pieces.values()]
 
     def can_continue(self, path: str | None, preamble: bytes) -> bool:
         """Whether packets that need this preamble can go to the piece: a pcap file has only one header."""
@@ -87,7 +89,8 @@ class PieceWriter:
         """Append rows (ascending) of a block to the piece of that name.
 
         Raises:
-            UsageError: it would overwrite an input. GlancetraceError: it cannot be written.
+            UsageError: it would overwrite an input, or cannot be opened. GlancetraceError: something could not be
+                written. BrokenPipeError: nobody reads the pipe any more.
         """
         piece = self._piece(path, int(block.ts[rows[0]]))
         self._continue_with(piece, reader.preamble)
@@ -115,50 +118,40 @@ class PieceWriter:
         """Nothing is added to that piece any more."""
         piece = self._open.pop(path, None)
         if piece is not None:
-            self._shut(piece)
+            self._shut(piece, complete=True)
 
     def _piece(self, path: str, first_ts: int | None) -> _Piece:
         piece = self._pieces.get(path)
         if piece is None:
-            if is_one_of(path, self._inputs):
+            if path != STANDARD_OUTPUT and is_one_of(path, self._inputs):
                 raise UsageError("the output would overwrite the input", where=path, action="choose another name")
             piece = self._pieces[path] = _Piece(path, first_ts)
-            flags = os.O_CREAT | os.O_TRUNC
-        else:
-            flags = 0
-        if piece.descriptor < 0:
-            try:
-                piece.descriptor = os.open(path, os.O_WRONLY | flags | os.O_CLOEXEC, 0o666)
-            except OSError as error:
-                what = f"cannot be written: {error.strerror}"
-                raise GlancetraceError(what, where=path, action="check the directory") from None
-            os.lseek(piece.descriptor, 0, os.SEEK_END)
-            self._open[path] = piece
-            if len(self._open) > _MOST_OPEN:
-                self._shut(self._open.popitem(last=False)[1], reopen=True)
-        else:
+        if piece.file.is_open:
             self._open.move_to_end(path)
+            return piece
+        piece.file.open()
+        self._open[path] = piece
+        if len(self._open) > _MOST_OPEN:
+            self._shut(self._open.popitem(last=False)[1], complete=False)
+            self._copier.drain()  # where it ends is asked when it is opened again
         return piece
 
-    def _shut(self, piece: _Piece, *, reopen: bool = False) -> None:
+    def _shut(self, piece: _Piece, *, complete: bool) -> None:
         self._flush(piece)
-        self._copier.close(piece.descriptor, piece.path)
-        piece.descriptor = -1
-        if reopen:
-            self._copier.drain()  # where it ends is asked when it is opened again
+        self._copier.close(piece.file, complete=complete)
 
     def _continue_with(self, piece: _Piece, preamble: bytes) -> None:
         """Make sure that the piece holds what the next packets need: what was added since, or a new section."""
         if preamble != piece.preamble:
             known = len(piece.preamble) if preamble.startswith(piece.preamble) else 0
             self._flush(piece)
-            self._copier.write(piece.descriptor, piece.path, preamble[known:])
+            self._copier.write(piece.file, preamble[known:])
             piece.preamble = preamble
 
     def _write_gathered(self, piece: _Piece, gathered: list[memoryview]) -> None:
         if gathered:
             self._flush(piece)
-            self._copier.write(piece.descriptor, piece.path, b"".join(gathered))
+            self._copier.write(piece.file, b"".join(gathered))
             gathered.clear()
 
     def _add_range(self, piece: _Piece, source: int, offset: int, end: int) -> None:
@@ -174,7 +167,7 @@ class PieceWriter:
         if piece.range is not None:
             source, offset, end = piece.range
             piece.range = None
-            self._copier.copy(piece.descriptor, piece.path, source, offset, end - offset)
+            self._copier.copy(piece.file, source, offset, end - offset)
 
     def _file_of(self, reader: FormatReader) -> tuple[int, int] | None:
         """Descriptor and offset of the block's data where they lie in a plain file."""
@@ -191,18 +184,39 @@ class PieceWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        complete = False
         try:
             if kind is None:
-                for piece in self._open.values():
-                    self._shut(piece)
-            self._copier.finish()
-        except GlancetraceError:
-            if kind is None:
-                raise
+                self._complete()
+                complete = True
+            elif issubclass(kind, GlancetraceError):  # pieces of what was read so far may be complete
+                with suppress(GlancetraceError, BrokenPipeError):
+                    self._copier.finish()
         finally:
-            for piece in self._pieces.values():
-                if piece.descriptor >= 0:
-                    os.close(piece.descriptor)
-                    piece.descriptor = -1
-            for descriptor in self._sources.values():
-                os.close(descriptor)
+            self._leave(complete)
+
+    def _complete(self) -> None:
+        for piece in self._open.values():
+            self._shut(piece, complete=True)
+        self._copier.finish()
+        for piece in self._pieces.values():
+            self._keep(piece)
+
+    def _keep(self, piece: _Piece) -> None:
+        """A piece that was closed and not opened again goes to its place; any other is there."""
+        try:
+            piece.file.keep()
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise GlancetraceError(what, where=piece.file.path, action="choose another name") from None
+
+    def _leave(self, complete: bool) -> None:
+        """Leave nothing half-written behind."""
+        if not complete and any(piece.file.takes_one_writing for piece in self._open.values()):
+            self._copier.stop(wait=False)  # nobody may ever read a pipe to its end
+            return
+        self._copier.stop()
+        for piece in self._pieces.values():
+            piece.file.discard()
+        for descriptor in self._sources.values():
+            os.close(descriptor)

@@ -3,7 +3,7 @@
 The output is a pcapng file that every reader takes: section header, interfaces, then the secrets (a Decryption Secrets
 Block, https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html, 4.7), then the packets. A pcapng input keeps
 all its other blocks as they are; of a pcap the packets, their times in the resolution that it has, and its link type.
-A copy is complete or not there, and compressed if its name ends in `.gz`; what an input lacks that is cut short is
+A copy is complete or not there, and compressed if its name asks for it; what an input lacks that is cut short is
 counted as an issue.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from glancetrace.capture.formats import read_format
@@ -93,8 +92,9 @@ def _write(path: str, output: str, keylog: bytes, issues: IssueLog, *, discard: 
         pieces = _convert(path, keylog, issues)
     part = PartFile(output)
     try:
-        with part.open() as file, compressed(file) if output.endswith(".gz") else nullcontext(file) as stream:
-            stream.writelines(pieces)
+        with part.open() as file, compressed(file, output) as stream:
+            for piece in pieces:
+                stream.write(piece)
         part.keep()
     except OSError as error:
         what = f"cannot be written: {error.strerror}"

@@ -16,6 +16,7 @@ from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.inputs import BLOCK_SIZE, open_captures
 from glancetrace.edit.cutting import ByCount, Cut
 from glancetrace.edit.naming import piece_path
+from glancetrace.edit.piece_file import STANDARD_OUTPUT
 from glancetrace.edit.pieces import PieceWriter, SplitPiece
 from glancetrace.edit.selection import PacketSelection
 from glancetrace.errors import UsageError
@@ -45,8 +46,9 @@ def split(
     (`glancetrace.capture.mapped`).
 
     Args:
-        paths: files, patterns, or "-" for standard input; compressed ones too (the pieces are not compressed).
-        output: the name that the pieces' names are made from; without `cut` that of the only piece.
+        paths: files, patterns, or "-" for standard input; compressed ones too.
+        output: the name that the pieces' names are made from; without `cut` that of the only piece, or "-" for standard
+            output. The pieces are compressed if it ends as `outfile.COMPRESSIONS`.
         cut: where a piece ends; None: nowhere.
         selection: the packets that are wanted.
         utc: times in the names are UTC, not local.
@@ -54,11 +56,11 @@ def split(
         progress: called with the bytes read and the total (None for a pipe).
 
     Raises:
-        UsageError: a piece would overwrite an input, or what is wanted does not fit into one file.
+        UsageError: a piece would overwrite an input or cannot be opened, or what is wanted does not fit into one file.
         InputError: an input cannot be read.
-        GlancetraceError: a piece cannot be written.
+        GlancetraceError: a piece cannot be written. BrokenPipeError: nobody reads the pipe any more.
     """
-    if output == "-":
+    if output == STANDARD_OUTPUT and cut is not None:
         raise UsageError("pieces cannot go to standard output", action="give a file name")
     log = issues if issues is not None else IssueLog()
     with open_captures(paths, log, block_size=_BLOCK_SIZE, mapped=True) as captures:

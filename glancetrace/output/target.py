@@ -1,6 +1,6 @@
 """Where output goes: standard output or a file that appears only when it is complete.
 
-What goes to a file whose name ends in `.gz` is compressed.
+What goes to a file whose name ends in `.gz`, or as those of other compressed files do, is compressed.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.outfile import PartFile, compressed, is_one_of
 from glancetrace.output.clean import escape_json_controls
-
-if TYPE_CHECKING:
-    from gzip import GzipFile
 
 __all__ = ["ReaderGone", "Target"]
 
@@ -52,7 +49,7 @@ class Target:
             if sys.stdout is None:
                 raise UsageError("standard output is closed", action="write to a file with -o")
             sys.stdout.flush()
-            self._stream: BinaryIO | GzipFile = sys.stdout.buffer
+            self._stream: BinaryIO = sys.stdout.buffer
             self.is_terminal = sys.stdout.isatty()
             self._encoding = sys.stdout.encoding or "utf-8"
             return
@@ -61,9 +58,9 @@ class Target:
         self.is_terminal = False
         self._encoding = "utf-8"
 
-    def _open(self) -> BinaryIO | GzipFile:
+    def _open(self) -> BinaryIO:
         self._file = self._part.open()
-        return compressed(self._file) if self._shown.endswith(".gz") else self._file
+        return compressed(self._file, self._shown)
 
     @property
     def width(self) -> int | None:

@@ -11,13 +11,20 @@ from hypothesis import strategies as st
 
 from glancetrace.edit import copying
 from glancetrace.edit.copying import Copier
-from glancetrace.errors import GlancetraceError
+from glancetrace.edit.piece_file import PieceFile
+from glancetrace.errors import GlancetraceError, InputError
+from glancetrace.outfile import COMPRESSIONS
+from tests.support.capture_files import decompress
 
 SOURCE = bytes(n * 7 % 251 for n in range(400_000))
 STEPS = st.lists(
     st.tuples(st.integers(0, 4), st.sampled_from(["copy", "write"]), st.integers(0, 200_000), st.integers(1, 150_000)),
     max_size=40,
 )
+
+
+def read_back(path: Path) -> bytes:
+    return decompress(path.read_bytes(), path.suffix)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -32,7 +39,10 @@ def test_files_hold_what_was_appended_in_order(
     directory = tmp_path_factory.mktemp("files")
     (directory / "source").write_bytes(SOURCE)
     source = os.open(directory / "source", os.O_RDONLY)
-    targets = [os.open(directory / str(n), os.O_WRONLY | os.O_CREAT, 0o600) for n in range(5)]
+    places = [directory / name for name in ("0", "1.gz", "2", "3.zst", "4.lz4")]
+    targets = [PieceFile(str(place)) for place in places]
+    for target in targets:
+        target.open()
     expected = [b""] * 5
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(copying, "_WAITING", waiting)
@@ -44,36 +54,101 @@ def test_files_hold_what_was_appended_in_order(
             data = SOURCE[begin : begin + length]
             expected[target] += data
             if how == "copy":
-                copier.copy(targets[target], str(target), source, begin, len(data))
+                copier.copy(targets[target], source, begin, len(data))
             else:
-                copier.write(targets[target], str(target), data)
+                copier.write(targets[target], data)
             if number == drained:
+                copier.close(targets[2], complete=False)
                 copier.drain()
-                assert [(directory / str(n)).read_bytes() for n in range(5)] == expected
-        for number, target in enumerate(targets):
-            copier.close(target, str(number))
+                assert sorted(path.name[:3] for path in directory.iterdir()) == [
+                    ".0.",
+                    ".1.",
+                    ".2.",
+                    ".3.",
+                    ".4.",
+                    "sou",
+                ]
+                targets[2].open()
+        for one in targets:
+            copier.close(one)
         copier.finish()
     os.close(source)
-    assert [(directory / str(n)).read_bytes() for n in range(5)] == expected
+    assert [read_back(place) for place in places] == expected
+    assert len(os.listdir(directory)) == 6
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5), st.sampled_from(COMPRESSIONS))
+def test_what_is_closed_goes_on(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], ending: str) -> None:
+    place = tmp_path_factory.mktemp("files") / f"a{ending}"
+    file = PieceFile(str(place))
+    for part in parts:
+        file.open()
+        file.write(part)
+        file.close()
+    assert not place.exists()
+    file.keep()
+    file.discard()
+    assert read_back(place) == b"".join(parts)
 
 
 def test_a_full_device_is_told_of_by_name() -> None:
     copier = Copier()
-    target = os.open("/dev/full", os.O_WRONLY)
-    copier.write(target, "piece.pcap", bytes(100_000))
-    with pytest.raises(GlancetraceError, match=r"piece\.pcap: cannot be written: No space left"):
+    target = PieceFile("/dev/full")
+    target.open()
+    copier.write(target, bytes(100_000))
+    with pytest.raises(GlancetraceError, match=r"/dev/full: cannot be written: No space left"):
         copier.finish()
+    assert target.lacks_bytes
     with pytest.raises(GlancetraceError):
-        copier.write(target, "piece.pcap", b"more")
-    os.close(target)
+        copier.write(target, b"more")
+    target.discard()
 
 
 def test_what_only_closing_tells_is_told(tmp_path: Path) -> None:
     copier = Copier()
-    target = os.open(tmp_path / "piece.pcap", os.O_WRONLY | os.O_CREAT, 0o600)
-    copier.write(target, "piece.pcap", b"x")
+    target = PieceFile(str(tmp_path / "piece.pcap"))
+    target.open()
+    copier.write(target, b"x")
     copier.drain()
-    os.close(target)
-    copier.close(target, "piece.pcap")
+    os.close(target.descriptor)
+    copier.close(target)
     with pytest.raises(GlancetraceError, match="cannot be written: Bad file descriptor"):
         copier.finish()
+    target.discard()
+    assert not os.listdir(tmp_path)
+
+
+def test_what_was_left_undone_is_not_complete(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(SOURCE)
+    source = os.open(tmp_path / "source", os.O_RDONLY)
+    copier = Copier()
+    done, undone = (PieceFile(str(tmp_path / name)) for name in ("done", "undone.gz"))
+    for target in (done, undone):
+        target.open()
+        copier.copy(target, source, 0, len(SOURCE))
+    copier.close(done)
+    copier.drain()
+    copier.stop(wait=False)
+    copier.copy(undone, source, 0, len(SOURCE))
+    copier.close(undone)
+    copier.stop()
+    for target in (done, undone):
+        target.discard()
+    os.close(source)
+    assert sorted(os.listdir(tmp_path)) == ["done", "source"]
+
+
+def test_a_capture_that_became_shorter_is_told(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(SOURCE)
+    source = os.open(tmp_path / "source", os.O_RDONLY)
+    copier = Copier()
+    target = PieceFile(str(tmp_path / "piece"))
+    target.open()
+    copier.copy(target, source, 10, len(SOURCE))
+    copier.close(target)
+    with pytest.raises(InputError, match="became shorter"):
+        copier.finish()
+    target.discard()
+    os.close(source)
+    assert os.listdir(tmp_path) == ["source"]

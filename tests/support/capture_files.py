@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import struct
 from collections.abc import Sequence
@@ -119,6 +120,21 @@ COMPRESSIONS = {
     "xz": lambda data: lzma.compress(data, preset=0),
     "lz4": lz4.frame.compress,
 }
+
+
+def decompress(data: bytes, ending: str) -> bytes:
+    """What a compressed file holds, all members or frames of it, told by the ending of its name."""
+    if ending == ".gz":
+        return gzip.decompress(data)
+    if ending == ".zst":
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            return reader.read()
+    if ending == ".xz":
+        return lzma.decompress(data)
+    if ending == ".lz4":
+        with lz4.frame.LZ4FrameFile(io.BytesIO(data)) as file:
+            return bytes(file.read())
+    return data
 
 
 @dataclass

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from gzip import GzipFile
 from queue import Queue
 from threading import Thread
 from types import TracebackType
@@ -44,7 +43,7 @@ _Data = bytes | memoryview
 
 
 class CaptureWriter:
-    """Writes one file, compressed if its name ends in `.gz`; a context manager.
+    """Writes one file, compressed if its name asks for it; a context manager.
 
     Args:
         inputs: paths that must not be overwritten.
@@ -137,29 +136,28 @@ class CaptureWriter:
 
     def _write_all(self) -> None:
         try:
-            self._write_to(compressed(self._file) if self._path.endswith(".gz") else self._file)
+            self._write_to(compressed(self._file, self._path))
         except OSError as error:
             self._error = error
             while self._queue.get() is not None:  # whoever puts something there must not wait for ever
                 pass
 
-    def _write_to(self, stream: BinaryIO | GzipFile) -> None:
+    def _write_to(self, stream: BinaryIO) -> None:
         while (data := self._queue.get()) is not None:
             if data is _VOID:
                 stream = self._void(stream)
             rest = memoryview(data)
             while rest:
                 rest = rest[stream.write(rest) :]
-        if isinstance(stream, GzipFile):
+        if stream is not self._file:
             stream.close()
 
-    def _void(self, stream: BinaryIO | GzipFile) -> BinaryIO | GzipFile:
-        is_compressed = isinstance(stream, GzipFile)
-        if is_compressed:
+    def _void(self, stream: BinaryIO) -> BinaryIO:
+        if stream is not self._file:
             stream.close()  # else its end would come behind what follows
         self._file.seek(0)
         self._file.truncate(0)
-        return compressed(self._file) if is_compressed else self._file
+        return compressed(self._file, self._path)
 
     def _check(self) -> None:
         if self._error is not None:
