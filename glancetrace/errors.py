@@ -1,13 +1,13 @@
 """Errors that end a command: what happened, where, and what to do about it.
 
 Everything that is wrong *inside* a capture is an issue (see `glancetrace.issues`), never an exception: decoders go on.
-An exception of this module means that there is nothing to go on with; the command line prints it as one line and exits
-with `exit_code`.
+A `GlancetraceError` means that there is nothing to go on with; the command line prints it as one line and exits with
+`exit_code`.
 """
 
 from __future__ import annotations
 
-__all__ = ["GlancetraceError", "InputError", "UsageError"]
+__all__ = ["GlancetraceError", "InputError", "ReaderGone", "UsageError"]
 
 
 class GlancetraceError(Exception):
@@ -41,3 +41,7 @@ class UsageError(GlancetraceError):
     """The call itself is wrong: an option, a name, a filter (exit code 2)."""
 
     exit_code = 2
+
+
+class ReaderGone(Exception):
+    """Nobody reads the output any more (`| head`): there is nothing left to do, and nothing to complain about."""

@@ -84,7 +84,8 @@ class PartFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._place = os.path.realpath(path)
+        # /dev/stdout leads to a pipe, which has no path.
+        self._place = path if takes_one_writing(path) else os.path.realpath(path)
         self._part: str | None = None
 
     @property

@@ -33,7 +33,7 @@ from glancetrace.cli.secrets import secrets
 from glancetrace.cli.timeline import timeline
 from glancetrace.cli.verify import verify
 from glancetrace.cli.watch import watch
-from glancetrace.errors import GlancetraceError
+from glancetrace.errors import GlancetraceError, ReaderGone
 
 __all__ = ["cli", "main", "run_process"]
 
@@ -108,8 +108,6 @@ def _keep_freed_memory() -> None:
 
 def _run(args: Sequence[str] | None, kept: list[object]) -> int:
     """Exit code of one command; `kept` holds its result until the process ends."""
-    from glancetrace.output.target import ReaderGone
-
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:

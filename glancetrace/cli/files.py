@@ -112,8 +112,7 @@ def split(
     The pieces keep the packets as they are, with every secret in them. A time without packets has no piece. With an
     OUTPUT in .gz (.zst, .xz, .lz4) they are compressed, and --size counts what they hold. OUTPUT may be - for one file.
     """
-    from glancetrace.edit.naming import piece_path
-    from glancetrace.edit.piece_file import STANDARD_OUTPUT, check_output
+    from glancetrace.edit.piece_file import check_output, check_pieces
     from glancetrace.edit.selection import PacketSelection, parse_frames
     from glancetrace.edit.split import split as split_capture
     from glancetrace.output.progress import ProgressBar
@@ -123,10 +122,11 @@ def split(
     cut = _cut(count, interval, size, by)
     if keep_sessions and cut is None:
         raise UsageError("--keep-sessions needs a cut to wait with", action="give -c, -i or --size")
-    if output == STANDARD_OUTPUT and (cut is not None or by is not None):
-        raise UsageError("pieces cannot go to standard output", action="give a file name")
     is_one_file = cut is None and by is None
-    check_output(output if is_one_file else piece_path(output, 0, 0), [path])
+    if is_one_file:
+        check_output(output, [path])
+    else:
+        check_pieces(output)
     trace = _analyzed(path, reading) if keep_sessions or by in ("image", "call") else None
     if cut is not None and trace is not None:
         from glancetrace.edit.quiet import QuietCut, quiet_points
@@ -141,8 +141,12 @@ def split(
             pieces = split_by([path], output, grouping, selection=selection, progress=progress)
         else:
             pieces = split_capture([path], output, cut, selection=selection, utc=utc, progress=progress)
-    say(f"{plural(len(pieces), 'piece')}, {plural(sum(piece.packets for piece in pieces), 'packet')}; "
-        "passwords and tokens in the packets are kept")  # fmt: skip
+    packets = sum(piece.packets for piece in pieces)
+    if not packets:
+        say(f"no packet matches: {'a capture without packets' if pieces else 'nothing'} was written")
+        return
+    made = "" if is_one_file else f"{plural(len(pieces), 'piece')}, "
+    say(f"{made}{plural(packets, 'packet')}; passwords and tokens in the packets are kept")
 
 
 _LONGEST_WAIT = 20_000

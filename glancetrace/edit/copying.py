@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 
 from glancetrace.edit.piece_file import PieceFile
-from glancetrace.errors import GlancetraceError, InputError
+from glancetrace.errors import GlancetraceError, InputError, ReaderGone
 
 __all__ = ["Copier"]
 
@@ -51,7 +51,7 @@ class Copier:
         self._lock = Lock()
         self._room = Semaphore(_WAITING)
         self._room_for_large = Semaphore(_MOST_LARGE)
-        self._error: GlancetraceError | BrokenPipeError | None = None
+        self._error: GlancetraceError | ReaderGone | None = None
         self._stopped = False
         self._kernel = hasattr(os, "copy_file_range")
         self._threads: list[Thread] = []
@@ -85,12 +85,21 @@ class Copier:
         """Wait until all is done.
 
         Raises:
-            GlancetraceError: something could not be written. BrokenPipeError: nobody reads the pipe any more.
+            GlancetraceError: something could not be written. ReaderGone: nobody reads the pipe any more.
         """
         self._add_thread()
         self._end_threads()
+        self.check()
+
+    def check(self) -> None:
+        """Go on only if all went well so far; raises as `finish`."""
         if self._error is not None:
             raise self._error
+
+    @property
+    def has_failed(self) -> bool:
+        """Something could not be written, and nothing will be any more."""
+        return self._error is not None
 
     def stop(self, *, wait: bool = True) -> None:
         """Leave the rest undone; without `wait`, a thread may be at its last piece of work still."""
@@ -115,8 +124,7 @@ class Copier:
             room.acquire()
 
     def _put(self, target: PieceFile, work: _Work) -> None:
-        if self._error is not None:
-            raise self._error
+        self.check()
         self._wait_for(self._room)
         file = self._files.get(target)
         if file is None:
@@ -155,21 +163,24 @@ class Copier:
             self._fail(target, error)
         except InputError as error:
             target.lacks_bytes = True
-            self._error = error
+            self._error = self._error or error
 
     def _fail(self, target: PieceFile, error: OSError) -> None:
         target.lacks_bytes = True
         if isinstance(error, BrokenPipeError):
-            self._error = error
+            self._error = self._error or ReaderGone()
             return
-        self._error = GlancetraceError(
-            f"cannot be written: {error.strerror}", where=target.path, action="make room, or choose another directory"
-        )
+        what = f"cannot be written: {error.strerror}"
+        action = "make room, or choose another directory"
+        self._error = self._error or GlancetraceError(what, where=target.shown, action=action)
 
     def _close(self, target: PieceFile, complete: bool) -> None:
+        if target.lacks_bytes:
+            target.discard()
+            return
         try:
             target.close()
-            if complete and not target.lacks_bytes:
+            if complete:
                 target.keep()
         except OSError as error:
             self._fail(target, error)

@@ -57,7 +57,7 @@ def extract(
 
     Raises:
         UsageError: the output is an input or cannot be opened, or the captures need different file headers.
-        InputError: an input cannot be read. GlancetraceError: the output cannot be written. BrokenPipeError: nobody
+        InputError: an input cannot be read. GlancetraceError: the output cannot be written. ReaderGone: nobody
             reads the pipe any more.
     """
     flows = FlowRows()

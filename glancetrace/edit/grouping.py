@@ -16,7 +16,7 @@ from glancetrace.capture.inputs import open_captures
 from glancetrace.edit.flows import FlowRows, Pair
 from glancetrace.edit.naming import label_path
 from glancetrace.edit.parts import Part, PartFinder
-from glancetrace.edit.piece_file import STANDARD_OUTPUT
+from glancetrace.edit.piece_file import check_pieces
 from glancetrace.edit.pieces import PieceWriter, SplitPiece
 from glancetrace.edit.selection import PacketSelection, in_frames
 from glancetrace.errors import UsageError
@@ -146,8 +146,7 @@ def split_by(
         UsageError: a piece would overwrite an input or cannot be opened, or captures need different file headers.
         InputError: an input cannot be read. GlancetraceError: a piece cannot be written.
     """
-    if output == STANDARD_OUTPUT:
-        raise UsageError("pieces cannot go to standard output", action="give a file name")
+    check_pieces(output)
     with open_captures(paths, IssueLog()) as captures:
         captures.progress = progress
         with PieceWriter([file.name for file in captures.files]) as writer:

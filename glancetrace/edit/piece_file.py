@@ -14,7 +14,7 @@ from typing import BinaryIO
 from glancetrace.errors import InputError, UsageError
 from glancetrace.outfile import PartFile, compressed, compression_of, is_one_of
 
-__all__ = ["STANDARD_OUTPUT", "PieceFile", "check_output"]
+__all__ = ["STANDARD_OUTPUT", "PieceFile", "check_output", "check_pieces"]
 
 STANDARD_OUTPUT = "-"
 
@@ -41,6 +41,11 @@ class PieceFile:
         self._opened = False
         self._file: BinaryIO | None = None
         self._stream: BinaryIO | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return "standard output" if self._part is None else self.path
 
     @property
     def takes_one_writing(self) -> bool:
@@ -75,7 +80,7 @@ class PieceFile:
                 self._file = self._part.reopen(buffering)
                 self._file.seek(0, os.SEEK_END)
         except OSError as error:
-            raise _cannot_be_written(self.path, error) from None
+            raise _cannot_be_written(self.shown, error) from None
         self._opened = True
         if not self.is_plain:
             self._stream = compressed(self._file, self.path)
@@ -99,7 +104,7 @@ class PieceFile:
             data = os.pread(source, min(_BUFFER, end - offset), offset)
             if not data:
                 what = "the capture became shorter while it was copied"
-                raise InputError(what, where=self.path, action="run again when nobody writes to it")
+                raise InputError(what, where=self.shown, action="run again when nobody writes to it")
             self.write(data)
             offset += len(data)
         self.lacks_bytes |= offset < end
@@ -140,7 +145,21 @@ def check_output(path: str, inputs: Sequence[str]) -> None:
         return
     if is_one_of(path, inputs):
         raise UsageError("the output would overwrite the input", where=path, action="choose another name")
-    part = PartFile(path)
+    _try_to_open(PartFile(path), path)
+
+
+def check_pieces(output: str) -> None:
+    """Pieces can be written beside that path, as far as can be told before.
+
+    Raises:
+        UsageError: nothing can be written there, or several files are to go to standard output.
+    """
+    if output == STANDARD_OUTPUT:
+        raise UsageError("pieces cannot go to standard output", action="give a file name")
+    _try_to_open(PartFile(os.path.join(os.path.dirname(output), "piece")), output)
+
+
+def _try_to_open(part: PartFile, path: str) -> None:
     if part.takes_one_writing:
         return
     try:
@@ -152,11 +171,18 @@ def check_output(path: str, inputs: Sequence[str]) -> None:
 
 
 def _standard_output() -> int:
+    """Its descriptor."""
     if sys.stdout is None:
         raise UsageError("standard output is closed", action="give a file name")
-    return sys.stdout.fileno()
+    try:
+        return sys.stdout.fileno()
+    except OSError:  # a notebook's
+        raise UsageError("standard output takes no packets here", action="give a file name") from None
 
 
 def _cannot_be_written(path: str, error: OSError) -> UsageError:
-    where = "standard output" if path == STANDARD_OUTPUT else path
-    return UsageError(f"cannot be written: {error.strerror}", where=where, action="choose another name")
+    if isinstance(error, IsADirectoryError):
+        return UsageError("is a directory", where=path, action="name a file in it")
+    if isinstance(error, FileNotFoundError):
+        return UsageError("cannot be written: its directory is not there", where=path, action="make it first")
+    return UsageError(f"cannot be written: {error.strerror}", where=path, action="choose another name")

@@ -23,7 +23,7 @@ from glancetrace.capture.pcapng import PCAPNG_MAGIC
 from glancetrace.capture.source import RawSource
 from glancetrace.edit.copying import Copier
 from glancetrace.edit.piece_file import STANDARD_OUTPUT, PieceFile
-from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.errors import GlancetraceError, ReaderGone, UsageError
 from glancetrace.outfile import is_one_of
 
 __all__ = ["PieceWriter", "SplitPiece"]
@@ -90,7 +90,7 @@ class PieceWriter:
 
         Raises:
             UsageError: it would overwrite an input, or cannot be opened. GlancetraceError: something could not be
-                written. BrokenPipeError: nobody reads the pipe any more.
+                written. ReaderGone: nobody reads the pipe any more.
         """
         piece = self._piece(path, int(block.ts[rows[0]]))
         self._continue_with(piece, reader.preamble)
@@ -129,6 +129,7 @@ class PieceWriter:
         if piece.file.is_open:
             self._open.move_to_end(path)
             return piece
+        self._copier.check()  # what failed is not there to be opened again
         piece.file.open()
         self._open[path] = piece
         if len(self._open) > _MOST_OPEN:
@@ -190,7 +191,7 @@ class PieceWriter:
                 self._complete()
                 complete = True
             elif issubclass(kind, GlancetraceError):  # pieces of what was read so far may be complete
-                with suppress(GlancetraceError, BrokenPipeError):
+                with suppress(GlancetraceError, ReaderGone):
                     self._copier.finish()
         finally:
             self._leave(complete)
@@ -212,7 +213,8 @@ class PieceWriter:
 
     def _leave(self, complete: bool) -> None:
         """Leave nothing half-written behind."""
-        if not complete and any(piece.file.takes_one_writing for piece in self._open.values()):
+        is_writing = not complete and not self._copier.has_failed
+        if is_writing and any(piece.file.takes_one_writing for piece in self._open.values()):
             self._copier.stop(wait=False)  # nobody may ever read a pipe to its end
             return
         self._copier.stop()

@@ -16,7 +16,7 @@ from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.inputs import BLOCK_SIZE, open_captures
 from glancetrace.edit.cutting import ByCount, Cut
 from glancetrace.edit.naming import piece_path
-from glancetrace.edit.piece_file import STANDARD_OUTPUT
+from glancetrace.edit.piece_file import check_pieces
 from glancetrace.edit.pieces import PieceWriter, SplitPiece
 from glancetrace.edit.selection import PacketSelection
 from glancetrace.errors import UsageError
@@ -58,10 +58,10 @@ def split(
     Raises:
         UsageError: a piece would overwrite an input or cannot be opened, or what is wanted does not fit into one file.
         InputError: an input cannot be read.
-        GlancetraceError: a piece cannot be written. BrokenPipeError: nobody reads the pipe any more.
+        GlancetraceError: a piece cannot be written. ReaderGone: nobody reads the pipe any more.
     """
-    if output == STANDARD_OUTPUT and cut is not None:
-        raise UsageError("pieces cannot go to standard output", action="give a file name")
+    if cut is not None:
+        check_pieces(output)
     log = issues if issues is not None else IssueLog()
     with open_captures(paths, log, block_size=_BLOCK_SIZE, mapped=True) as captures:
         captures.progress = progress

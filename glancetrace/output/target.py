@@ -11,18 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.errors import GlancetraceError, ReaderGone, UsageError
 from glancetrace.outfile import PartFile, compressed, is_one_of
 from glancetrace.output.clean import escape_json_controls
 
-__all__ = ["ReaderGone", "Target"]
+__all__ = ["Target"]
 
 _BATCH = 1 << 16
 _NARROWEST = 60
-
-
-class ReaderGone(Exception):
-    """Nobody reads standard output any more (`| head`): there is nothing left to do, and nothing to complain about."""
 
 
 def _refuse_inputs(path: str, inputs: Sequence[str]) -> None:
