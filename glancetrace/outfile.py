@@ -9,6 +9,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import BinaryIO, cast
 
 __all__ = ["COMPRESSIONS", "PartFile", "compressed", "compression_of", "is_one_of", "part_of", "takes_one_writing"]
@@ -39,11 +40,18 @@ def part_of(path: str) -> str:
 
 def takes_one_writing(path: str) -> bool:
     """A pipe or a device stands there: what was written cannot be taken back, nor read again."""
+    return _kind(path) not in _REWRITABLE
+
+
+_REWRITABLE = (None, stat.S_IFREG, stat.S_IFDIR)
+
+
+def _kind(path: str, *, follow: bool = True) -> int | None:
+    """What stands there, as stat(2) names it, by default where links lead to; None for nothing."""
     try:
-        mode = os.stat(path).st_mode
+        return stat.S_IFMT(os.stat(path, follow_symlinks=follow).st_mode)
     except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        return None
 
 
 def compression_of(path: str) -> str:
@@ -81,17 +89,23 @@ class PartFile:
     """A file that is written beside its place and moved there when it is complete; pipes and devices are written to.
 
     Whoever uses it calls `open`, then `keep` if all went well, and `discard` in any case.
+
+    Attributes:
+        is_there: something stands in its place.
+        takes_one_writing: a pipe or a device does.
     """
 
     def __init__(self, path: str) -> None:
-        # /dev/stdout leads to a pipe, which has no path.
-        self._place = path if takes_one_writing(path) else os.path.realpath(path)
+        self._place = path
         self._part: str | None = None
-
-    @property
-    def takes_one_writing(self) -> bool:
-        """A pipe or a device stands in its place."""
-        return takes_one_writing(self._place)
+        kind = _kind(path, follow=False)
+        if kind == stat.S_IFLNK:
+            kind = _kind(path)
+            if kind in _REWRITABLE:  # /dev/stdout leads to a pipe, which has no path
+                self._place = os.path.realpath(path)
+        self._is_folder = kind == stat.S_IFDIR
+        self.is_there = kind is not None
+        self.takes_one_writing = kind not in _REWRITABLE
 
     def open(self, buffering: int = -1) -> BinaryIO:
         """The file to write to. Raises OSError."""
@@ -106,7 +120,7 @@ class PartFile:
         return open(self._part or self._place, "r+b", buffering)
 
     def _beside(self) -> str:
-        if self.takes_one_writing or os.path.isdir(self._place):  # of a folder, opening it is the error message
+        if self.takes_one_writing or self._is_folder:  # of a folder, opening it is the error message
             return self._place
         self._part = part_of(self._place)
         return self._part
@@ -119,5 +133,6 @@ class PartFile:
 
     def discard(self) -> None:
         """Leave nothing half-written behind."""
-        if self._part is not None and os.path.exists(self._part):
-            os.unlink(self._part)
+        if self._part is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._part)

@@ -48,6 +48,11 @@ class PieceFile:
         return "standard output" if self._part is None else self.path
 
     @property
+    def is_there(self) -> bool:
+        """Something stood in its place."""
+        return self._part is not None and self._part.is_there
+
+    @property
     def takes_one_writing(self) -> bool:
         """It is standard output, a pipe or a device."""
         return self._part is None or self._part.takes_one_writing

@@ -22,7 +22,7 @@ from glancetrace.capture.formats import FormatReader
 from glancetrace.capture.pcapng import PCAPNG_MAGIC
 from glancetrace.capture.source import RawSource
 from glancetrace.edit.copying import Copier
-from glancetrace.edit.piece_file import STANDARD_OUTPUT, PieceFile
+from glancetrace.edit.piece_file import PieceFile
 from glancetrace.errors import GlancetraceError, ReaderGone, UsageError
 from glancetrace.outfile import is_one_of
 
@@ -123,9 +123,9 @@ class PieceWriter:
     def _piece(self, path: str, first_ts: int | None) -> _Piece:
         piece = self._pieces.get(path)
         if piece is None:
-            if path != STANDARD_OUTPUT and is_one_of(path, self._inputs):
-                raise UsageError("the output would overwrite the input", where=path, action="choose another name")
             piece = self._pieces[path] = _Piece(path, first_ts)
+            if piece.file.is_there and is_one_of(path, self._inputs):
+                raise UsageError("the output would overwrite the input", where=path, action="choose another name")
         if piece.file.is_open:
             self._open.move_to_end(path)
             return piece
