@@ -206,6 +206,48 @@ def test_it_needs_no_mouse(article: Watched) -> None:
     expect(page).not_to_have_url(re.compile("#"))
 
 
+def test_bars_need_no_mouse(article: Watched) -> None:
+    """The arrows reach every bar of every lane, Enter opens what a click opens, and what is said is what is shown."""
+    page = article.page
+    detail = open_first_image(page)
+    lanes = detail.locator(".lanes")
+    lanes.focus()
+    current = lanes.locator("rect.current")
+
+    def press(key: str) -> str:
+        page.keyboard.press(key)
+        page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        expect(lanes).to_have_attribute("aria-activedescendant", current.get_attribute("id") or "")
+        said = current.get_attribute("aria-label") or ""
+        expect(detail.locator(".lane-note")).to_have_text(said)
+        return said
+
+    statuses = [press("ArrowRight") for _ in range(4)]
+    assert [said.split(",")[0].split()[-1] for said in statuses] == ["queued", "saving", "active", "active"]
+    expect(current).to_have_attribute("role", "img")
+    page.keyboard.press("Enter")
+    expect(detail.locator(".item[open]")).to_have_count(0)
+    press("ArrowDown")
+    assert " image-show 404" in press("Home")
+    expect(current).to_have_attribute("role", "button")
+    for _ in range(2):
+        press("ArrowDown")
+    seen = [press("Home")]
+    while (said := press("ArrowRight")) != seen[-1]:
+        seen.append(said)
+    assert len(seen) == lanes.locator(".lane").last.locator(".bars rect").count()
+    assert press("End") == seen[-1]
+    for _ in range(3):
+        page.keyboard.press("+")
+    assert press("Home").split()[0] == seen[0].split()[0]  # it was out of sight
+    while " INSERT" not in press("ArrowRight"):
+        pass
+    page.keyboard.press("Enter")
+    opened = detail.locator(".item.call[open] .statement[open]")
+    expect(opened.locator(".statement-body")).to_contain_text("INSERT INTO images")
+    expect(opened.locator("summary")).to_be_focused()
+
+
 def ruler(page: Page) -> list[str]:
     return page.locator("#images-app .ruler text").all_text_contents()
 

@@ -21,8 +21,8 @@ from glancetrace.output.report.visible import visible
 __all__ = ["Guide", "render_html"]
 
 SCRIPTS = (
-    "model", "format", "dom", "sql", "axis", "bars", "grid", "wireshark", "theme", "images", "calls", "lanes", "story",
-    "detail", "activity", "main",
+    "model", "format", "dom", "sql", "axis", "bars", "grid", "wireshark", "theme", "images", "calls", "cursor", "lanes",
+    "story", "detail", "activity", "main",
 )  # fmt: skip
 """Parts of the script, in the order in which they use each other."""
 

@@ -46,9 +46,13 @@ function lanesView(model, image, calls, clock, chosen) {
   const margin = (last - first) * 0.02 + 1000;
   const axis = new Axis(first - margin, last + margin, first);
   const ruler = svg("svg", { class: "ruler", "aria-hidden": "true" });
-  const body = el("div", { class: "lanes", tabindex: 0, role: "group", "aria-label": "Lanes over time; plus and minus zoom, Shift and arrows pan",
-    onkeydown: (event) => axisKey(axis, event) });
+  const open = (span) => { if (opensSomething(span)) chosen(span); };
+  const body = el("div", { class: "lanes", tabindex: 0, role: "group",
+    "aria-label": "Lanes over time; arrows go from bar to bar, Enter goes to what it stands for, plus and minus zoom, Shift and arrows pan",
+    onkeydown: (event) => cursor.press(event) || axisKey(axis, event),
+    onfocus: () => { if (!cursor.span && body.matches(":focus-visible")) note.textContent = "Arrows go from bar to bar, Enter goes there"; } });
   const note = el("p", { class: "lane-note", "aria-hidden": "true" }, "Point at a bar to read it, click it to go there");
+  const cursor = new BarCursor(body, lanes, axis, (text) => { note.textContent = text; }, open);
   body.append(el("div", { class: "lane" }, el("span", { class: "lane-name" }, "Time"), ruler));
   for (const lane of lanes) {
     const rows = lane.tall ? 1 : stackSpans(lane.spans, lane.name === "Database" ? 6 : 8);
@@ -57,12 +61,13 @@ function lanesView(model, image, calls, clock, chosen) {
     lane.drawing.style.height = `${lane.height}px`;
     body.append(el("div", { class: "lane" }, el("span", { class: "lane-name" }, lane.name), lane.drawing));
     lane.drawing.addEventListener("pointerover", (event) => { if (event.target.spanText) note.textContent = event.target.spanText; });
-    lane.drawing.addEventListener("click", (event) => { if (event.target.span && (event.target.span.call || event.target.span.statement)) chosen(event.target.span); });
+    lane.drawing.addEventListener("click", (event) => { if (event.target.span) open(event.target.span); });
   }
   const draw = () => {
     const width = ruler.getBoundingClientRect().width || 600;
     drawRuler(ruler, axis, width);
     for (const lane of lanes) drawLane(lane, axis, width, clock);
+    cursor.mark();
   };
   axis.onChange(perFrame(draw));
   new ResizeObserver(perFrame(draw)).observe(body);
