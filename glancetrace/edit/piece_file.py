@@ -87,17 +87,22 @@ class PieceFile:
         except OSError as error:
             raise _cannot_be_written(self.shown, error) from None
         self._opened = True
-        if not self.is_plain:
-            self._stream = compressed(self._file, self.path)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises OSError."""
-        if self._stream is not None:
-            self._stream.write(data)
+        if not self.is_plain:
+            self._compressor().write(data)
             return
         view = memoryview(data)
         while view:
             view = view[os.write(self.descriptor, view) :]
+
+    def _compressor(self) -> BinaryIO:
+        """Made for the first bytes: it may need some MB, and many files may wait for theirs."""
+        if self._stream is None:
+            assert self._file is not None
+            self._stream = compressed(self._file, self.path)
+        return self._stream
 
     def write_range(self, source: int, offset: int, end: int, goes_on: Callable[[], bool]) -> None:
         """Append bytes of an open file, through memory, for as long as it goes on.
@@ -116,14 +121,16 @@ class PieceFile:
 
     def close(self) -> None:
         """Everything so far is in the file. Raises OSError: some file systems say only now that there is no room."""
-        file, stream = self._file, self._stream
-        self._file = self._stream = None
         try:
-            if stream is not None:
-                stream.close()
+            if self._stream is not None:
+                self._stream.close()
         finally:
-            if file is not None:
-                file.close()
+            self._stream = None
+            try:
+                if self._file is not None:
+                    self._file.close()
+            finally:
+                self._file = None  # whoever opens it again may do so from now on
 
     def keep(self) -> None:
         """It is complete, closed, and goes to its place. Raises OSError."""

@@ -32,6 +32,8 @@ _KERNEL_SIZE = 64 << 10
 """Bytes from which on a system call of its own is worth it."""
 _LONGEST_RANGE = 16 << 20
 _MOST_OPEN = 200
+_MOST_COMPRESSED = 8
+"""So many may be open that are compressed, each of which takes some MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,16 @@ class PieceWriter:
             piece = self._pieces[path] = _Piece(path, first_ts)
             if piece.file.is_there and is_one_of(path, self._inputs):
                 raise UsageError("the output would overwrite the input", where=path, action="choose another name")
-        if piece.file.is_open:
+        if path in self._open:
             self._open.move_to_end(path)
             return piece
+        if piece.file.is_open:
+            self._copier.drain()  # it was shut, but not yet closed
         self._copier.check()  # what failed is not there to be opened again
         piece.file.open()
         self._open[path] = piece
-        if len(self._open) > _MOST_OPEN:
+        if len(self._open) > (_MOST_OPEN if piece.file.is_plain else _MOST_COMPRESSED):
             self._shut(self._open.popitem(last=False)[1], complete=False)
-            self._copier.drain()  # where it ends is asked when it is opened again
         return piece
 
     def _shut(self, piece: _Piece, *, complete: bool) -> None:

@@ -152,7 +152,7 @@ def test_one_file_and_whole_conversations_are_compressed(target: Path) -> None:
 
 
 def test_more_pieces_than_can_be_open_are_compressed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glancetrace.edit.pieces._MOST_OPEN", 2)
+    monkeypatch.setattr("glancetrace.edit.pieces._MOST_COMPRESSED", 2)
     data = cf.pcap(PACKETS[:12])
     (target / "source").write_bytes(data)
     with cf.open_reader(target / "source") as captures, PieceWriter([]) as writer:

@@ -25,7 +25,7 @@ from glancetrace.capture.blocks import Int64Array, PacketBlock
 from glancetrace.capture.pcapng_blocks import ENHANCED_PACKET
 from glancetrace.edit.pcapng_blocks import interface_block, section_header
 from glancetrace.errors import GlancetraceError, UsageError
-from glancetrace.outfile import PartFile, compressed, is_one_of, takes_one_writing
+from glancetrace.outfile import PartFile, compressed, compression_of, is_one_of, takes_one_writing
 
 __all__ = ["CaptureWriter"]
 
@@ -169,7 +169,8 @@ class CaptureWriter:
 
     def __enter__(self) -> CaptureWriter:
         try:
-            self._file = self._part.open(0)
+            # Whoever compresses leaves it to the file to write all of what comes out.
+            self._file = self._part.open(-1 if compression_of(self._path) else 0)
         except OSError as error:
             raise self._failed(error) from None
         self._thread.start()
