@@ -76,6 +76,7 @@ def sanitize(
     import orjson
 
     from glancetrace.decode import Options
+    from glancetrace.edit.piece_file import check_output
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
     from glancetrace.edit.sanitize.passes import Choices
     from glancetrace.edit.sanitize.passes import sanitize as sanitize_captures
@@ -96,6 +97,7 @@ def sanitize(
     for file in (output, report):
         if file is not None and is_one_of(file, (*keylogs, *rsa_keys, key or "-")):
             raise UsageError("this would overwrite a key", where=file, action="choose another name")
+    check_output(output, paths)
     told = None if report is None else Target(report, paths)
     if addresses and keep_other:
         raise UsageError("packets that nobody decodes hold addresses", action="give --addresses or --keep-other")

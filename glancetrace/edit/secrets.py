@@ -30,6 +30,7 @@ from glancetrace.capture.pcapng_blocks import (
 from glancetrace.capture.source import ByteSource, open_source
 from glancetrace.decode import Options, decode
 from glancetrace.edit.pcapng_blocks import enhanced_packets, interface_block, secrets_block, section_header
+from glancetrace.edit.piece_file import check_output
 from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.issues import IssueLog
 from glancetrace.outfile import PartFile, compressed, is_one_of
@@ -58,8 +59,8 @@ def embed_secrets(path: str, output: str, options: Options, issues: IssueLog) ->
         issues: gets what is wrong with the file.
 
     Raises:
-        UsageError: the output would overwrite an input. InputError: an input cannot be read, or not to its end.
-        GlancetraceError: the output cannot be written.
+        UsageError: the output would overwrite an input, or cannot be opened. InputError: an input cannot be read, or
+            not to its end. GlancetraceError: the output cannot be written.
     """
     _check(path, output, options.keylogs)
     secrets = decode(path, options).secrets
@@ -79,6 +80,7 @@ def _check(path: str, output: str, keylogs: Sequence[str | os.PathLike[str]]) ->
         raise UsageError("a capture is read twice and written to a file", action="name files instead of -")
     if is_one_of(output, [path, *(os.fspath(name) for name in keylogs)]):
         raise UsageError("the output would overwrite the input", where=output, action="choose another name")
+    check_output(output, [])
 
 
 def _write(path: str, output: str, keylog: bytes, issues: IssueLog, *, discard: bool) -> int:

@@ -300,3 +300,21 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path
     (tmp_path / "a").write_bytes(b"x")
     check_output(str(tmp_path / "a"), [])
     assert contents(tmp_path) == {"a": b"x"}
+
+
+COPIES = (["sanitize", "--key", "key"], ["secrets", "--discard"], ["extract", "--since", "+0s"])
+
+
+@pytest.mark.parametrize("args", COPIES)
+def test_every_copy_is_compressed_as_its_name_asks(source: Path, target: Path, args: list[str], run: Run) -> None:
+    for ending in ("", *COMPRESSIONS):
+        assert run(*args, str(source), "-o", str(target / f"a.pcapng{ending}"))[0] == 0
+    plain, *others = [(target / f"a.pcapng{ending}").read_bytes() for ending in ("", *COMPRESSIONS)]
+    assert [cf.decompress(data, ending) for data, ending in zip(others, COMPRESSIONS, strict=True)] == [plain] * 4
+
+
+@pytest.mark.parametrize("args", COPIES)
+def test_no_copy_without_its_directory(source: Path, target: Path, args: list[str], run: Run) -> None:
+    place = target / "missing" / "a.pcapng"
+    code, error = run(*args, str(source), "-o", str(place))
+    assert (code, error) == (2, f"glancetrace: {place}: cannot be written: its directory is not there; make it first\n")
