@@ -86,6 +86,8 @@ def test_packets_stay_as_they_are(tmp_path: Path) -> None:
     output = tmp_path / "notes.pcapng"
     export(trace_of("article"), "wireshark", str(output), [str(ARTICLE)])
     assert [row[1:] for row in cf.read([output]).rows] == [row[1:] for row in cf.read([ARTICLE]).rows]
+    export(trace_of("article"), "wireshark", f"{output}.zst", [str(ARTICLE)])
+    assert cf.decompress((tmp_path / "notes.pcapng.zst").read_bytes(), ".zst") == output.read_bytes()
 
 
 def test_a_pcapng_keeps_its_blocks_and_comments(tmp_path: Path) -> None:

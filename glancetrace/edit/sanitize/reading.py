@@ -15,6 +15,7 @@ from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
 from glancetrace.net.share import Share
 from glancetrace.net.verdict import ConsumerFactory
+from glancetrace.outfile import compression_of
 from glancetrace.streams import Stage
 
 __all__ = ["Reading", "open_writer"]
@@ -69,7 +70,8 @@ class Reading:
 def open_writer(output: str, reader: CaptureReader) -> CaptureWriter:
     """What writes packets in the format that the captures had, once they were read."""
     formats = {file.format for file in reader.files}
-    pcapng = output.removesuffix(".gz").endswith(".pcapng") or formats != {"pcap"} or len(reader.link_types) > 1
+    name = output.removesuffix(compression_of(output))
+    pcapng = name.endswith(".pcapng") or formats != {"pcap"} or len(reader.link_types) > 1
     nanoseconds = any(one.preamble[:4] in _NANOSECOND_MAGICS for one in reader.readers)
     inputs = [file.name for file in reader.files]
     return CaptureWriter(output, inputs, reader.link_types, pcapng=pcapng, nanoseconds=nanoseconds)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from glancetrace.errors import UsageError
+from glancetrace.outfile import compressed, compression_of
 from glancetrace.output.export.place import new_file, new_folder
 from glancetrace.output.export.rows import rows_of_result
 from glancetrace.output.target import Target
@@ -63,9 +64,9 @@ def export(result: Result, form: str, output: str, inputs: Sequence[str], versio
     elif form in _FILES:
         with new_file(output, inputs) as path:
             _FILES[form](result, path)
-    elif form == "wireshark" and output.endswith(".pcapng"):
+    elif form == "wireshark" and output.removesuffix(compression_of(output)).endswith(".pcapng"):
         with new_file(output, inputs) as path:
-            _write_commented(result, path)
+            _write_commented(result, path, compression_of(output))
     else:
         with new_folder(output) as folder:
             _FOLDERS[form](result, folder)
@@ -122,14 +123,15 @@ def _wireshark(result: Result, folder: str) -> None:
             file.writelines(f"{line}\n" for line in found)
 
 
-def _write_commented(result: Result, path: str) -> None:
+def _write_commented(result: Result, path: str, compression: str = "") -> None:
     from glancetrace.edit.comments import commented_captures
     from glancetrace.output.export.wireshark import comment_frames
 
     rows = rows_of_result(result)
     names = [file["name"] for file in rows.capture["files"]]
-    with open(path, "wb") as file:
-        file.writelines(commented_captures(names, comment_frames(rows)))
+    with open(path, "wb") as file, compressed(file, compression) as stream:
+        for piece in commented_captures(names, comment_frames(rows)):
+            stream.write(piece)
 
 
 _TEXTS: dict[str, Callable[[Result, str], Iterator[bytes]]] = {"perfetto": _perfetto, "otlp": _otlp, "har": _har}
