@@ -97,6 +97,8 @@ class PartFile:
         takes_one_writing: a pipe or a device does.
     """
 
+    __slots__ = ("_is_folder", "_part", "_place", "is_there", "takes_one_writing")
+
     def __init__(self, path: str) -> None:
         self._place = path
         self._part: str | None = None

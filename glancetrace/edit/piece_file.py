@@ -33,6 +33,8 @@ class PieceFile:
         lacks_bytes: not all that belongs there could be written.
     """
 
+    __slots__ = ("_file", "_opened", "_part", "_stream", "is_plain", "lacks_bytes", "path")
+
     def __init__(self, path: str) -> None:
         self.path = path
         self.is_plain = not compression_of(path)
