@@ -159,18 +159,19 @@ class Copier:
             return
         try:
             work()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._fail(target, error)
         except InputError as error:
             target.lacks_bytes = True
             self._error = self._error or error
 
-    def _fail(self, target: PieceFile, error: OSError) -> None:
+    def _fail(self, target: PieceFile, error: OSError | MemoryError) -> None:
         target.lacks_bytes = True
         if isinstance(error, BrokenPipeError):
             self._error = self._error or ReaderGone()
             return
-        what = f"cannot be written: {error.strerror}"
+        reason = error.strerror if isinstance(error, OSError) else "not enough memory"  # what compresses needs some
+        what = f"cannot be written: {reason}"
         action = "make room, or choose another directory"
         self._error = self._error or GlancetraceError(what, where=target.shown, action=action)
 
@@ -182,7 +183,7 @@ class Copier:
             target.close()
             if complete:
                 target.keep()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._fail(target, error)
 
     def _write_large(self, target: PieceFile, data: bytes | memoryview) -> None:

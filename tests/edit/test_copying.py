@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glancetrace.edit import copying
+from glancetrace.edit import copying, piece_file
 from glancetrace.edit.copying import Copier
 from glancetrace.edit.piece_file import PieceFile
 from glancetrace.errors import GlancetraceError, InputError
@@ -153,3 +153,18 @@ def test_a_capture_that_became_shorter_is_told(tmp_path: Path) -> None:
     target.discard()
     os.close(source)
     assert os.listdir(tmp_path) == ["source"]
+
+
+def test_compressing_without_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_args: object) -> None:
+        raise MemoryError
+
+    target = PieceFile(str(tmp_path / "out.pcap.xz"))
+    target.open()
+    monkeypatch.setattr(piece_file, "compressed", exhausted)
+    copier = Copier()
+    copier.write(target, b"bytes")
+    copier.close(target)
+    with pytest.raises(GlancetraceError, match="not enough memory"):
+        copier.finish()
+    assert list(tmp_path.iterdir()) == []
