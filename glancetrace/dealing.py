@@ -54,6 +54,11 @@ class Hand:
         self._next = 0
         self.lost = False
 
+    def begin(self) -> None:
+        """The process that takes them is there: it alone says what is taken, and that nothing is any more."""
+        os.close(self._takes)
+        self._takes = -1
+
     def give(self, channel: Channel, dealt: Dealt) -> None:
         """Send packets, when there is room for them."""
         if self.lost:
@@ -64,9 +69,6 @@ class Hand:
             self.lost = True
 
     def _give(self, channel: Channel, dealt: Dealt) -> None:
-        if self._takes >= 0:  # forked by now: the other process alone holds that end, and lets go of it with its end
-            os.close(self._takes)
-            self._takes = -1
         if not self._free:
             self._free = len(os.read(self._taken, _PIECES))
             if not self._free:

@@ -107,12 +107,14 @@ def start_worker(decode: Decode, share: Share) -> Worker:
         def work(channel: Channel) -> None:
             _work(partial(decode, share, hand.take(channel)), _Sender(channel, store))
 
-        return Worker(fork(work), store, hand)
+        child = fork(work)
     except OSError:
         hand.close()
         if store >= 0:
             os.close(store)
         raise
+    hand.begin()
+    return Worker(child, store, hand)
 
 
 class _Sender:

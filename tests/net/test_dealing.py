@@ -90,6 +90,7 @@ def _hand_over(parts: list[Dealt], take: Callable[[Iterator[Dealt]], bytes]) -> 
     """Send packets to another process; what `take` makes of them there."""
     hand = Hand()
     child = fork(lambda channel: channel.send(take(hand.take(channel))))
+    hand.begin()
     try:
         for part in parts:
             hand.give(child, part)
@@ -131,6 +132,7 @@ def test_a_channel_that_is_closed_loses_what_is_dealt() -> None:
     block = _blocks(capture_path("article"), 1 << 16)[0]
     hand = Hand()
     child: Channel = fork(lambda channel: None)
+    hand.begin()
     child.close()
     hand.give(child, Dealt(block, block.ts, 1, 1, 1))
     assert hand.lost

@@ -23,7 +23,7 @@ from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand, MysqlSession
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
-from glancetrace.net.share import share_out
+from glancetrace.net.share import Dealt, share_out
 from glancetrace.output.json import render_json
 from glancetrace.packing import Rows
 from glancetrace.pipeline import Options, analyze
@@ -109,6 +109,20 @@ def test_a_process_that_takes_no_packets_changes_nothing(monkeypatch: pytest.Mon
     alone = document(path)
     monkeypatch.setattr(TcpReassembler, "push_dealt", _raise)
     assert document(path, jobs=3, block_size=block_size) == alone
+
+
+def test_one_process_that_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture_path("article")
+    alone = document(path)
+    push = TcpReassembler.push_dealt
+
+    def fail_in_one(self: TcpReassembler, dealt: Dealt) -> None:
+        if self._share is not None and self._share.worker == 1:
+            raise MemoryError
+        push(self, dealt)
+
+    monkeypatch.setattr(TcpReassembler, "push_dealt", fail_in_one)
+    assert document(path, jobs=3, block_size=1 << 14) == alone
 
 
 def test_packets_that_cannot_be_dealt_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
