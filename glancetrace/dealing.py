@@ -59,6 +59,15 @@ class Hand:
         os.close(self._takes)
         self._takes = -1
 
+    @property
+    def is_full(self) -> bool:
+        """Giving waits until something is taken."""
+        return not self._free and not self.lost
+
+    def fileno(self) -> int:
+        """Descriptor that can be read when something was taken, or nothing will be any more."""
+        return self._taken
+
     def give(self, channel: Channel, dealt: Dealt) -> None:
         """Send packets, when there is room for them."""
         if self.lost:

@@ -38,6 +38,10 @@ class Channel:
             while rest:
                 rest = rest[os.write(self._writing, rest) :]
 
+    def fileno(self) -> int:
+        """Descriptor that can be read when there is a message, or none will follow."""
+        return self._reading
+
     def receive(self) -> bytearray | None:
         """Wait for the next message; None when the other process has ended."""
         header = self._read(_HEADER)

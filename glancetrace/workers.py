@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
@@ -46,21 +47,26 @@ class Worker:
         self._store = store
         self._hand = hand
         self._offset = 0
+        self._unpacker = CommandUnpacker()
         self._digests: Digests | None = None
 
     def give(self, dealt: Dealt) -> None:
-        """Send it packets of its share."""
+        """Send it packets of its share; while it has too many, take what it has sent."""
+        while self._hand.is_full and not _is_ready(self._hand, self._child):
+            data = self._message()
+            if not data:  # it has ended, which giving finds out, too
+                break
+            self._unpacker.unpack(data)
         self._hand.give(self._child, dealt)
 
     def rows(self) -> Rows | None:
         """No packets follow: wait for its rows; None when it failed."""
         if not self._hand.end(self._child):
             return None
-        unpacker = CommandUnpacker()
         while data := self._message():
-            unpacker.unpack(data)
+            self._unpacker.unpack(data)
         rest = None if data is None else self._message()
-        return None if rest is None else unpack_rows(rest, unpacker, self.digests)
+        return None if rest is None else unpack_rows(rest, self._unpacker, self.digests)
 
     def digests(self) -> Digests:
         """Wait for the digests of the bodies that it hashed, which are the last that it sends.
@@ -92,6 +98,14 @@ class Worker:
         data = read_at(self._store, self._offset, int.from_bytes(size, "little"))
         self._offset += len(data)
         return data
+
+
+def _is_ready(hand: Hand, child: Channel) -> bool:
+    """Wait for either; whether it is `hand`."""
+    poll = select.poll()
+    poll.register(hand, select.POLLIN)
+    poll.register(child, select.POLLIN)
+    return any(descriptor == hand.fileno() for descriptor, _ in poll.poll())
 
 
 def start_worker(decode: Decode, share: Share) -> Worker:
