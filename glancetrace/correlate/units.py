@@ -68,14 +68,16 @@ def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
     units: list[UnitOfWork] = []
     unit = UnitOfWork()
     ended = False
+    own = unit.statements
     for statement in statements:
         ends = statement.operation in _ENDS and ends_transaction(statement)
-        if ((ended and not ends) or statement.kind == "ping" or statement.command.after_gap) and unit.statements:
+        if ((ended and not ends) or statement.kind == "ping" or statement.command.after_gap) and own:
             units.append(unit)
             unit = UnitOfWork()
-        unit.statements.append(statement)
-        ended = _ends_after(statement, ends, ended)
-    if unit.statements:
+            own = unit.statements
+        own.append(statement)
+        ended = (ends or statement.commit_frame is not None) and _ends_after(statement, ends, ended)
+    if own:
         units.append(unit)
     following: UnitOfWork | None = None
     for unit in reversed(units):
