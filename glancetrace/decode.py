@@ -257,21 +257,21 @@ def is_worth_sharing(names: list[str], options: Options) -> bool:
     return are_files and sum(map(os.path.getsize, paths)) >= _WORTH_SHARING
 
 
-def shares_of(names: list[str], options: Options) -> Sequence[Share]:
-    """How the connections are shared out among processes; none where one process does it all."""
+def shares_of(names: list[str], options: Options, *, deals: bool = True) -> Sequence[Share]:
+    """How the connections are shared out among processes; none where one process does it all. See `share_out`."""
     if not is_worth_sharing(names, options):
         return ()
     paths = expand(names)
     index = PacketIndex(IssueLog())
     sql_ports = frozenset(port for port, service in options.ports.items() if service == "mysql")
     largest = max(paths, key=os.path.getsize)
-    return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs)
+    return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs, deals=deals)
 
 
 def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], spill: Spill | None) -> Decoded | None:
     """Decode with a process per share, this one being the first; None when they do not come to one result."""
     try:
-        spills = [None] * len(shares) if spill is None else spill.share_out(len(shares))
+        spills = [None] * len(shares) if spill is None else spill.share_out([share.part for share in shares])
     except GlancetraceError:  # no temporary file to be had
         return None
 

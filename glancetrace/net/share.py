@@ -30,6 +30,9 @@ _TAKEN_WEIGHT = 0.2
 _READ_WEIGHT = 0.2
 """Work for the first worker to read a packet and to deal it out."""
 
+_LEAST_PART = 0.5
+"""What a worker's part is taken for at least, in equal parts: connections that the sample did not show may be its."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -40,6 +43,7 @@ class Share:
         sql_ports: server ports of MySQL.
         dealt: MySQL connections that the sample shows -> worker.
         alone: the last worker has enough to do with what is not MySQL.
+        part: how much of MySQL's packets are the worker's, about; never nothing.
     """
 
     worker: int
@@ -47,6 +51,7 @@ class Share:
     sql_ports: frozenset[int]
     dealt: dict[FlowKey, int]
     alone: bool
+    part: float
 
     def owner(self, key: FlowKey) -> int:
         """Worker that decodes the connections between two endpoints."""
@@ -90,11 +95,13 @@ class Dealt:
     last_clock: int
 
 
-def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: int) -> list[Share]:
+def share_out(
+    sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: int, *, deals: bool = True
+) -> list[Share]:
     """Shares of `count` workers, by a sample of the packets; none where more than one is not worth it.
 
-    Reading and indexing is done by each of them, so a worker must take a good part of the connections' packets, and
-    hashing image data keeps the cores busy without any help.
+    A good part of the packets must be MySQL's: hashing image data keeps the cores busy without any help. `deals`: the
+    first worker reads for all of them, and takes what they have decoded; else their work is alike.
     """
     packets: Counter[FlowKey] = Counter()
     for block in sample:
@@ -107,13 +114,18 @@ def share_out(sample: Sequence[SegmentBlock], sql_ports: frozenset[int], count: 
     if count < 2 or not total or of_sql < total / 4:
         return []
     loads = [0.0] * (count - 1) + [(total - of_sql) * _OTHER_WEIGHT]
-    loads[0] += total * _READ_WEIGHT
+    weights = [1.0] * count
+    if deals:
+        loads[0] += total * _READ_WEIGHT
+        weights[1:] = [_SENT_WEIGHT] * (count - 1)
     dealt: dict[FlowKey, int] = {}
     for key in sorted(sql, key=lambda key: (-sql[key], key)):
-        ahead = [load + sql[key] * (_SENT_WEIGHT if worker else 1) for worker, load in enumerate(loads)]
+        ahead = [load + sql[key] * weight for load, weight in zip(loads, weights, strict=True)]
         worker = dealt[key] = ahead.index(min(ahead))
         loads[worker] = ahead[worker]
-        if worker:
+        if worker and deals:
             loads[0] += sql[key] * _TAKEN_WEIGHT
     alone = loads[-1] == (total - of_sql) * _OTHER_WEIGHT
-    return [Share(worker, count, sql_ports, dealt, alone) for worker in range(count)]
+    sizes = [sum(sql[key] for key, owner in dealt.items() if owner == worker) for worker in range(count)]
+    parts = [max(size / of_sql, _LEAST_PART / count) for size in sizes]
+    return [Share(worker, count, sql_ports, dealt, alone, part) for worker, part in enumerate(parts)]

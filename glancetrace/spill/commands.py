@@ -228,23 +228,23 @@ class Spill:
     """Where the commands that one process decodes go once there are too many of them for memory.
 
     Args:
-        votes: see `Votes`. processes: how many decode at the same time. file: where they go; None: it is made when it
-            is needed, which is too late for another process.
+        votes: see `Votes`. part: how much of all commands this process decodes, about; None: all. file: where they
+            go; None: it is made when it is needed, which is too late for another process.
 
     Attributes:
         spooled: those that went to disk, if there are too many.
     """
 
-    def __init__(self, votes: Votes, processes: int = 1, file: TableFile | None = None) -> None:
+    def __init__(self, votes: Votes, part: float | None = None, file: TableFile | None = None) -> None:
         self._votes = votes
-        self._processes = processes
+        self._part = part
         self._file = file
         self.spooled: SpooledCommands | None = None
 
-    def share_out(self, processes: int) -> list[Spill]:
-        """One for each process, this one being the first; they are made before the processes are."""
-        self._processes = processes
-        return [self, *(Spill(self._votes, processes, TableFile()) for _ in range(processes - 1))]
+    def share_out(self, parts: Sequence[float]) -> list[Spill]:
+        """One for each process, of which these are the parts, this one being the first; made before the processes."""
+        self._part = parts[0]
+        return [self, *(Spill(self._votes, part, TableFile()) for part in parts[1:])]
 
     def anew(self) -> Spill:
         """One for another try, in one process."""
@@ -292,8 +292,8 @@ class Spill:
             self.spooled = None
 
     def _are_many(self, count: int) -> bool:
-        """Whether all processes have too many if this one has `count`; their shares are not quite equal."""
-        return count * self._processes >= (WHOLE if self._processes == 1 else _UNEVEN * WHOLE)
+        """Whether all processes have too many if this one has `count`; its part is not known for sure."""
+        return count >= (WHOLE if self._part is None else _UNEVEN * self._part * WHOLE)
 
     def _begin(self) -> SpooledCommands:
         if self.spooled is None:

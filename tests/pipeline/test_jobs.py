@@ -171,7 +171,7 @@ def test_a_sample_comes_from_all_over_a_file(tmp_path: Path) -> None:
 def test_shares_that_are_not_quite_equal_are_no_reason_to_spill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spilling, "WHOLE", 100)
     for count, spilled in ((54, False), (56, True)):
-        for spill in spilling.Spill(ServiceVotes()).share_out(2):
+        for spill in spilling.Spill(ServiceVotes()).share_out([0.5, 0.5]):
             commands = [(_command(number), CONNECTION) for number in range(count)]
             spill.look(commands)
             assert (spill.spooled is not None) == spilled

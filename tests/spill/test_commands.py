@@ -76,7 +76,7 @@ def test_commands_are_found_again(count: int, chance: random.Random, data: st.Da
 
 def shared_out(pairs: list[Owned]) -> tuple[Spill, Spill, list[Owned]]:
     """Two processes, of which the other has written all that is not of the first connection, and what is."""
-    mine, other = Spill(ServiceVotes()).share_out(2)
+    mine, other = Spill(ServiceVotes()).share_out([0.5, 0.5])
     theirs = [pair for pair in pairs if pair[1].id != 1]
     other.look(theirs, last=True)
     assert theirs == []

@@ -55,7 +55,7 @@ class Source:
 
     def shares(self) -> Sequence[Share]:
         """How the connections are shared out; none where one process does it all."""
-        return shares_of(self.paths, self.options)
+        return shares_of(self.paths, self.options, deals=False)
 
 
 @dataclass(slots=True)
