@@ -73,7 +73,8 @@ class UnitFacts:
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `served`: the first
-    packet for it, a ping's or that of a new connection, ns. `kind` and `rows` are read when more than one call could
+    packet for it, a ping's or that of a new connection, ns; `returned`: its connection was given back, ns (see `pool`).
+    `kind` and `rows` are read when more than one call could
     have run it, or when there is something to learn.
     """
 
@@ -91,6 +92,7 @@ class UnitFacts:
     telling: bool
     expires_tasks: bool = False
     served: int = 0
+    returned: int = 0
     known_kind: str | None = None
     known_rows: UnitRows | None = None
 

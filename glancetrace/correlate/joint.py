@@ -17,6 +17,7 @@ from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.improve import improve
+from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import base_of
@@ -50,11 +51,12 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     stories = [(call_of[key], units) for key, units in units_of.items() if key not in unclear]
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
+    everything = [unit for _, unit in certain] + [candidates.unit for candidates in open_]
     stray_rate = _stray_rate(certain, open_, stray)
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
         runs = (run for component, sure in _how_sure(components, settled) for run in _runs(component, sure))
-        model = _learn(stories, parts, _solved_stories(settled), runs)
+        model = _learn(stories, parts, _solved_stories(settled), runs, everything)
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
@@ -71,12 +73,14 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story]) -> Model:
+def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story], everything: Sequence[UnitFacts]) -> Model:
     """What calls teach: those whose units are certain, those of which only some are, and those that were solved."""
     model = Model()
     uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
     uses += [_use(call, units, certain=False) for call, units in solved]
     model.workers = learn_workers(uses)
+    known_units = [sorted(units, key=lambda unit: unit.end) for _, units in (*certain, *solved)]
+    tell_returns(everything, known_units, model.workers.group_of)
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
             _learn_story(model, call, sorted(units, key=lambda unit: unit.end))

@@ -134,11 +134,11 @@ class _Beam:
     def run(self) -> Solution:
         component = self._component
         calls = component.calls
-        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].end, -number))
+        order = sorted(range(len(component.units)), key=lambda number: (-component.units[number].returned, -number))
         earliest = {call: place for place, number in enumerate(order) for call in component.options[number]}
         for place, number in enumerate(order):
             unit, options = component.units[number], component.options[number]
-            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.end]:
+            for call in [c for c in self._open if earliest[c] < place or calls[c].earliest > unit.returned]:
                 self._close(call)
             for call in options:
                 if call >= 0 and call not in self._open:
@@ -242,7 +242,7 @@ class _Beam:
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
                 if group is not None and self._model.yields.strict:
-                    wait = Wait(group, unit.end, served, (facts.call.operation, base, following), unit.answer)
+                    wait = Wait(group, min(unit.returned, served), served, (facts.call.operation, base, following), unit.answer)
                     worth -= self._model.yields.cost(wait, passed)
             elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)

@@ -68,7 +68,7 @@ def waits_of(call: CallFacts, units: Iterable[UnitFacts], process_of: Mapping[in
         else:
             until, base = following.served, base_of(following.kind)
         if process is not None and until >= unit.end:
-            yield Wait(process, unit.end, until, (call.call.operation, base_of(unit.kind), base), unit.answer)
+            yield Wait(process, min(unit.returned, until), until, (call.call.operation, base_of(unit.kind), base), unit.answer)
 
 
 class Yields:
