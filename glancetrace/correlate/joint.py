@@ -79,6 +79,7 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
     uses += [_use(call, units, certain=False) for call, units in solved]
     model.workers = learn_workers(uses)
+    runs = list(runs)
     known_units = [sorted(units, key=lambda unit: unit.end) for _, units in (*certain, *solved)]
     tell_returns(everything, known_units, model.workers.group_of)
     for call, units in (*certain, *solved):
@@ -87,6 +88,23 @@ def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[St
     for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
         _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
     group_of = model.workers.group_of
+    import glancetrace.correlate.turns as T
+    waits = defaultdict(list)
+    for call, units in (*certain, *(solved if T.SOLVED else ()), *(runs if T.RUNS else ())):
+        units = sorted(units, key=lambda unit: unit.end)
+        whole = not (T.RUNS and call.goes_on)
+        before = None
+        for unit in units:
+            base = base_of(unit.kind)
+            process = group_of.get(unit.connection_id)
+            since, last = (min(before.returned, max(before.end, unit.start)), base_of(before.kind)) if before is not None else (call.began(unit.start), FIRST)
+            if process is not None and (before is not None or whole) and since <= unit.start:
+                waits[process, (base, call.goes_on), before is None].append(T.Wait(since, unit.start, (last, base)))
+            before = unit
+        if before is not None and whole and not call.goes_on and call.call.status_code is not None and before.end <= call.end:
+            process = group_of.get(before.connection_id)
+            if process is not None: waits[process, LAST, False].append(T.Wait(min(before.returned,call.end), call.end, (base, LAST)))
+    model.strict = T.learn_strict(waits, model.gaps) if T.LEARN else T.Strict(*T.FIXED)
     known = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
     model.yields.learn([*known, *(wait for call, units in solved for wait in waits_of(call, units, group_of))])
     model.yields.watch(known)
@@ -97,7 +115,7 @@ def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     """Units that followed one another in a call whose work goes on."""
     model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
-        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), following.start - unit.end)
+        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), min(following.start - unit.end, max(0, following.start - unit.returned)))
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -109,11 +127,12 @@ def _learn_story(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     kinds = [unit.kind for unit in units]
     model.grammar.learn(route_of(call), kinds)
     last, end = FIRST, call.began(units[0].start) if units else call.start
+    before = None
     for unit, kind in zip(units, kinds, strict=True):
         base = base_of(kind)
-        model.gaps.learn((last, base), unit.start - end)
-        last, end = base, unit.end
-    model.gaps.learn((last, LAST), call.end - end)
+        model.gaps.learn((last, base), min(unit.start - end, max(0, unit.start - before.returned)) if before else unit.start - end)
+        last, end, before = base, unit.end, unit
+    model.gaps.learn((last, LAST), min(call.end - end, max(0, call.end - before.returned)) if before else call.end - end)
 
 
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:

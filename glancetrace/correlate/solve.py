@@ -23,7 +23,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.correlate.turns import Turns
+from glancetrace.correlate.turns import Strict, Turns
 from glancetrace.correlate.yields import Wait, Yields
 from glancetrace.glance.sequences import START, base_of
 
@@ -60,6 +60,7 @@ class Model:
     gaps: GapModel = field(default_factory=GapModel)
     workers: Workers = field(default_factory=Workers)
     yields: Yields = field(default_factory=Yields)
+    strict: Strict = Strict(2.0, 2.0)
     log_stray_rate: float = math.log(1e-10)
 
 
@@ -126,7 +127,7 @@ class _Beam:
         self._ways: list[_Way] = [(0.0, (), None)]
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
-        self._turns = Turns(model.grammar)
+        self._turns = Turns(model.grammar, model.strict)
         self._crowded: set[int] = set()
         effort = sum(len(options) for options in component.options)
         self._width = max(_NARROWEST, min(_WIDTH, _EFFORT // max(1, effort)))
@@ -157,7 +158,7 @@ class _Beam:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
             call, state, start, base, worker, *_ = progress
-            self._turns.add(state, start, base, worker, self._component.calls[call].began(start))
+            self._turns.add(state, start, base, worker, self._component.calls[call].began(start), self._component.calls[call].goes_on)
         return number
 
     def _begin(self, call: int) -> None:
@@ -236,7 +237,7 @@ class _Beam:
                 worth += _BROKEN_OFF
         else:
             worth += self._model.grammar.log_probability(state, kind)
-            gap = next_start - unit.end
+            gap = min(next_start - unit.end, max(0, next_start - unit.returned))
             if following == LAST and gap >= facts.end - facts.latest:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
