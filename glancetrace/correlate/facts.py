@@ -73,9 +73,8 @@ class UnitFacts:
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `served`: the first
-    packet for it, a ping's or that of a new connection, ns; `returned`: its connection was given back, ns (see `pool`).
-    `kind` and `rows` are read when more than one call could
-    have run it, or when there is something to learn.
+    packet for it, a ping's or that of a new connection, ns; `returned`: when its connection was given back, ns (see
+    `pool`). `kind` and `rows` are read when more than one call could have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -115,6 +114,10 @@ class UnitFacts:
         """How long the answer to its last statement took, ns."""
         last = self.unit.statements[-1]
         return last.end_ts - last.command.ts
+
+    def waits_since(self, until: int) -> int:
+        """Since when its call had waited for what began at `until`, ns."""
+        return max(self.end, min(self.returned, until))
 
     @property
     def connection_id(self) -> int:
@@ -247,7 +250,19 @@ def _facts(
     if not written:
         telling = reads_list or bool(images)
         return UnitFacts(
-            unit, start, end, images, reads_list, False, _NONE, _NONE, frozenset(tasks), _NONE, blank, telling
+            unit,
+            start,
+            end,
+            images,
+            reads_list,
+            False,
+            _NONE,
+            _NONE,
+            frozenset(tasks),
+            _NONE,
+            blank,
+            telling,
+            returned=end,
         )
     of_tasks = [change for change in written if change.table in _TASK_TABLES]
     request_ids = {change.values.get("request_id") for change in of_tasks if change.table == "tasks"}
@@ -265,6 +280,7 @@ def _facts(
         request_ids=frozenset(value for value in request_ids if isinstance(value, str)),
         blank=blank,
         telling=True,
+        returned=end,
         expires_tasks=any(change.table == "tasks" and change.row_id is None for change in of_tasks),
     )
 

@@ -12,13 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from glancetrace.correlate.affinity import Use, learn_workers
+from glancetrace.correlate.affinity import Use, Workers, learn_workers
 from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
+from glancetrace.correlate.turns import learn_patience
 from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import base_of
 
@@ -51,12 +52,13 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     stories = [(call_of[key], units) for key, units in units_of.items() if key not in unclear]
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
-    everything = [unit for _, unit in certain] + [candidates.unit for candidates in open_]
     stray_rate = _stray_rate(certain, open_, stray)
     settled: list[Settled] = []
     for _ in range(_ROUNDS):
-        runs = (run for component, sure in _how_sure(components, settled) for run in _runs(component, sure))
-        model = _learn(stories, parts, _solved_stories(settled), runs, everything)
+        runs = [run for component, sure in _how_sure(components, settled) for run in _runs(component, sure)]
+        workers = _learn_workers(stories, parts, _solved_stories(settled))
+        tell_returns(certain, open_, workers.group_of)
+        model = _learn(stories, _solved_stories(settled), runs, workers)
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
@@ -73,38 +75,25 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story], runs: Iterable[Story], everything: Sequence[UnitFacts]) -> Model:
-    """What calls teach: those whose units are certain, those of which only some are, and those that were solved."""
-    model = Model()
+def _learn_workers(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story]) -> Workers:
+    """Processes, from calls whose units are certain, those of which only some are, and those that were solved."""
     uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
     uses += [_use(call, units, certain=False) for call, units in solved]
-    model.workers = learn_workers(uses)
-    runs = list(runs)
-    known_units = [sorted(units, key=lambda unit: unit.end) for _, units in (*certain, *solved)]
-    tell_returns(everything, known_units, model.workers.group_of)
+    return learn_workers(uses)
+
+
+def _learn(certain: Sequence[Story], solved: Sequence[Story], runs: Sequence[Story], workers: Workers) -> Model:
+    """What calls teach whose units are certain, calls that were solved, and runs of units that are sure."""
+    model = Model(workers=workers)
     for call, units in (*certain, *solved):
         if not call.goes_on and not call.call.uncertainty:
             _learn_story(model, call, sorted(units, key=lambda unit: unit.end))
-    for call, units in (*((call, units) for call, units in certain if call.goes_on), *runs):
+    going_on = [(call, units) for call, units in certain if call.goes_on]
+    for call, units in (*going_on, *runs):
         _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
-    group_of = model.workers.group_of
-    import glancetrace.correlate.turns as T
-    waits = defaultdict(list)
-    for call, units in (*certain, *(solved if T.SOLVED else ()), *(runs if T.RUNS else ())):
-        units = sorted(units, key=lambda unit: unit.end)
-        whole = not (T.RUNS and call.goes_on)
-        before = None
-        for unit in units:
-            base = base_of(unit.kind)
-            process = group_of.get(unit.connection_id)
-            since, last = (min(before.returned, max(before.end, unit.start)), base_of(before.kind)) if before is not None else (call.began(unit.start), FIRST)
-            if process is not None and (before is not None or whole) and since <= unit.start:
-                waits[process, (base, call.goes_on), before is None].append(T.Wait(since, unit.start, (last, base)))
-            before = unit
-        if before is not None and whole and not call.goes_on and call.call.status_code is not None and before.end <= call.end:
-            process = group_of.get(before.connection_id)
-            if process is not None: waits[process, LAST, False].append(T.Wait(min(before.returned,call.end), call.end, (base, LAST)))
-    model.strict = T.learn_strict(waits, model.gaps) if T.LEARN else T.Strict(*T.FIXED)
+    group_of = workers.group_of
+    answered = [(call, units) for call, units in certain if not call.goes_on]
+    model.patience = learn_patience(answered, [*going_on, *runs], group_of, model.gaps)
     known = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
     model.yields.learn([*known, *(wait for call, units in solved for wait in waits_of(call, units, group_of))])
     model.yields.watch(known)
@@ -115,7 +104,7 @@ def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     """Units that followed one another in a call whose work goes on."""
     model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
-        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), min(following.start - unit.end, max(0, following.start - unit.returned)))
+        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), following.start - unit.waits_since(following.start))
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -126,13 +115,14 @@ def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
 def _learn_story(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     kinds = [unit.kind for unit in units]
     model.grammar.learn(route_of(call), kinds)
-    last, end = FIRST, call.began(units[0].start) if units else call.start
-    before = None
-    for unit, kind in zip(units, kinds, strict=True):
-        base = base_of(kind)
-        model.gaps.learn((last, base), min(unit.start - end, max(0, unit.start - before.returned)) if before else unit.start - end)
-        last, end, before = base, unit.end, unit
-    model.gaps.learn((last, LAST), min(call.end - end, max(0, call.end - before.returned)) if before else call.end - end)
+    if not units:
+        model.gaps.learn((FIRST, LAST), call.end - call.start)
+        return
+    bases = [base_of(kind) for kind in kinds]
+    model.gaps.learn((FIRST, bases[0]), units[0].start - call.began(units[0].start))
+    untils = [*(unit.start for unit in units[1:]), call.end]
+    for unit, place, until in zip(units, pairwise([*bases, LAST]), untils, strict=True):
+        model.gaps.learn(place, until - unit.waits_since(until))
 
 
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:

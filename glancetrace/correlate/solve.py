@@ -8,7 +8,7 @@ is reached, how likely the route begins so. Units of one call do not overlap. A 
 come to the same state are one from there on, and the difference between them says how sure the better one is of every
 unit in which they differ.
 
-Time runs backwards, from unit to unit in the order of their ends: a response follows its call's last unit within
+Time runs backwards, from unit to unit in the order in which their connections were given back (`pool`): a response follows its call's last unit within
 milliseconds, while a request may wait for a free thread, or for its token to be validated, for seconds. Told from the
 end, what is sure comes first.
 """
@@ -23,7 +23,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.correlate.turns import Strict, Turns
+from glancetrace.correlate.turns import Patience, Turns
 from glancetrace.correlate.yields import Wait, Yields
 from glancetrace.glance.sequences import START, base_of
 
@@ -60,7 +60,7 @@ class Model:
     gaps: GapModel = field(default_factory=GapModel)
     workers: Workers = field(default_factory=Workers)
     yields: Yields = field(default_factory=Yields)
-    strict: Strict = Strict(2.0, 2.0)
+    patience: Patience = Patience()
     log_stray_rate: float = math.log(1e-10)
 
 
@@ -127,7 +127,7 @@ class _Beam:
         self._ways: list[_Way] = [(0.0, (), None)]
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
-        self._turns = Turns(model.grammar, model.strict)
+        self._turns = Turns(model.grammar, model.patience)
         self._crowded: set[int] = set()
         effort = sum(len(options) for options in component.options)
         self._width = max(_NARROWEST, min(_WIDTH, _EFFORT // max(1, effort)))
@@ -158,7 +158,7 @@ class _Beam:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
             call, state, start, base, worker, *_ = progress
-            self._turns.add(state, start, base, worker, self._component.calls[call].began(start), self._component.calls[call].goes_on)
+            self._turns.add(state, start, base, worker, self._component.calls[call])
         return number
 
     def _begin(self, call: int) -> None:
@@ -237,13 +237,13 @@ class _Beam:
                 worth += _BROKEN_OFF
         else:
             worth += self._model.grammar.log_probability(state, kind)
-            gap = min(next_start - unit.end, max(0, next_start - unit.returned))
+            gap = next_start - unit.waits_since(next_start)
             if following == LAST and gap >= facts.end - facts.latest:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
                 if group is not None and self._model.yields.strict:
-                    wait = Wait(group, min(unit.returned, served), served, (facts.call.operation, base, following), unit.answer)
+                    wait = Wait(group, unit.waits_since(served), served, (facts.call.operation, base, following), unit.answer)
                     worth -= self._model.yields.cost(wait, passed)
             elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)

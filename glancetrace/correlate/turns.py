@@ -1,103 +1,179 @@
 """In which order a worker process serves the calls that wait for the same.
 
 Who waits in a busy process waits in a queue, of threads before the interpreter's lock or of green threads before the
-hub. Of two calls of one process that wait for the same after the same, the one that began to wait first goes first in
-63 to 78 of 100 cases (nine recorded loads of all three eras; before a call's first unit alone, 51 to 84). Densities of
-waits alone say the opposite: they fall steeply, so that serving the last comer at once and the first one late looks
-likelier than two waits of middling length. So each call that was overtaken costs.
+hub. Of two calls of one process that wait for the same, the one that began to wait first goes first in 65 to 93 of 100
+cases (recorded loads of all three eras, from the moment a connection was given back, see `pool`; before a call's first
+unit, where requests wait for a free thread, 47 to 91). Densities of waits alone say the opposite: they fall steeply, so
+that serving the last comer at once and the first one late looks likelier than two waits of middling length. So each
+call that was overtaken costs. How much is learnt from pairs of waits that are known: it is the weight at which the
+densities and the order of arrival together foretell best who of the two is served first (a logistic regression with
+the densities as offset), for waits between units and for those before the first one.
 
 Calls wait for a unit (or their response) since their last unit, or since their request. A request that waits for its
 token to be validated waits for something else, so who still has its first unit before it is overtaken by others at no
-cost, as far as the grammar says that it is the first.
+cost, as far as the grammar says that it is the first. A task does more between its units than waiting for its turn,
+and stands in no queue with calls that do not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from glancetrace.correlate.facts import CallFacts, UnitFacts
+from glancetrace.correlate.gaps import FIRST, LAST, GapModel, Place
 from glancetrace.correlate.grammar import RouteGrammar
-from glancetrace.glance.sequences import START
+from glancetrace.glance.sequences import START, base_of
 
-__all__ = ["OVERTAKEN", "Turns"]
+__all__ = ["Patience", "Turns", "learn_patience"]
 
-OVERTAKEN = 2.0
-"""What it costs (natural logarithm) that a call was overtaken."""
-PRIOR = 1.3
-STRENGTH = 4.0
-NEAR = 3
+_USUAL = 1.3
+"""What it costs (natural logarithm) that a call was overtaken, where nothing was seen yet."""
+_TRUST = 4.0
+"""Weight of that beside what was seen: as much as some 20 pairs of waits."""
+_NEXT = 3
+"""Waits that begin next after one are compared with it."""
+_PAIRS = 500
+"""Pairs of waits that are looked at; more would not tell more."""
+_STEPS = 8
+_MOST = 4.0
+_FAR = 30.0
+"""Differences beyond this are all the same."""
 
-class Strict(NamedTuple):
-    between: float = PRIOR
-    first: float = PRIOR
 
-class Wait(NamedTuple):
+class Patience(NamedTuple):
+    """What it costs (natural logarithm) that a call was overtaken: `between` its units, before its `first` one."""
+
+    between: float = _USUAL
+    first: float = _USUAL
+
+
+class _Wait(NamedTuple):
+    """A call waited from `since` to `until`, ns; `place` as the gap model knows it."""
+
     since: int
-    start: int
-    place: tuple
+    until: int
+    place: Place
 
-def learn_strict(waits, gaps, show=None):
-    """waits: dict (process, following, first) -> list of Wait"""
-    pairs = {False: [], True: []}
-    for (_, following, first), queue in waits.items():
-        queue.sort()
-        for number, one in enumerate(queue):
-            for other in queue[number + 1 : number + 1 + NEAR]:
-                if other.since >= one.start:
-                    break
-                if other.since >= other.start: continue
-                in_turn = one.start <= other.start
-                early, late = sorted((one.start, other.start))
-                d = gaps.log_density
-                difference = d(one.place, early - one.since) + d(other.place, late - other.since) - d(one.place, late - one.since) - d(other.place, early - other.since)
-                pairs[first].append((difference, in_turn))
-    found = Strict(_fit(pairs[False]), _fit(pairs[True]))
-    if DEBUG: print(found, len(pairs[False]), len(pairs[True]))
-    return found
-DEBUG = False
 
-def _fit(pairs):
-    low, high = 0.0, 4.0
-    for _ in range(20):
-        middle = (low + high) / 2
-        slope = sum(in_turn - 1 / (1 + math.exp(-max(-30.0, min(30.0, difference + middle)))) for difference, in_turn in pairs) - (middle - PRIOR) * STRENGTH
-        low, high = (middle, high) if slope > 0 else (low, middle)
-    return low
+_Pair = tuple[_Wait, _Wait]
+_Queues = dict[tuple[int, str, bool, bool], list[_Wait]]
+"""Waits of a process for the same kind of unit; of tasks or not, before the first unit or not."""
+
+
+def learn_patience(
+    whole: Iterable[tuple[CallFacts, Sequence[UnitFacts]]],
+    runs: Iterable[tuple[CallFacts, Sequence[UnitFacts]]],
+    process_of: Mapping[int, int],
+    gaps: GapModel,
+) -> Patience:
+    """How much it costs to be overtaken.
+
+    Args:
+        whole: calls with all their units. runs: calls that go on, with units that followed one another.
+        process_of: connection id -> process, where that is known.
+        gaps: how long calls wait.
+    """
+    queues: _Queues = defaultdict(list)
+    for call, units in whole:
+        _add_waits(queues, call, units, process_of, whole=True)
+    for call, units in runs:
+        _add_waits(queues, call, units, process_of, whole=False)
+    pairs: dict[bool, list[_Pair]] = {False: [], True: []}
+    for (_, _, _, first), queue in queues.items():
+        pairs[first] += _pairs(queue)
+    return Patience(_fit(pairs[False], gaps), _fit(pairs[True], gaps))
+
+
+def _add_waits(
+    queues: _Queues, call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[int, int], *, whole: bool
+) -> None:
+    before: UnitFacts | None = None
+    for unit in sorted(units, key=lambda unit: unit.end):
+        base, process = base_of(unit.kind), process_of.get(unit.connection_id)
+        if before is not None:
+            since, last = before.waits_since(unit.start), base_of(before.kind)
+        else:
+            since, last = call.began(unit.start), FIRST
+        if process is not None and since <= unit.start and (whole or before is not None):
+            queue = queues[process, base, call.goes_on, before is None]
+            queue.append(_Wait(since, unit.start, (last, base)))
+        before = unit
+    if not whole or before is None or call.goes_on or call.call.status_code is None:
+        return
+    process = process_of.get(before.connection_id)
+    if process is not None and before.end <= call.end:
+        wait = _Wait(before.waits_since(call.end), call.end, (base_of(before.kind), LAST))
+        queues[process, LAST, False, False].append(wait)
+
+
+def _pairs(queue: list[_Wait]) -> Iterator[_Pair]:
+    """Waits of which the second one began while the first one lasted."""
+    queue.sort()
+    for place, one in enumerate(queue, 1):
+        for other in queue[place : place + _NEXT]:
+            if other.since >= one.until:
+                break
+            yield one, other
+
+
+def _fit(pairs: Sequence[_Pair], gaps: GapModel) -> float:
+    """The weight of the order of arrival that makes what was seen likeliest (Newton's method)."""
+    seen = [_seen(one, other, gaps) for one, other in pairs[:: len(pairs) // _PAIRS + 1]]
+    weight = _USUAL
+    for _ in range(_STEPS):
+        slope, curvature = _TRUST * (_USUAL - weight), _TRUST
+        for difference, in_turn in seen:
+            likely = 1 / (1 + math.exp(-max(-_FAR, min(_FAR, difference + weight))))
+            slope += in_turn - likely
+            curvature += likely * (1 - likely)
+        weight = max(0.0, min(_MOST, weight + slope / curvature))
+    return weight
+
+
+def _seen(one: _Wait, other: _Wait, gaps: GapModel) -> tuple[float, bool]:
+    """How much the densities speak for the order of arrival (natural logarithm), and whether it was kept."""
+    early, late = sorted((one.until, other.until))
+    in_turn = gaps.log_density(one.place, early - one.since) + gaps.log_density(other.place, late - other.since)
+    overtaken = gaps.log_density(one.place, late - one.since) + gaps.log_density(other.place, early - other.since)
+    return in_turn - overtaken, one.until <= other.until
 
 
 class Turns:
     """The queues of the calls of a component, for each progress that a call may have made (see `solve`)."""
 
-    def __init__(self, grammar: RouteGrammar, strict=Strict(2.0, 2.0)) -> None:
-        self.strict = strict
+    def __init__(self, grammar: RouteGrammar, patience: Patience) -> None:
         self._grammar = grammar
-        self._queues: dict[tuple[int, str], int] = {}
+        self._patience = patience
+        self._queues: dict[tuple[int, str, bool], int] = {}
         self._queue_of: list[int] = []
         self._starts: list[int] = []
         self._began: list[int] = []
         self._first: list[float] = []
 
-    def add(self, state: int, start: int, following: str, worker: int | None, began: int, task: bool = False) -> None:
-        """The next progress: what follows a wait and starts at `start`, in a process; `began` when its call did, ns."""
-        queue = -1 if worker is None else self._queues.setdefault((worker, following, task), len(self._queues))
+    def add(self, state: int, start: int, following: str, worker: int | None, call: CallFacts) -> None:
+        """The next progress: what follows a wait of `call` and starts at `start` (ns), in a process."""
+        key = None if worker is None else (worker, following, call.goes_on)
+        queue = -1 if key is None else self._queues.setdefault(key, len(self._queues))
         self._queue_of.append(queue)
         self._starts.append(start)
-        self._began.append(began)
+        self._began.append(call.began(start))
         self._first.append(math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0)
 
     def between(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since a unit of its own has overtaken."""
         starts = self._starts
         start = starts[number]
-        return self.strict.between * sum(
+        return self._patience.between * sum(
             1 - self._first[other] for other in self._beside(number, others) if starts[other] > start
         )
 
     def first(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since its request has overtaken, or that have overtaken it."""
         start, began = self._starts[number], self._began[number]
-        return self.strict.first * sum(
+        return self._patience.first * sum(
             self._first[other]
             for other in self._beside(number, others)
             if (self._starts[other] - start) * (self._began[other] - began) < 0
@@ -107,8 +183,3 @@ class Turns:
         """Those that wait in the same queue."""
         queue, queues = self._queue_of[number], self._queue_of
         return [other for other in others if queues[other] == queue] if queue >= 0 else []
-
-SOLVED = False
-RUNS = True
-LEARN = True
-FIXED = (2.0, 2.0)

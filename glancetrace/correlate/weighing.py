@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.solve import Component, Model, Solution, route_of
-from glancetrace.correlate.turns import OVERTAKEN
 from glancetrace.correlate.yields import waits_of
 from glancetrace.glance.sequences import START, base_of
 
@@ -74,13 +73,14 @@ def weigh(joint: Joint) -> list[Weight]:
         weights.append(_wait(model, (FIRST, base), unit.start - call.began(unit.start), "after the request"))
     else:
         before = units[mine[place - 1]]
-        weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.end, "after the unit before"))
+        weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.waits_since(unit.start), "after the unit before"))
     if place == len(mine) - 1 and not call.goes_on and call.call.status_code is not None:
-        weights.append(_wait(model, (base, LAST), call.end - unit.end, "before the response"))
+        weights.append(_wait(model, (base, LAST), call.end - unit.waits_since(call.end), "before the response"))
     overtaken = _overtaken(joint, mine, place)
     if overtaken:
         waited = ", ".join(f"call {number}" for number in overtaken)
-        weights.append(Weight("turn", -OVERTAKEN * len(overtaken), f"{waited} of its process waited longer"))
+        patience = model.patience.between if place else model.patience.first
+        weights.append(Weight("turn", -patience * len(overtaken), f"{waited} of its process waited longer"))
     for waited_for, cost, passed_by in _passed(joint, call, [units[number] for number in mine], place):
         names = ", ".join(f"call {number}" for number in passed_by)
         weights.append(Weight("queue", -cost, f"{names} of its process yielded later and went on before {waited_for}"))
@@ -97,19 +97,21 @@ def _overtaken(joint: Joint, mine: list[int], place: int) -> list[int]:
     component, groups = joint.component, joint.model.workers.group_of
     unit = component.units[joint.number]
     group = groups.get(unit.connection_id)
-    waiting = component.units[mine[place - 1]].end if place else position(joint)[0].began(unit.start)
+    call = component.calls[joint.solution.choice[joint.number]]
+    waiting = component.units[mine[place - 1]].waits_since(unit.start) if place else call.began(unit.start)
     last_of: dict[int, UnitFacts] = {}
     found: set[int] = set()
     for other, number in sorted(zip(component.units, joint.solution.choice, strict=True), key=_start):
-        call = component.calls[number]
+        beside = component.calls[number]
         before = last_of.get(number)
-        since = call.began(other.start) if before is None else before.end
+        since = beside.began(other.start) if before is None else before.waits_since(other.start)
         last_of[number] = other
         if number < 0 or group is None or groups.get(other.connection_id) != group:
             continue
         same = base_of(other.kind) == base_of(unit.kind) and (before is None) == (place == 0)
+        same = same and beside.goes_on == call.goes_on
         if same and since < waiting and other.start > unit.start:
-            found.add(call.call.id)
+            found.add(beside.call.id)
     return sorted(found)
 
 
@@ -125,7 +127,7 @@ def _passed(
     for wait in waits_of(call, story, model.workers.group_of):
         before = wait.until == story[place].served
         cost = model.yields.if_passed(wait.place, wait.answer)
-        if cost > 0 and (before or (place == len(story) - 1 and wait.since == story[place].end)):
+        if cost > 0 and (before or (place == len(story) - 1 and wait.place[2] == LAST)):
             passed_by = [
                 component.calls[number].call.id
                 for number, units in units_of.items()
