@@ -104,7 +104,9 @@ def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
     """Units that followed one another in a call whose work goes on."""
     model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
-        model.gaps.learn((base_of(unit.kind), base_of(following.kind)), following.start - unit.waits_since(following.start))
+        model.gaps.learn(
+            (base_of(unit.kind), base_of(following.kind)), following.start - unit.waits_since(following.start)
+        )
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:

@@ -8,9 +8,9 @@ is reached, how likely the route begins so. Units of one call do not overlap. A 
 come to the same state are one from there on, and the difference between them says how sure the better one is of every
 unit in which they differ.
 
-Time runs backwards, from unit to unit in the order in which their connections were given back (`pool`): a response follows its call's last unit within
-milliseconds, while a request may wait for a free thread, or for its token to be validated, for seconds. Told from the
-end, what is sure comes first.
+Time runs backwards, from unit to unit in the order in which their connections were given back (`pool`): a response
+follows its call's last unit within milliseconds, while a request may wait for a free thread, or for its token to be
+validated, for seconds. Told from the end, what is sure comes first.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Model:
     gaps: GapModel = field(default_factory=GapModel)
     workers: Workers = field(default_factory=Workers)
     yields: Yields = field(default_factory=Yields)
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     log_stray_rate: float = math.log(1e-10)
 
 
@@ -158,7 +158,9 @@ class _Beam:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
             call, state, start, base, worker, *_ = progress
-            self._turns.add(state, start, base, worker, self._component.calls[call])
+            facts = self._component.calls[call]
+            queue = None if worker is None else (worker, base, facts.goes_on)
+            self._turns.add(state, start, queue, facts.began(start))
         return number
 
     def _begin(self, call: int) -> None:
@@ -243,7 +245,8 @@ class _Beam:
             if gap >= -CLOCK_SLACK:
                 worth += gaps.log_density((base, following), gap)
                 if group is not None and self._model.yields.strict:
-                    wait = Wait(group, unit.waits_since(served), served, (facts.call.operation, base, following), unit.answer)
+                    place = (facts.call.operation, base, following)
+                    wait = Wait(group, unit.waits_since(served), served, place, unit.answer)
                     worth -= self._model.yields.cost(wait, passed)
             elif following != LAST and ("members" in (base, following) or facts.goes_on):
                 worth += _NESTED + gaps.log_density((base, following), 0)

@@ -27,7 +27,7 @@ from glancetrace.correlate.gaps import FIRST, LAST, GapModel, Place
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.glance.sequences import START, base_of
 
-__all__ = ["Patience", "Turns", "learn_patience"]
+__all__ = ["Patience", "Queue", "Turns", "learn_patience"]
 
 _USUAL = 1.3
 """What it costs (natural logarithm) that a call was overtaken, where nothing was seen yet."""
@@ -58,9 +58,11 @@ class _Wait(NamedTuple):
     place: Place
 
 
+Queue = tuple[int, str, bool]
+"""(process, what is waited for, by calls whose work goes on after their response)."""
 _Pair = tuple[_Wait, _Wait]
-_Queues = dict[tuple[int, str, bool, bool], list[_Wait]]
-"""Waits of a process for the same kind of unit; of tasks or not, before the first unit or not."""
+_Queues = dict[tuple[Queue, bool], list[_Wait]]
+"""Waits in a queue, and whether they are those before the first unit."""
 
 
 def learn_patience(
@@ -82,7 +84,7 @@ def learn_patience(
     for call, units in runs:
         _add_waits(queues, call, units, process_of, whole=False)
     pairs: dict[bool, list[_Pair]] = {False: [], True: []}
-    for (_, _, _, first), queue in queues.items():
+    for (_, first), queue in queues.items():
         pairs[first] += _pairs(queue)
     return Patience(_fit(pairs[False], gaps), _fit(pairs[True], gaps))
 
@@ -98,7 +100,7 @@ def _add_waits(
         else:
             since, last = call.began(unit.start), FIRST
         if process is not None and since <= unit.start and (whole or before is not None):
-            queue = queues[process, base, call.goes_on, before is None]
+            queue = queues[(process, base, call.goes_on), before is None]
             queue.append(_Wait(since, unit.start, (last, base)))
         before = unit
     if not whole or before is None or call.goes_on or call.call.status_code is None:
@@ -106,7 +108,7 @@ def _add_waits(
     process = process_of.get(before.connection_id)
     if process is not None and before.end <= call.end:
         wait = _Wait(before.waits_since(call.end), call.end, (base_of(before.kind), LAST))
-        queues[process, LAST, False, False].append(wait)
+        queues[(process, LAST, False), False].append(wait)
 
 
 def _pairs(queue: list[_Wait]) -> Iterator[_Pair]:
@@ -147,19 +149,18 @@ class Turns:
     def __init__(self, grammar: RouteGrammar, patience: Patience) -> None:
         self._grammar = grammar
         self._patience = patience
-        self._queues: dict[tuple[int, str, bool], int] = {}
+        self._queues: dict[Queue, int] = {}
         self._queue_of: list[int] = []
         self._starts: list[int] = []
         self._began: list[int] = []
         self._first: list[float] = []
 
-    def add(self, state: int, start: int, following: str, worker: int | None, call: CallFacts) -> None:
-        """The next progress: what follows a wait of `call` and starts at `start` (ns), in a process."""
-        key = None if worker is None else (worker, following, call.goes_on)
-        queue = -1 if key is None else self._queues.setdefault(key, len(self._queues))
+    def add(self, state: int, start: int, queued: Queue | None, began: int) -> None:
+        """The next progress: a wait in a queue, up to `start`; `began` when its call did, ns."""
+        queue = -1 if queued is None else self._queues.setdefault(queued, len(self._queues))
         self._queue_of.append(queue)
         self._starts.append(start)
-        self._began.append(call.began(start))
+        self._began.append(began)
         self._first.append(math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0)
 
     def between(self, number: int, others: Sequence[int]) -> float:

@@ -73,7 +73,8 @@ def weigh(joint: Joint) -> list[Weight]:
         weights.append(_wait(model, (FIRST, base), unit.start - call.began(unit.start), "after the request"))
     else:
         before = units[mine[place - 1]]
-        weights.append(_wait(model, (base_of(before.kind), base), unit.start - before.waits_since(unit.start), "after the unit before"))
+        gap = unit.start - before.waits_since(unit.start)
+        weights.append(_wait(model, (base_of(before.kind), base), gap, "after the unit before"))
     if place == len(mine) - 1 and not call.goes_on and call.call.status_code is not None:
         weights.append(_wait(model, (base, LAST), call.end - unit.waits_since(call.end), "before the response"))
     overtaken = _overtaken(joint, mine, place)

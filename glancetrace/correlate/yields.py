@@ -45,8 +45,8 @@ Place = tuple[str, str, str]
 class Wait(NamedTuple):
     """A call waited in a process for its next message.
 
-    `since`: it gave the connection of its last unit back, ns (see `pool`); `until`: the first packet of its next unit or response, ns; `answer`: how long the last
-    answer of its unit took, ns.
+    `since`: it gave the connection of its last unit back, ns (see `pool`); `until`: the first packet of its next unit
+    or response, ns; `answer`: how long the last answer of its unit took, ns.
     """
 
     process: int
@@ -68,7 +68,8 @@ def waits_of(call: CallFacts, units: Iterable[UnitFacts], process_of: Mapping[in
         else:
             until, base = following.served, base_of(following.kind)
         if process is not None and until >= unit.end:
-            yield Wait(process, unit.waits_since(until), until, (call.call.operation, base_of(unit.kind), base), unit.answer)
+            place = (call.call.operation, base_of(unit.kind), base)
+            yield Wait(process, unit.waits_since(until), until, place, unit.answer)
 
 
 class Yields:

@@ -39,7 +39,7 @@ def joint_of(reads: list[tuple[int, bool]], shows: list[int]) -> Joint | None:
 )
 def test_no_other_way_is_better(reads: list[tuple[int, bool]], shows: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns, "OVERTAKEN", 0.0)  # which calls are open beside each other depends on their options
+        patch.setattr(turns, "_MOST", 0.0)  # which calls are open beside each other depends on their options
         joint = joint_of(reads, shows)
         if joint is None:
             return

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glancetrace.correlate import turns
+from glancetrace.correlate.gaps import GapModel
 from glancetrace.correlate.grammar import RouteGrammar
-from glancetrace.correlate.turns import OVERTAKEN, Turns
+from glancetrace.correlate.turns import Patience, Turns, _fit, _Wait
 from glancetrace.correlate.weighing import weigh
 from tests.support.scene import IMAGE, Played, Scene, Session, select
 
 TAGS = f"SELECT image_tags.value AS image_tags_value FROM image_tags WHERE image_tags.image_id = '{IMAGE}'"
 ROW = [(IMAGE, "active", "overcloud-full", None)]
 SHOW = ("image-show", 200)
+OVERTAKEN = 2.0
+PATIENCE = Patience(OVERTAKEN, OVERTAKEN)
 FILE = f"/v2/images/{IMAGE}/file"
 
 
@@ -52,14 +57,15 @@ def test_who_came_first_is_served_first() -> None:
 
 def test_waits_alone_would_serve_the_last_comer_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the order of arrival is needed for."""
-    monkeypatch.setattr(turns, "OVERTAKEN", 0.0)
+    monkeypatch.setattr(turns, "_MOST", 0.0)
     assert owners(play(1010), "SELECT images")[-2:] == [10, 9]
 
 
 def test_an_explanation_says_who_was_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "OVERTAKEN", 0.0)
+    monkeypatch.setattr(turns, "_MOST", 0.0)
     played = play(1010)
     joint = next(link.joint for link in played.links if link.call_id == 10 and link.joint is not None)
+    joint.model.patience = PATIENCE
     (turn,) = [weight for weight in weigh(joint) if weight.name == "turn"]
     assert turn.weight == -OVERTAKEN
     assert turn.text.startswith("call 9 ")
@@ -68,9 +74,9 @@ def test_an_explanation_says_who_was_overtaken(monkeypatch: pytest.MonkeyPatch) 
 def queue(*rows: tuple[int, str, int | None, int]) -> tuple[Turns, list[int]]:
     """Turns of progress (start, kind, process, began), none of it surely the first of its call."""
     grammar = RouteGrammar()
-    found = Turns(grammar)
+    found = Turns(grammar, PATIENCE)
     for start, kind, worker, began in rows:
-        found.add(grammar.state(SHOW), start, kind, worker, began)
+        found.add(grammar.state(SHOW), start, None if worker is None else (worker, kind, False), began)
     return found, list(range(len(rows)))
 
 
@@ -84,10 +90,10 @@ def test_only_later_ones_of_the_same_queue_are_overtaken() -> None:
 def test_first_units_wait_since_their_requests() -> None:
     """Of calls at their first unit, those count that came before and are served later, or the other way round."""
     grammar = RouteGrammar()
-    found = Turns(grammar)
+    found = Turns(grammar, PATIENCE)
     whole = grammar.before(grammar.before(grammar.state(SHOW), "tags"), "img")
     for start, began in ((50, 10), (60, 5), (60, 15), (40, 15)):
-        found.add(whole, start, "img", 1, began)
+        found.add(whole, start, (1, "img", False), began)
     assert found.first(0, [1]) > 0.8 * OVERTAKEN
     assert found.first(0, [2]) == 0
     assert found.first(0, [3]) == found.first(3, [0]) == found.first(0, [1])
@@ -97,3 +103,25 @@ def test_first_units_wait_since_their_requests() -> None:
 def test_without_a_process_there_is_no_queue() -> None:
     found, (one, other) = queue((50, "img", None, 10), (60, "img", None, 5))
     assert found.first(one, [other]) == found.between(one, [other]) == 0
+
+
+def patience(kept: int, overtaken: int) -> float:
+    """How much it costs to be overtaken where so many pairs of waits kept their order, and so many did not."""
+    place = ("img", "tags")
+    pairs = [(_Wait(0, 20, place), _Wait(10, 40, place))] * kept + [
+        (_Wait(0, 40, place), _Wait(10, 20, place))
+    ] * overtaken
+    return _fit(pairs, GapModel())
+
+
+def test_patience_is_learnt() -> None:
+    assert patience(0, 0) == pytest.approx(Patience().between)
+    assert patience(90, 10) > 1.8
+    assert patience(50, 50) < 0.3
+    assert patience(0, 100) == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_patience_follows_what_was_seen(kept: int, overtaken: int) -> None:
+    assert 0 <= patience(kept, overtaken + 1) <= patience(kept, overtaken) <= patience(kept + 1, overtaken) <= 4
