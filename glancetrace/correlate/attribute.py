@@ -224,11 +224,15 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
     hidden.sort(key=_beginning)
     active, unseen = OpenCalls(calls), OpenCalls(hidden)
     choices: dict[int, Choice] = {}
-    for unit in _read_units(units):
-        candidates = find_candidates(unit, active.at(unit.start), [])
-        if not unseen.at(unit.start) and len(candidates.calls) == 1:
+    reader = UnitReader({})
+    for unit in sorted(units, key=lambda unit: (unit.ts, unit.statements[0].id)):
+        open_calls, others = active.at(unit.ts), unseen.at(unit.ts)
+        if unit.setup or others or not open_calls:
+            continue
+        candidates = find_candidates(reader.read(unit), open_calls, [])
+        if len(candidates.calls) == 1:
             call = candidates.calls[0]
-            choices[id(unit.unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
+            choices[id(unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
     return [link for unit in units for link in _links(unit, choices, alone=False)]
 
 

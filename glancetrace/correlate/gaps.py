@@ -53,6 +53,13 @@ class GapModel:
         self._counts: dict[object, list[float]] = defaultdict(lambda: [0.0] * _BINS)
         self._densities: dict[Place, list[float]] = {}
 
+    def copy(self) -> GapModel:
+        """One that has seen the same, and may see more."""
+        other = GapModel()
+        for key, counts in self._counts.items():
+            other._counts[key] = list(counts)
+        return other
+
     def learn(self, place: Place, gap: int, weight: float = 1.0) -> None:
         """A gap of `gap` ns was seen at `place`."""
         number = _bin(gap)

@@ -45,6 +45,13 @@ class RouteGrammar:
         self._known: dict[tuple[int, str], float] = {}
         self._before: dict[tuple[int, str], int] = {}
 
+    def copy(self) -> RouteGrammar:
+        """One that has seen the same, and may see more."""
+        other = RouteGrammar()
+        for context, counts in self._counts.items():
+            other._counts[context].update(counts)
+        return other
+
     def learn(self, route: Route, kinds: Sequence[str]) -> None:
         """A call of `route` ran these units, in order of time, and no others."""
         story: tuple[str, ...] = ()

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from glancetrace.correlate.affinity import Use, Workers, learn_workers
 from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
-from glancetrace.correlate.gaps import FIRST, LAST
+from glancetrace.correlate.gaps import FIRST, LAST, GapModel
+from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.correlate.turns import learn_patience
-from glancetrace.correlate.yields import waits_of
+from glancetrace.correlate.yields import Wait, waits_of
 from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
@@ -53,12 +55,17 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
+    uses = [_use(call, units, certain=True) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
+    basis: _Basis | None = None
     for _ in range(_ROUNDS):
         runs = [run for component, sure in _how_sure(components, settled) for run in _runs(component, sure)]
-        workers = _learn_workers(stories, parts, _solved_stories(settled))
-        tell_returns(certain, open_, workers.group_of)
-        model = _learn(stories, _solved_stories(settled), runs, workers)
+        solved = _solved_stories(settled)
+        workers = learn_workers([*uses, *(_use(call, units, certain=False) for call, units in solved)])
+        if basis is None or basis.group_of != workers.group_of:
+            tell_returns(certain, open_, workers.group_of)
+            basis = _learn_certain(stories, workers.group_of)
+        model = _learn(basis, solved, runs, workers)
         model.log_stray_rate = stray_rate
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
@@ -75,38 +82,55 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
     return math.log((stray + _UNSEEN) / max(10**9, max(times) - min(times)))
 
 
-def _learn_workers(certain: Sequence[Story], parts: Sequence[Story], solved: Sequence[Story]) -> Workers:
-    """Processes, from calls whose units are certain, those of which only some are, and those that were solved."""
-    uses = [_use(call, units, certain=True) for call, units in (*certain, *parts)]
-    uses += [_use(call, units, certain=False) for call, units in solved]
-    return learn_workers(uses)
+@dataclass(slots=True)
+class _Basis:
+    """What calls teach whose units are certain; it holds as long as the processes are the same.
+
+    `waits`: what these calls waited for; `answered`, `going_on`: the calls, by whether their work ends with a response.
+    """
+
+    group_of: Mapping[int, int]
+    grammar: RouteGrammar
+    gaps: GapModel
+    waits: list[Wait]
+    answered: list[Story]
+    going_on: list[Story]
 
 
-def _learn(certain: Sequence[Story], solved: Sequence[Story], runs: Sequence[Story], workers: Workers) -> Model:
-    """What calls teach whose units are certain, calls that were solved, and runs of units that are sure."""
-    model = Model(workers=workers)
-    for call, units in (*certain, *solved):
-        if not call.goes_on and not call.call.uncertainty:
-            _learn_story(model, call, sorted(units, key=lambda unit: unit.end))
-    going_on = [(call, units) for call, units in certain if call.goes_on]
-    for call, units in (*going_on, *runs):
-        _learn_run(model, call, sorted(units, key=lambda unit: unit.end))
-    group_of = workers.group_of
+def _learn_certain(certain: Sequence[Story], group_of: Mapping[int, int]) -> _Basis:
     answered = [(call, units) for call, units in certain if not call.goes_on]
-    model.patience = learn_patience(answered, [*going_on, *runs], group_of, model.gaps)
-    known = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
-    model.yields.learn([*known, *(wait for call, units in solved for wait in waits_of(call, units, group_of))])
-    model.yields.watch(known)
+    going_on = [(call, units) for call, units in certain if call.goes_on]
+    waits = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
+    basis = _Basis(group_of, RouteGrammar(), GapModel(), waits, answered, going_on)
+    _learn_stories(basis.grammar, basis.gaps, answered, going_on)
+    return basis
+
+
+def _learn(basis: _Basis, solved: Sequence[Story], runs: Sequence[Story], workers: Workers) -> Model:
+    """What is certain teaches, and calls that were solved, and runs of units that are sure."""
+    model = Model(basis.grammar.copy(), basis.gaps.copy(), workers)
+    _learn_stories(model.grammar, model.gaps, [(call, units) for call, units in solved if not call.goes_on], runs)
+    model.patience = learn_patience(basis.answered, [*basis.going_on, *runs], basis.group_of, model.gaps)
+    solved_waits = [wait for call, units in solved for wait in waits_of(call, units, basis.group_of)]
+    model.yields.learn([*basis.waits, *solved_waits])
+    model.yields.watch(basis.waits)
     return model
 
 
-def _learn_run(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
+def _learn_stories(grammar: RouteGrammar, gaps: GapModel, whole: Sequence[Story], runs: Sequence[Story]) -> None:
+    for call, units in whole:
+        if not call.call.uncertainty:
+            _learn_story(grammar, gaps, call, sorted(units, key=lambda unit: unit.end))
+    for call, units in runs:
+        _learn_run(grammar, gaps, call, sorted(units, key=lambda unit: unit.end))
+
+
+def _learn_run(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
     """Units that followed one another in a call whose work goes on."""
-    model.grammar.learn_run(route_of(call), [unit.kind for unit in units])
+    grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
-        model.gaps.learn(
-            (base_of(unit.kind), base_of(following.kind)), following.start - unit.waits_since(following.start)
-        )
+        gap = following.start - unit.waits_since(following.start)
+        gaps.learn((base_of(unit.kind), base_of(following.kind)), gap)
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -114,17 +138,17 @@ def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
     return Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1, certain=certain)
 
 
-def _learn_story(model: Model, call: CallFacts, units: list[UnitFacts]) -> None:
+def _learn_story(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
     kinds = [unit.kind for unit in units]
-    model.grammar.learn(route_of(call), kinds)
+    grammar.learn(route_of(call), kinds)
     if not units:
-        model.gaps.learn((FIRST, LAST), call.end - call.start)
+        gaps.learn((FIRST, LAST), call.end - call.start)
         return
     bases = [base_of(kind) for kind in kinds]
-    model.gaps.learn((FIRST, bases[0]), units[0].start - call.began(units[0].start))
+    gaps.learn((FIRST, bases[0]), units[0].start - call.began(units[0].start))
     untils = [*(unit.start for unit in units[1:]), call.end]
     for unit, place, until in zip(units, pairwise([*bases, LAST]), untils, strict=True):
-        model.gaps.learn(place, until - unit.waits_since(until))
+        gaps.learn(place, until - unit.waits_since(until))
 
 
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
