@@ -48,22 +48,29 @@ def tell_returns(
     queues = _queues(units, process_of)
     for queue in queues:
         _wait_for_all(queue)
-    starts: dict[int, list[int]] = defaultdict(list)
-    for call, unit in certain:
-        starts[id(call)].append(unit.start)
-    for of_call in starts.values():
-        of_call.sort()
     late = [(call, unit) for call, unit in certain if unit.returned > unit.end]
+    starts = _starts(certain)
     interrupted = sum(_goes_on((call,), unit, starts) < unit.returned for call, unit in late)
     if len(late) >= _ENOUGH and interrupted <= _INTERRUPTED * len(late):
         return
     for queue in queues:
         _wait_the_shorter(queue)
+    # What is believed may be wrong, so it must not forbid a call to go on with any unit that may be its own.
+    starts = _starts([*certain, *((call, candidates.unit) for candidates in open_ for call in candidates.calls)])
     for call, unit in certain:
         unit.returned = min(unit.returned, _goes_on((call,), unit, starts))
     for candidates in open_:
-        unit = candidates.unit
-        unit.returned = min(unit.returned, _goes_on(candidates.calls, unit, starts))
+        candidates.unit.returned = min(candidates.unit.returned, _goes_on(candidates.calls, candidates.unit, starts))
+
+
+def _starts(units: Iterable[tuple[CallFacts, UnitFacts]]) -> dict[int, list[int]]:
+    """When units of calls (by their `id`) start, in order, ns."""
+    starts: dict[int, list[int]] = defaultdict(list)
+    for call, unit in units:
+        starts[id(call)].append(unit.start)
+    for of_call in starts.values():
+        of_call.sort()
+    return starts
 
 
 def _queues(units: Iterable[UnitFacts], process_of: Mapping[int, int]) -> list[_Queue]:
@@ -88,7 +95,7 @@ def _taken_again(unit: UnitFacts) -> int | None:
 
 
 def _goes_on(calls: Sequence[CallFacts], unit: UnitFacts, starts: Mapping[int, Sequence[int]]) -> int:
-    """When the first of these calls goes on with a unit that is certainly its own, ns."""
+    """When the first of these calls goes on with a unit of its own, ns."""
     first = _NEVER
     for call in calls if unit.returned > unit.end else ():
         of_call = starts.get(id(call), ())
