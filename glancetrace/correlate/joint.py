@@ -21,7 +21,7 @@ from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
-from glancetrace.correlate.turns import learn_patience
+from glancetrace.correlate.turns import Pairs, learn_patience, pairs_of_waits
 from glancetrace.correlate.yields import Wait, waits_of
 from glancetrace.glance.sequences import base_of
 
@@ -86,22 +86,22 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
 class _Basis:
     """What calls teach whose units are certain; it holds as long as the processes are the same.
 
-    `waits`: what these calls waited for; `answered`, `going_on`: the calls, by whether their work ends with a response.
+    `waits`: what these calls waited for; `pairs`: who of them stood in one queue.
     """
 
     group_of: Mapping[int, int]
     grammar: RouteGrammar
     gaps: GapModel
     waits: list[Wait]
-    answered: list[Story]
-    going_on: list[Story]
+    pairs: tuple[Pairs, Pairs]
 
 
 def _learn_certain(certain: Sequence[Story], group_of: Mapping[int, int]) -> _Basis:
     answered = [(call, units) for call, units in certain if not call.goes_on]
     going_on = [(call, units) for call, units in certain if call.goes_on]
     waits = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
-    basis = _Basis(group_of, RouteGrammar(), GapModel(), waits, answered, going_on)
+    pairs = (pairs_of_waits(answered, group_of, whole=True), pairs_of_waits(going_on, group_of, whole=False))
+    basis = _Basis(group_of, RouteGrammar(), GapModel(), waits, pairs)
     _learn_stories(basis.grammar, basis.gaps, answered, going_on)
     return basis
 
@@ -110,7 +110,8 @@ def _learn(basis: _Basis, solved: Sequence[Story], runs: Sequence[Story], worker
     """What is certain teaches, and calls that were solved, and runs of units that are sure."""
     model = Model(basis.grammar.copy(), basis.gaps.copy(), workers)
     _learn_stories(model.grammar, model.gaps, [(call, units) for call, units in solved if not call.goes_on], runs)
-    model.patience = learn_patience(basis.answered, [*basis.going_on, *runs], basis.group_of, model.gaps)
+    of_runs = pairs_of_waits(runs, basis.group_of, whole=False)
+    model.patience = learn_patience([*basis.pairs, of_runs], model.gaps)
     solved_waits = [wait for call, units in solved for wait in waits_of(call, units, basis.group_of)]
     model.yields.learn([*basis.waits, *solved_waits])
     model.yields.watch(basis.waits)

@@ -27,7 +27,7 @@ from glancetrace.correlate.gaps import FIRST, LAST, GapModel, Place
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.glance.sequences import START, base_of
 
-__all__ = ["Patience", "Queue", "Turns", "learn_patience"]
+__all__ = ["Pairs", "Patience", "Queue", "Turns", "learn_patience", "pairs_of_waits"]
 
 _USUAL = 1.3
 """What it costs (natural logarithm) that a call was overtaken, where nothing was seen yet."""
@@ -35,9 +35,10 @@ _TRUST = 4.0
 """Weight of that beside what was seen: as much as some 20 pairs of waits."""
 _NEXT = 3
 """Waits that begin next after one are compared with it."""
-_PAIRS = 500
+_PAIRS = 250
 """Pairs of waits that are looked at; more would not tell more."""
 _STEPS = 8
+_SMALL = 0.001
 _MOST = 4.0
 _FAR = 30.0
 """Differences beyond this are all the same."""
@@ -60,33 +61,35 @@ class _Wait(NamedTuple):
 
 Queue = tuple[int, str, bool]
 """(process, what is waited for, by calls whose work goes on after their response)."""
+Story = tuple[CallFacts, Sequence[UnitFacts]]
 _Pair = tuple[_Wait, _Wait]
+Pairs = dict[bool, list[_Pair]]
+"""Waits that lasted at one time in one queue, by whether they are those before the first unit."""
 _Queues = dict[tuple[Queue, bool], list[_Wait]]
 """Waits in a queue, and whether they are those before the first unit."""
 
 
-def learn_patience(
-    whole: Iterable[tuple[CallFacts, Sequence[UnitFacts]]],
-    runs: Iterable[tuple[CallFacts, Sequence[UnitFacts]]],
-    process_of: Mapping[int, int],
-    gaps: GapModel,
-) -> Patience:
-    """How much it costs to be overtaken.
+def pairs_of_waits(stories: Iterable[Story], process_of: Mapping[int, int], *, whole: bool) -> Pairs:
+    """Pairs of known waits of which the second one began while the first one lasted.
 
     Args:
-        whole: calls with all their units. runs: calls that go on, with units that followed one another.
-        process_of: connection id -> process, where that is known.
-        gaps: how long calls wait.
+        stories: calls with units that followed one another; calls that go on and calls that do not never stand in one
+            queue. process_of: connection id -> process, where that is known.
+        whole: these are all units of the calls.
     """
     queues: _Queues = defaultdict(list)
-    for call, units in whole:
-        _add_waits(queues, call, units, process_of, whole=True)
-    for call, units in runs:
-        _add_waits(queues, call, units, process_of, whole=False)
-    pairs: dict[bool, list[_Pair]] = {False: [], True: []}
+    for call, units in stories:
+        _add_waits(queues, call, units, process_of, whole=whole)
+    pairs: Pairs = {False: [], True: []}
     for (_, first), queue in queues.items():
         pairs[first] += _pairs(queue)
-    return Patience(_fit(pairs[False], gaps), _fit(pairs[True], gaps))
+    return pairs
+
+
+def learn_patience(seen: Sequence[Pairs], gaps: GapModel) -> Patience:
+    """How much it costs to be overtaken; `gaps`: how long calls wait."""
+    between, first = ([pair for pairs in seen for pair in pairs[which]] for which in (False, True))
+    return Patience(_fit(between, gaps), _fit(first, gaps))
 
 
 def _add_waits(
@@ -128,10 +131,13 @@ def _fit(pairs: Sequence[_Pair], gaps: GapModel) -> float:
     for _ in range(_STEPS):
         slope, curvature = _TRUST * (_USUAL - weight), _TRUST
         for difference, in_turn in seen:
-            likely = 1 / (1 + math.exp(-max(-_FAR, min(_FAR, difference + weight))))
+            likely = 1 / (1 + math.exp(-difference - weight))
             slope += in_turn - likely
             curvature += likely * (1 - likely)
-        weight = max(0.0, min(_MOST, weight + slope / curvature))
+        step = slope / curvature
+        weight = max(0.0, min(_MOST, weight + step))
+        if abs(step) < _SMALL:
+            break
     return weight
 
 
@@ -140,7 +146,7 @@ def _seen(one: _Wait, other: _Wait, gaps: GapModel) -> tuple[float, bool]:
     early, late = sorted((one.until, other.until))
     in_turn = gaps.log_density(one.place, early - one.since) + gaps.log_density(other.place, late - other.since)
     overtaken = gaps.log_density(one.place, late - one.since) + gaps.log_density(other.place, early - other.since)
-    return in_turn - overtaken, one.until <= other.until
+    return max(-_FAR, min(_FAR, in_turn - overtaken)), one.until <= other.until
 
 
 class Turns:

@@ -122,6 +122,6 @@ def test_patience_is_learnt() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 200), st.integers(0, 200))
+@given(st.integers(0, 120), st.integers(0, 120))
 def test_patience_follows_what_was_seen(kept: int, overtaken: int) -> None:
     assert 0 <= patience(kept, overtaken + 1) <= patience(kept, overtaken) <= patience(kept + 1, overtaken) <= 4
