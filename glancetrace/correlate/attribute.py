@@ -227,13 +227,19 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
     reader = UnitReader({})
     for unit in sorted(units, key=lambda unit: (unit.ts, unit.statements[0].id)):
         open_calls, others = active.at(unit.ts), unseen.at(unit.ts)
-        if unit.setup or others or not open_calls:
+        if unit.setup or others or not open_calls or _several_ran_at(open_calls, unit.ts, unit.end_ts):
             continue
         candidates = find_candidates(reader.read(unit), open_calls, [])
         if len(candidates.calls) == 1:
             call = candidates.calls[0]
             choices[id(unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
     return [link for unit in units for link in _links(unit, choices, alone=False)]
+
+
+def _several_ran_at(open_calls: list[CallFacts], start: int, end: int) -> bool:
+    """Calls that run whatever there is were at work all the time: more than one can have run what ran then."""
+    fit = (call.runs_anything and call.start <= start and (end <= call.end or call.goes_on) for call in open_calls)
+    return any(fit) and any(fit)
 
 
 def _support(call: CallFacts, unit: UnitFacts) -> list[str]:
