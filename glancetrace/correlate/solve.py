@@ -29,11 +29,13 @@ from glancetrace.glance.sequences import START, base_of
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
 
-_WIDTH = 192
+_WIDTH = 600
 """Ways that are kept at most."""
 _NARROWEST = 32
+_STEP = 1800
+"""Ways times options of one unit that are looked at: many ways are cheap where two calls share it, not where dozens do."""
 _EFFORT = 600_000
-"""Ways times options of a component's units that are looked at; above that the beam is narrower, and less sure."""
+"""The same of all units of a component; above that the beam is narrower, and less sure. What is saved is left."""
 _WORST = 24.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _COUNTED = 9.0
@@ -129,8 +131,9 @@ class _Beam:
         self._progress: list[_Progress] = []
         self._turns = Turns(model.grammar, model.patience)
         self._crowded: set[int] = set()
-        effort = sum(len(options) for options in component.options)
-        self._width = max(_NARROWEST, min(_WIDTH, _EFFORT // max(1, effort)))
+        self._effort = _EFFORT
+        self._options_left = sum(map(len, component.options))
+        self._width = _NARROWEST
 
     def run(self) -> Solution:
         component = self._component
@@ -196,6 +199,9 @@ class _Beam:
 
     def _take(self, unit_number: int, unit: UnitFacts, options: tuple[int, ...]) -> None:
         """A unit goes to one of its calls, or to none."""
+        self._width = max(_NARROWEST, min(_WIDTH, _STEP // len(options), self._effort // self._options_left))
+        self._effort -= len(self._ways) * len(options)
+        self._options_left -= len(options)
         stray = self._model.log_stray_rate + _NO_CALL_KIND
         places = [(call, self._open.index(call)) for call in options if call >= 0]
         moves: dict[int, tuple[float, int] | None] = {}

@@ -1,7 +1,7 @@
 """In which order a worker process serves the calls that wait for the same.
 
 Who waits in a busy process waits in a queue, of threads before the interpreter's lock or of green threads before the
-hub. Of two calls of one process that wait for the same, the one that began to wait first goes first in 65 to 93 of 100
+hub. Of two calls of one process that wait for the same, the one that began to wait first goes first in 67 to 93 of 100
 cases (recorded loads of all three eras, from the moment a connection was given back, see `pool`; before a call's first
 unit, where requests wait for a free thread, 47 to 91). Densities of waits alone say the opposite: they fall steeply, so
 that serving the last comer at once and the first one late looks likelier than two waits of middling length. So each

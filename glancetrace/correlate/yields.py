@@ -3,11 +3,12 @@
 oslo.db yields whenever a connection returns to its pool (`_thread_yield` in its engines.py: it sleeps for no time, so
 that others get their turn). Under eventlet (eras 1 and 2) that is a timer of the hub, timers fire in the order in which
 they were set, and what the call sends next it sends without waiting again: so of two calls of a process the one that
-ended its unit first sends first, be it the next unit or the response. Measured on six recordings: of 1,500 calls that
-ended a unit while others could have passed them, none was passed if the answer to its last statement came within 32 us.
-Who has to wait for that answer waits in the hub, yields later, and is often passed. Threads (era 3) are passed in 10 to
-50 of 100 cases whatever the answer. So how strictly the queue is kept is learnt from the capture itself, by how long
-the answer took and by what the call waits for: an upload waits for its client, too.
+gave its connection back first sends first, be it the next unit or the response. Measured on six recordings: of 1,500
+calls that ended a unit while others could have passed them, none was passed if the answer to its last statement came
+within 32 us. Who has to wait for that answer waits in the hub and yields later; how much later, the pool tells at times
+(`pool`). Threads (era 3) are passed in 10 to 50 of 100 cases whatever the answer. So how strictly the queue is kept is
+learnt from the capture itself, by how long the answer took and by what the call waits for: an upload waits for its
+client, too.
 """
 
 from __future__ import annotations
