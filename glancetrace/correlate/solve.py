@@ -33,7 +33,7 @@ _WIDTH = 600
 """Ways that are kept at most."""
 _NARROWEST = 32
 _STEP = 1800
-"""Ways times options of one unit that are looked at: many ways are cheap where two calls share it, not where dozens do."""
+"""Ways times options of one unit that are looked at: many ways are cheap where two calls share it."""
 _EFFORT = 600_000
 """The same of all units of a component; above that the beam is narrower, and less sure. What is saved is left."""
 _WORST = 24.0
