@@ -24,10 +24,10 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 
 __all__ = ["tell_returns"]
 
-_ENOUGH = 5
+_ENOUGH = 20
 """Connections given back late by certain calls that must be seen before they tell how a service works."""
-_INTERRUPTED = 0.02
-"""Share of them from which on calls are interrupted: a process that is taken for two, or two for one, errs as well."""
+_INTERRUPTED = 0.005
+"""Share of them that went on too early from which on calls are interrupted: a packet may stand out of order."""
 
 _NEVER = 1 << 63
 
