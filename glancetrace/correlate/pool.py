@@ -7,10 +7,8 @@ were taken again before it. Held against check-ins that the recorder wrote down:
 of two recordings of green threads that seemed to have been given back before one that was taken again earlier.
 
 Threads can be interrupted between taking a connection and their first packet on it, so their connections may look taken
-later than they were; green threads cannot. Which of the two a capture shows is learnt from units whose call is certain:
-a call that has given nothing back sends nothing on another connection. Where calls are interrupted, of the two waits
-that may explain an order (before the return, after the taking) the shorter one is believed: right for about 85 of 100
-connections of three recordings of threads.
+later than they were, and tell nothing here; green threads cannot. Which of the two a capture shows is learnt from units
+whose call is certain: a call that has given nothing back sends nothing on another connection.
 """
 
 from __future__ import annotations
@@ -45,32 +43,28 @@ def tell_returns(
         process_of: connection id -> process, where that is known.
     """
     units = [unit for _, unit in certain] + [candidates.unit for candidates in open_]
-    queues = _queues(units, process_of)
-    for queue in queues:
+    for queue in _queues(units, process_of):
         _wait_for_all(queue)
     late = [(call, unit) for call, unit in certain if unit.returned > unit.end]
     starts = _starts(certain)
-    interrupted = sum(_goes_on((call,), unit, starts) < unit.returned for call, unit in late)
-    if len(late) >= _ENOUGH and interrupted <= _INTERRUPTED * len(late):
-        return
-    for queue in queues:
-        _wait_the_shorter(queue)
-    # What is believed may be wrong, so it must not forbid a call to go on with any unit that may be its own.
-    starts = _starts([*certain, *((call, candidates.unit) for candidates in open_ for call in candidates.calls)])
-    for call, unit in certain:
-        unit.returned = min(unit.returned, _goes_on((call,), unit, starts))
-    for candidates in open_:
-        candidates.unit.returned = min(candidates.unit.returned, _goes_on(candidates.calls, candidates.unit, starts))
+    early = sum(_goes_on(starts[id(call)], unit) < unit.returned for call, unit in late)
+    if len(late) < _ENOUGH or early > _INTERRUPTED * len(late):
+        for unit in units:
+            unit.returned = unit.end
 
 
 def _starts(units: Iterable[tuple[CallFacts, UnitFacts]]) -> dict[int, list[int]]:
     """When units of calls (by their `id`) start, in order, ns."""
     starts: dict[int, list[int]] = defaultdict(list)
-    for call, unit in units:
+    for call, unit in sorted(units, key=lambda item: item[1].start):
         starts[id(call)].append(unit.start)
-    for of_call in starts.values():
-        of_call.sort()
     return starts
+
+
+def _goes_on(starts: Sequence[int], unit: UnitFacts) -> int:
+    """When the call whose units start then goes on after one of them, ns."""
+    place = bisect_left(starts, unit.end)
+    return starts[place] if place < len(starts) else _NEVER
 
 
 def _queues(units: Iterable[UnitFacts], process_of: Mapping[int, int]) -> list[_Queue]:
@@ -94,30 +88,8 @@ def _taken_again(unit: UnitFacts) -> int | None:
     return following.ts
 
 
-def _goes_on(calls: Sequence[CallFacts], unit: UnitFacts, starts: Mapping[int, Sequence[int]]) -> int:
-    """When the first of these calls goes on with a unit of its own, ns."""
-    first = _NEVER
-    for call in calls if unit.returned > unit.end else ():
-        of_call = starts.get(id(call), ())
-        place = bisect_left(of_call, unit.end)
-        if place < len(of_call):
-            first = min(first, of_call[place])
-    return first
-
-
 def _wait_for_all(queue: _Queue) -> None:
     """Each connection was given back after all that were taken before it."""
     last = 0
     for _, unit in queue:
         unit.returned = last = max(unit.end, last + 1)
-
-
-def _wait_the_shorter(queue: _Queue) -> None:
-    """The same, but for connections that were rather taken earlier than they were used."""
-    last = last_taken = 0
-    for taken, unit in queue:
-        unit.returned = unit.end
-        if unit.end >= last:
-            last, last_taken = unit.end, taken
-        elif last - unit.end <= taken - last_taken:
-            unit.returned = last = last + 1
