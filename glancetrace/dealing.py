@@ -20,7 +20,7 @@ from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import COLUMNS, SegmentBlock
 from glancetrace.forking import Channel, shared_memory
 from glancetrace.net.grouping import FlowGroups
-from glancetrace.net.share import Dealt, Share
+from glancetrace.net.share import Dealt
 
 __all__ = ["Hand", "deal"]
 
@@ -123,13 +123,17 @@ class Hand:
 
 
 def deal(
-    share: Share, others: Sequence[Callable[[Dealt], None]], block: SegmentBlock, groups: FlowGroups, clock: Int64Array
+    others: Sequence[Callable[[Dealt], None]],
+    block: SegmentBlock,
+    groups: FlowGroups,
+    owners: Int64Array,
+    clock: Int64Array,
 ) -> None:
-    """Give each of the others, the shares behind `share`, its packets of a block; see `TcpReassembler`."""
+    """Give each worker but the first its packets of a block; see `glancetrace.net.reassemble.Deal`."""
     owner = np.empty(len(block), np.int64)
-    owner[groups.rows] = np.repeat(share.owners(groups), np.diff(groups.starts, append=len(block)))
+    owner[groups.rows] = np.repeat(owners, np.diff(groups.starts, append=len(block)))
     payload_bytes, last_clock = int(block.payload_len.sum()), int(clock[-1])
-    for worker, give in enumerate(others, share.worker + 1):
+    for worker, give in enumerate(others, 1):
         rows = np.flatnonzero(owner == worker)
         give(Dealt(block.rows(rows), clock[rows], len(block), payload_bytes, last_clock))
 

@@ -297,7 +297,7 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
         secrets = read_secrets(reader, options, issues)
         accounting = Accounting()
         push = partial(_read, reader, accounting, issues, options)
-        dealing = partial(deal, shares[0], [worker.give for worker in workers])
+        dealing = partial(deal, [worker.give for worker in workers])
         rows = _decode_share(push, IssueLog(), options, secrets, None, shares[0], _giver(spill), dealing)
         _spill_last(rows, spill)
         others = [worker.rows() for worker in workers]

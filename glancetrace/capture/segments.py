@@ -6,7 +6,7 @@ reason) + malformed, for every block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +14,6 @@ import numpy.typing as npt
 from glancetrace.capture.blocks import Int64Array
 
 __all__ = ["COLUMNS", "SegmentBlock"]
-
-COLUMNS = (
-    "frame",
-    "ts",
-    "src",
-    "dst",
-    "version",
-    "sport",
-    "dport",
-    "seq",
-    "ack",
-    "flags",
-    "payload",
-    "payload_len",
-    "wire_len",
-)
-"""Columns of a `SegmentBlock`, in their order."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -73,3 +56,7 @@ class SegmentBlock:
     def rows(self, rows: slice | Int64Array) -> SegmentBlock:
         """Some rows, over the same buffer."""
         return SegmentBlock(self.data, *(getattr(self, name)[rows] for name in COLUMNS))
+
+
+COLUMNS = tuple(field.name for field in fields(SegmentBlock) if field.name not in ("data", "ignored", "malformed"))
+"""Columns of a `SegmentBlock`, in their order."""

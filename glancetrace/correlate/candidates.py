@@ -63,16 +63,8 @@ def find_candidates(
         return Candidates(unit, at_work, [], alone=True)
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
-    end, images = unit.end, unit.images
+    end = unit.end
     for call in reversed(open_calls):
-        if (
-            len(rejected) == _MAX_REJECTED
-            and images
-            and call.images
-            and not call.runs_anything
-            and images.isdisjoint(call.images)
-        ):
-            continue  # as `contradiction` would say, and nobody asks why
         if call.latest < end and not call.goes_on:
             reason: str | None = "its response came first"
         else:

@@ -41,8 +41,8 @@ EPOCH_PACKETS = 1 << 18
 _MASK = SEQUENCE_BASE - 1
 _BOTH = 0b11
 
-Deal = Callable[[SegmentBlock, FlowGroups, Int64Array], None]
-"""Is given a block, its flows and the capture time at each packet."""
+Deal = Callable[[SegmentBlock, FlowGroups, Int64Array, Int64Array], None]
+"""Is given a block, its flows, whose these are and the capture time at each packet."""
 
 _STRETCH = 4
 """So many packets in order are worth being taken at once."""
@@ -59,7 +59,7 @@ class TcpReassembler:
         fast: False takes every packet one by one (for tests: the result is the same).
         epoch_packets: how long silent connections are remembered that nobody wants or that are closed.
         share: the connections to take; None: all of them. Those of a share are numbered among themselves.
-        deal: is given every block, its flows and the capture time at its packets, for the other shares.
+        deal: is given every block, for the other shares.
 
     Attributes:
         accounting: where the bytes went; it balances after `finish`. Of a share it has the bytes of its connections.
@@ -110,9 +110,10 @@ class TcpReassembler:
         clock = np.maximum.accumulate(np.maximum(block.ts, self._clock))
         groups = group_flows(block)
         if self._share is not None:
+            owners = self._share.owners(groups)
             if self._deal is not None:
-                self._deal(block, groups, clock)
-            groups = self._share.own(groups)
+                self._deal(block, groups, owners, clock)
+            groups = self._share.own(groups, owners)
         self._take_flows(block, groups, clock)
         self._pass(len(block), int(block.payload_len.sum()), int(clock[-1]))
 

@@ -70,7 +70,7 @@ def test_dealt_packets_are_those_of_the_share(name: str, loss: str, tmp_path: Pa
     shares = share_out(blocks, frozenset({3306}), 3)
     assert len(shares) == 3
     dealt: list[list[Dealt]] = [[], []]
-    first = Worker(shares[0], partial(deal, shares[0], [part.append for part in dealt]))
+    first = Worker(shares[0], partial(deal, [part.append for part in dealt]))
     for block in blocks:
         first.tcp.push(block)
     workers = [first, *map(Worker, shares[1:])]
