@@ -1,15 +1,16 @@
-"""Packets go from the process that reads a capture to those that decode a share of its connections.
+"""Packets go from the process that reads a capture to the others that decode a share of its connections.
 
 What a process gets of a block are its own segments, as columns, and the stretch of the buffer in which their payload
 lies. Both are written to memory that the two have in common, of which there are some pieces in turn: so the reader is a
-few blocks ahead at most, and then waits.
+few blocks ahead at most, and then waits. With each block it says how much of the capture it has read.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from struct import Struct
 from typing import Any
@@ -18,15 +19,16 @@ import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import COLUMNS, SegmentBlock
-from glancetrace.forking import Channel, shared_memory
+from glancetrace.forking import channels, shared_memory
 from glancetrace.net.grouping import FlowGroups
 from glancetrace.net.share import Dealt
 
-__all__ = ["Hand", "deal"]
+__all__ = ["Hand", "deal", "hands", "keep_own"]
 
 _PIECES = 8
-_HEAD = Struct("<6q")
-"""Piece of memory, bytes of the buffer, rows; packets, payload bytes and capture time of all (see `Dealt`)."""
+_HEAD = Struct("<8q")
+"""Piece of memory, bytes of the buffer, rows; packets, payload bytes and capture time of all (see `Dealt`); position in
+the capture."""
 _BYTES = ("version", "flags")
 _SENT = (*(name for name in COLUMNS if name not in _BYTES), *_BYTES)
 """Columns as they are sent, after the clock: those of single bytes last, so that all others are aligned."""
@@ -37,103 +39,139 @@ _TYPES: dict[str, np.dtype[Any]] = {
     **dict.fromkeys(_BYTES, np.dtype(np.uint8)),
 }
 _ROW_LEN = sum(type_.itemsize for type_ in _TYPES.values())
-_TAKEN = b"."
 
 
 class Hand:
-    """The packets of one share on their way; made before the process that takes them is forked.
+    """The packets of one share on their way; made before the processes are that give and take them.
 
     Attributes:
         lost: nobody takes them any more, or there is no memory.
+        position: bytes of the capture that have been read, and bytes in all, as they lie on disk.
     """
 
     def __init__(self) -> None:
         self._memory = [shared_memory() for _ in range(_PIECES)]
-        self._taken, self._takes = os.pipe()
+        self._giving, self._taking = channels()
         self._free = _PIECES
         self._next = 0
         self.lost = False
-
-    def begin(self) -> None:
-        """The process that takes them is there: it alone says what is taken, and that nothing is any more."""
-        os.close(self._takes)
-        self._takes = -1
-
-    @property
-    def is_full(self) -> bool:
-        """Giving waits until something is taken."""
-        return not self._free and not self.lost
+        self.position = (0, 0)
 
     def fileno(self) -> int:
-        """Descriptor that can be read when something was taken, or nothing will be any more."""
-        return self._taken
+        """Descriptor that can be read when there are packets to take, or none will follow."""
+        return self._taking.fileno()
 
-    def give(self, channel: Channel, dealt: Dealt) -> None:
+    def gives(self) -> None:
+        """This process gives: it takes nothing."""
+        self._taking.close()
+
+    def takes(self) -> None:
+        """This process takes: it gives nothing."""
+        self._giving.close()
+
+    def give(self, dealt: Dealt) -> None:
         """Send packets, when there is room for them."""
         if self.lost:
             return
         try:
-            self._give(channel, dealt)
+            self._give(dealt)
         except OSError:
             self.lost = True
 
-    def _give(self, channel: Channel, dealt: Dealt) -> None:
+    def _give(self, dealt: Dealt) -> None:
         if not self._free:
-            self._free = len(os.read(self._taken, _PIECES))
-            if not self._free:
+            if self._giving.receive() is None:
                 raise BrokenPipeError
+            self._free = 1
         block = dealt.block
         start, stop = _stretch(block)
         block = replace(block, payload=block.payload - start)
         piece = self._next
         columns = [dealt.clock, *(getattr(block, name) for name in _SENT)]
         _write(self._memory[piece], [memoryview(block.data)[start:stop], *map(np.ascontiguousarray, columns)])
-        channel.send(_HEAD.pack(piece, stop - start, len(block), dealt.packets, dealt.payload_bytes, dealt.last_clock))
+        totals = dealt.packets, dealt.payload_bytes, dealt.last_clock
+        self._giving.send(_HEAD.pack(piece, stop - start, len(block), *totals, *self.position))
         self._free -= 1
         self._next = (piece + 1) % _PIECES
 
-    def take(self, channel: Channel) -> Iterator[Dealt]:
-        """In the process that was forked: what is sent, up to the end of the capture."""
-        os.close(self._taken)
-        while head := channel.receive():
-            piece, size, count, packets, payload_bytes, last_clock = _HEAD.unpack(head)
-            data = os.pread(self._memory[piece], size, 0)
-            columns = _read_columns(self._memory[piece], size, count)
-            os.write(self._takes, _TAKEN)
-            block = SegmentBlock(data, *(columns[name] for name in COLUMNS))
-            yield Dealt(block, columns["clock"], packets, payload_bytes, last_clock)
+    def take(self) -> Dealt | None:
+        """The next that is sent; None at the end of the capture.
 
-    def end(self, channel: Channel) -> bool:
-        """The capture is over; whether the other process has got it all."""
+        Raises:
+            BrokenPipeError: the reader has ended before.
+        """
+        head = self._taking.receive()
+        if head is None:
+            raise BrokenPipeError
+        if not head:
+            return None
+        piece, size, count, packets, payload_bytes, last_clock, *position = _HEAD.unpack(head)
+        data = os.pread(self._memory[piece], size, 0)
+        columns = _read_columns(self._memory[piece], size, count)
+        with suppress(BrokenPipeError):  # the reader may have given all, and ended
+            self._taking.send(b"")
+        self.position = position[0], position[1]
+        block = SegmentBlock(data, *(columns[name] for name in COLUMNS))
+        return Dealt(block, columns["clock"], packets, payload_bytes, last_clock)
+
+    def end(self) -> None:
+        """The capture is over."""
         if not self.lost:
             try:
-                channel.send(b"")
+                self._giving.send(b"")
             except OSError:
                 self.lost = True
-        return not self.lost
 
     def close(self) -> None:
-        """Nothing more is sent; a second time does nothing."""
-        for descriptor in (*self._memory, self._taken, self._takes):
-            if descriptor >= 0:
-                os.close(descriptor)
+        """Nothing is given or taken any more; a second time does nothing."""
+        self._giving.close()
+        self._taking.close()
+        for memory in self._memory:
+            os.close(memory)
         self._memory = []
-        self._taken = self._takes = -1
         self.lost = True
 
 
+def hands(workers: Iterable[int]) -> dict[int, Hand]:
+    """Worker -> the way for its packets.
+
+    Raises:
+        OSError: the system has no memory or pipe left.
+    """
+    made: dict[int, Hand] = {}
+    try:
+        for worker in workers:
+            made[worker] = Hand()
+    except OSError:
+        for hand in made.values():
+            hand.close()
+        raise
+    return made
+
+
+def keep_own(hands: Mapping[int, Hand], worker: int) -> None:
+    """In the process of that worker, which gives if none is its own: the ends of others are theirs."""
+    for taker, hand in hands.items():
+        if worker not in hands:
+            hand.gives()
+        elif worker == taker:
+            hand.takes()
+        else:
+            hand.close()
+
+
 def deal(
-    others: Sequence[Callable[[Dealt], None]],
+    others: Mapping[int, Callable[[Dealt], None]],
     block: SegmentBlock,
     groups: FlowGroups,
     owners: Int64Array,
     clock: Int64Array,
 ) -> None:
-    """Give each worker but the first its packets of a block; see `glancetrace.net.reassemble.Deal`."""
+    """Give the others their packets of a block; see `glancetrace.net.reassemble.Deal`."""
     owner = np.empty(len(block), np.int64)
     owner[groups.rows] = np.repeat(owners, np.diff(groups.starts, append=len(block)))
     payload_bytes, last_clock = int(block.payload_len.sum()), int(clock[-1])
-    for worker, give in enumerate(others, 1):
+    for worker, give in others.items():
         rows = np.flatnonzero(owner == worker)
         give(Dealt(block.rows(rows), clock[rows], len(block), payload_bytes, last_clock))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import BLOCK_SIZE, CaptureReader, expand, open_captures
 from glancetrace.capture.sample import sample
-from glancetrace.dealing import deal
+from glancetrace.dealing import Hand, deal, hands, keep_own
 from glancetrace.errors import GlancetraceError, UsageError
 from glancetrace.glance.ports import DEFAULT_PORTS
 from glancetrace.http.exchange import HttpExchange
@@ -26,13 +26,13 @@ from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.reassemble import Deal, TcpReassembler
 from glancetrace.net.run import Connection
-from glancetrace.net.share import Dealt, Share, share_out
+from glancetrace.net.share import READER, Dealt, Share, share_out
 from glancetrace.packing import Commands, Rows
 from glancetrace.spill.commands import Spill, SpooledCommands
 from glancetrace.streams import DEFAULT_HASHES, Stage
 from glancetrace.tls.secrets import SecretStore
-from glancetrace.trace import Accounting, ConnectionRow
-from glancetrace.workers import Worker, join_rows, start_worker
+from glancetrace.trace import Accounting, CapturedFile, CaptureSummary, ConnectionRow
+from glancetrace.workers import Worker, join_rows, start_worker, take_dealt
 
 if TYPE_CHECKING:
     from glancetrace.tls.rsa import Passphrase
@@ -88,21 +88,13 @@ class Decoded:
     Where there are too many commands for memory, all of them are in `spooled`.
     """
 
-    reader: CaptureReader
+    capture: CaptureSummary
     issues: IssueLog
-    accounting: Accounting
     exchanges: list[tuple[HttpExchange, Connection]]
     commands: list[tuple[MysqlCommand, Connection]]
     connections: list[ConnectionRow]
-    connection_count: int
     secrets: SecretStore
-    workers: list[Worker] = field(default_factory=list)
     spooled: SpooledCommands | None = None
-
-    def close(self) -> None:
-        """No digest is asked for any more: let the processes go that make them."""
-        for worker in self.workers:
-            worker.close()
 
 
 @contextmanager
@@ -144,19 +136,20 @@ def decode(
     if not names:
         raise UsageError("no capture given", action="name a file, or - for standard input")
     shares = shares_of(names, options)
-    decoded = _decode_shares(names, options, shares, spill) if len(shares) > 1 else None
+    decoded = _decode_shares(names, options, shares, pool, spill) if len(shares) > 1 else None
     return decoded or _decode_alone(names, options, pool, None if spill is None else spill.anew())
 
 
 def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spill: Spill | None) -> Decoded:
     issues = IssueLog()
     reader = open_captures(names, issues, block_size=options.block_size)
+    reader.progress = options.progress
     secrets = read_secrets(reader, options, issues)
     accounting = Accounting()
-    push = partial(_read, reader, accounting, issues, options)
+    push = partial(_read, reader, accounting, issues)
     rows = _decode_share(push, issues, options, secrets, pool, give=_giver(spill))
     _spill_last(rows, spill)
-    return _decoded(reader, issues, accounting, rows, secrets, [])
+    return _decoded(_summary(reader, accounting), issues, rows, secrets)
 
 
 def _decode_share(
@@ -213,31 +206,28 @@ def _spill_last(rows: Rows, spill: Spill | None) -> None:
         rows.spooled = spill.spooled
 
 
-def _decoded(
-    reader: CaptureReader,
-    issues: IssueLog,
-    accounting: Accounting,
-    rows: Rows,
-    secrets: SecretStore,
-    workers: list[Worker],
-) -> Decoded:
-    totals = rows.accounting
+def _summary(reader: CaptureReader, accounting: Accounting) -> CaptureSummary:
+    """What was read; what becomes of the streams is not known yet."""
+    return CaptureSummary(
+        files=[CapturedFile(f.name, f.first_frame, f.packets) for f in reader.files],
+        packets=reader.packets,
+        bytes=reader.bytes,
+        first_ts=reader.first_ts,
+        last_ts=reader.last_ts,
+        link_types=sorted(reader.link_types),
+        connections=0,
+        accounting=accounting,
+    )
+
+
+def _decoded(capture: CaptureSummary, issues: IssueLog, rows: Rows, secrets: SecretStore) -> Decoded:
+    totals, accounting = rows.accounting, capture.accounting
+    capture.connections = totals.connections
     accounting.stream_bytes_decoded = totals.decoded_bytes - rows.skipped
     accounting.stream_bytes_skipped = totals.skipped_bytes + rows.skipped
     accounting.stream_bytes_missing = totals.missing_bytes
     accounting.stream_bytes = totals.decoded_bytes + totals.skipped_bytes + totals.missing_bytes
-    return Decoded(
-        reader,
-        issues,
-        accounting,
-        rows.exchanges,
-        rows.commands,
-        rows.connections,
-        totals.connections,
-        secrets,
-        workers,
-        rows.spooled,
-    )
+    return Decoded(capture, issues, rows.exchanges, rows.commands, rows.connections, secrets, rows.spooled)
 
 
 _WORTH_SHARING = 8 << 20
@@ -268,37 +258,26 @@ def shares_of(names: list[str], options: Options, *, deals: bool = True) -> Sequ
     return share_out([index.index(block) for block in sample(largest)], sql_ports, options.jobs, deals=deals)
 
 
-def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], spill: Spill | None) -> Decoded | None:
+def _decode_shares(
+    names: list[str], options: Options, shares: Sequence[Share], pool: HashPool | None, spill: Spill | None
+) -> Decoded | None:
     """Decode with a process per share, this one being the first; None when they do not come to one result."""
-    try:
-        spills = [None] * len(shares) if spill is None else spill.share_out([share.part for share in shares])
-    except GlancetraceError:  # no temporary file to be had
-        return None
-
-    def decode_share(
-        own: Spill | None, share: Share, packets: Iterator[Dealt], give: Callable[[Commands], None]
-    ) -> Rows:
-        ignored = IssueLog()  # the first one tells them
-        secrets = read_secrets(open_captures(names, ignored, block_size=options.block_size), options, ignored)
-        give = give if own is None else own.behind(give)
-        rows = _decode_share(partial(_take_dealt, packets), IssueLog(), options, secrets, share=share, give=give)
-        _spill_last(rows, own)
-        return rows
-
     workers: list[Worker] = []
+    ways: dict[int, Hand] = {}
     try:
         try:
+            spills = [None] * len(shares) if spill is None else spill.share_out([share.part for share in shares])
+            ways = hands(share.worker for share in shares if share.worker != READER)
             for own, share in zip(spills[1:], shares[1:], strict=True):
-                workers.append(start_worker(partial(decode_share, own), share))
-        except OSError:  # no process to be had
+                workers.append(start_worker(partial(_decode_dealt, names, options, share, ways, own)))
+        except (GlancetraceError, OSError):  # no process, pipe, memory or temporary file to be had
             return None
+        keep_own(ways, 0)
         issues = IssueLog()
-        reader = open_captures(names, issues, block_size=options.block_size)
-        secrets = read_secrets(reader, options, issues)
-        accounting = Accounting()
-        push = partial(_read, reader, accounting, issues, options)
-        dealing = partial(deal, [worker.give for worker in workers])
-        rows = _decode_share(push, IssueLog(), options, secrets, None, shares[0], _giver(spill), dealing)
+        with open_captures(names, issues) as reader:
+            secrets = read_secrets(reader, options, issues)
+        push = partial(_take, ways[0], take_dealt(ways[0], workers), options.progress)
+        rows = _decode_share(push, IssueLog(), options, secrets, pool, shares[0], _giver(spill))
         _spill_last(rows, spill)
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None)]
@@ -309,12 +288,42 @@ def _decode_shares(names: list[str], options: Options, shares: Sequence[Share], 
             sent = [(own, part.spooled) for own, part in zip(spills[1:], parts[1:], strict=True) if own is not None]
             spill.join(rows.commands, sent)
             rows.spooled = spill.spooled
-        decoded = _decoded(reader, issues, accounting, rows, secrets, workers)
-        workers = []
-        return decoded
+        assert rows.capture is not None
+        return _decoded(rows.capture, issues, rows, secrets)
+    except BrokenPipeError:  # the reader has ended
+        return None
     finally:
         for worker in workers:
             worker.close()
+        for hand in ways.values():
+            hand.close()
+
+
+def _decode_dealt(
+    names: list[str],
+    options: Options,
+    share: Share,
+    ways: Mapping[int, Hand],
+    spill: Spill | None,
+    give: Callable[[Commands], None],
+) -> Rows:
+    """What a worker does: `READER` reads and deals, the others take what it deals to them."""
+    keep_own(ways, share.worker)
+    issues, accounting = IssueLog(), Accounting()
+    reader = open_captures(names, issues, block_size=options.block_size)
+    secrets = read_secrets(reader, options, IssueLog())  # the first process tells what is wrong with them
+    give = give if spill is None else spill.behind(give)
+    if share.worker == READER:
+        reader.progress = partial(_note, ways.values())
+        push = partial(_read_for_all, ways.values(), partial(_read, reader, accounting, issues))
+        dealing = partial(deal, {worker: hand.give for worker, hand in ways.items()})
+        rows = _decode_share(push, issues, options, secrets, None, share, give, dealing)
+        rows.capture = _summary(reader, accounting)
+    else:
+        hand = ways[share.worker]
+        rows = _decode_share(partial(_take, hand, take_dealt(hand), None), issues, options, secrets, None, share, give)
+    _spill_last(rows, spill)
+    return rows
 
 
 def read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> SecretStore:
@@ -331,24 +340,48 @@ def read_secrets(reader: CaptureReader, options: Options, issues: IssueLog) -> S
     return secrets
 
 
-def _take_dealt(packets: Iterator[Dealt], reassembler: TcpReassembler, look: Callable[[], None]) -> None:
+def _read_for_all(
+    others: Iterable[Hand],
+    read: Callable[[TcpReassembler, Callable[[], None]], None],
+    reassembler: TcpReassembler,
+    look: Callable[[], None],
+) -> None:
+    """Read, and tell the others when it is over."""
+    read(reassembler, look)
+    for hand in others:
+        hand.end()
+
+
+def _note(others: Iterable[Hand], read: int, total: int | None) -> None:
+    """The reader has come that far."""
+    for hand in others:
+        hand.position = read, total or 0
+
+
+def _take(
+    hand: Hand,
+    packets: Iterator[Dealt],
+    progress: Callable[[int, int | None], None] | None,
+    reassembler: TcpReassembler,
+    look: Callable[[], None],
+) -> None:
     """Take what another process reads; `look` is called between blocks."""
     for dealt in packets:
         reassembler.push_dealt(dealt)
         look()
+        if progress is not None and hand.position[1]:
+            progress(*hand.position)
 
 
 def _read(
     reader: CaptureReader,
     accounting: Accounting,
     issues: IssueLog,
-    options: Options,
     reassembler: TcpReassembler,
     look: Callable[[], None],
 ) -> None:
     """Push every block through index and reassembler; `look` is called between blocks."""
     index = PacketIndex(issues)
-    reader.progress = options.progress
     for block in reader:
         segments = index.index(block)
         for reason, count in segments.ignored.items():

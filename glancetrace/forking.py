@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-__all__ = ["Channel", "Child", "fork", "shared_memory"]
+__all__ = ["Channel", "Child", "channels", "fork", "shared_memory"]
 
 _HEADER = 8
 _PIPE_SIZE = 1 << 20
@@ -68,8 +68,8 @@ class Channel:
 class Child(Channel):
     """A forked process, seen by the one that started it."""
 
-    def __init__(self, pid: int, reading: int, writing: int) -> None:
-        super().__init__(reading, writing)
+    def __init__(self, pid: int, channel: Channel) -> None:
+        super().__init__(channel._reading, channel._writing)
         self.pid = pid
 
     def close(self) -> None:
@@ -82,34 +82,42 @@ class Child(Channel):
                 os.waitpid(self.pid, 0)
 
 
+def channels() -> tuple[Channel, Channel]:
+    """Both ends of a way between two processes, each of which closes the other one's.
+
+    Raises:
+        OSError: the system has no pipe left.
+    """
+    first, second = os.pipe(), os.pipe()
+    for _, writing in (first, second):
+        _enlarge(writing)
+    return Channel(first[0], second[1]), Channel(second[0], first[1])
+
+
 def fork(work: Callable[[Channel], None]) -> Child:
     """Fork a process that does `work`.
 
     Raises:
         OSError: the system has no process or pipe left.
     """
-    pipes = [*os.pipe(), *os.pipe()]
-    for pipe in pipes[1::2]:
-        _enlarge(pipe)
+    ours, its = channels()
     parent = os.getpid()
     try:
         pid = os.fork()
     except OSError:
-        for pipe in pipes:
-            os.close(pipe)
+        ours.close()
+        its.close()
         raise
     if pid:
-        os.close(pipes[1])
-        os.close(pipes[2])
-        return Child(pid, pipes[0], pipes[3])
+        its.close()
+        return Child(pid, ours)
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _die_with(parent)
-        os.close(pipes[0])
-        os.close(pipes[3])
+        ours.close()
         _let_go_of_streams()
-        work(Channel(pipes[2], pipes[1]))
+        work(its)
         code = 0
     finally:
         os._exit(code)

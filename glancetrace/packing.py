@@ -1,10 +1,9 @@
 """Rows of stage A as bytes, for a process to send to another one of the same program.
 
 Commands, of which there are most, are sent column by column, some thousands at a time while others are still being
-decoded: numbers as arrays, texts that recur as indexes, the rest through `marshal`. Exchanges become tuples of plain
-values; connections and whatever there is one of per connection are pickled as they are, when all is decoded. Hashes of
-bodies are left out: a process that hashes sends the digests when they are made, and until then `SentHasher` stands in
-the rows.
+decoded: numbers as arrays, texts that recur as indexes, the rest through `marshal`. Connections and whatever there is
+one of per connection are pickled as they are, when all is decoded. Exchanges are not sent: all HTTP is decoded in one
+process, where image data are hashed.
 """
 
 from __future__ import annotations
@@ -12,44 +11,42 @@ from __future__ import annotations
 import marshal
 import pickle
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import repeat
-from operator import attrgetter
 from typing import Any, TypeVar
 
-from glancetrace.http.exchange import Body, BodyHasher, Head, HttpExchange
+from glancetrace.http.exchange import HttpExchange
 from glancetrace.issues import Issue
 from glancetrace.mysql.command import MysqlCommand, MysqlError, MysqlSession, columns_of_commands
 from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.run import Connection
-from glancetrace.trace import ConnectionRow
+from glancetrace.trace import CaptureSummary, ConnectionRow
 
 __all__ = [
     "CommandPacker",
     "CommandUnpacker",
     "Commands",
     "Rows",
-    "SentHasher",
     "pack_rows",
     "unpack_rows",
 ]
 
 _Item = TypeVar("_Item")
 
-Digests = list[dict[str, str]]
 Commands = list[tuple[MysqlCommand, Connection]]
 
 
 @dataclass(slots=True)
 class Rows:
-    """What a worker has decoded of its connections.
+    """What a worker has decoded of its connections, and read.
 
     Attributes:
         first_frames: first frame of each of its connections, by number.
         skipped: bytes of connections that were fed to a decoder and are part of no row.
         spooled: commands that are on disk, if there are too many: a `glancetrace.spill.commands.SpooledCommands`.
+        capture: what was read, if this worker is the one that read it.
     """
 
     accounting: TcpAccounting
@@ -60,28 +57,7 @@ class Rows:
     connections: list[ConnectionRow]
     skipped: int
     spooled: Any = None
-
-
-class SentHasher:
-    """The hashes of a body that another process makes."""
-
-    __slots__ = ("_digests", "_number", "unbroken")
-
-    def __init__(self, digests: Callable[[], Digests], number: int, unbroken: bool) -> None:
-        self._digests = digests
-        self._number = number
-        self.unbroken = unbroken
-
-    def update(self, data: bytes) -> None:
-        """No bytes follow: the other process has them all."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """The other process hashes without being asked."""
-
-    def hexdigests(self) -> dict[str, str]:
-        """Waits for the other process."""
-        return self._digests()[self._number]
+    capture: CaptureSummary | None = None
 
 
 def _names(row: type) -> tuple[str, ...]:
@@ -96,11 +72,6 @@ _NONE = -(1 << 63)
 """Stands for None among numbers."""
 _NO_SESSION = MysqlSession(0)
 """Stands for a command's session until all sessions are there."""
-_EXCHANGE = attrgetter(*_names(HttpExchange))
-_EXCHANGE_PARTS = tuple(_names(HttpExchange).index(n) for n in ("request", "request_body", "response", "response_body"))
-_HEAD = attrgetter(*_names(Head))
-_BODY = attrgetter(*_names(Body))
-_BODY_HASHER = _names(Body).index("hasher")
 
 
 class CommandPacker:
@@ -131,18 +102,10 @@ class CommandPacker:
         return places.tobytes()
 
 
-def pack_rows(rows: Rows, packer: CommandPacker) -> tuple[bytes, list[BodyHasher]]:
-    """All but the commands, which `packer` has packed, and the hashers whose digests are to be sent after them."""
-    connections = packer.connections
-    for _, connection in rows.exchanges:
-        connections.setdefault(connection, len(connections))
-    hashers: list[BodyHasher] = []
-    exchanges = [(connections[connection], _pack_exchange(row, hashers)) for row, connection in rows.exchanges]
-    few = (
-        rows.accounting, rows.first_frames, rows.issues, rows.connections, rows.skipped, rows.spooled
-    )  # fmt: skip
-    shared = pickle.dumps((few, list(connections), packer.sessions), protocol=5)
-    return marshal.dumps((shared, exchanges)), hashers
+def pack_rows(rows: Rows, packer: CommandPacker) -> bytes:
+    """All but the commands, which `packer` has packed, and exchanges, which there are not."""
+    few = replace(rows, commands=[])
+    return pickle.dumps((few, list(packer.connections), packer.sessions), protocol=5)
 
 
 def _pack_commands(commands: Iterable[MysqlCommand]) -> list[Any]:
@@ -221,24 +184,6 @@ def _unpack_rare(packed: list[tuple[int, Any]], count: int) -> Iterable[Any]:
     return column
 
 
-def _pack_exchange(exchange: HttpExchange, hashers: list[BodyHasher]) -> list[Any]:
-    values = list(_EXCHANGE(exchange))
-    request, request_body, response, response_body = _EXCHANGE_PARTS
-    values[request] = _HEAD(exchange.request)
-    values[response] = None if exchange.response is None else _HEAD(exchange.response)
-    values[request_body] = _pack_body(exchange.request_body, hashers)
-    values[response_body] = _pack_body(exchange.response_body, hashers)
-    return values
-
-
-def _pack_body(body: Body, hashers: list[BodyHasher]) -> list[Any]:
-    values = list(_BODY(body))
-    if body.hasher is not None:
-        values[_BODY_HASHER] = (len(hashers), body.hasher.unbroken)
-        hashers.append(body.hasher)
-    return values
-
-
 class CommandUnpacker:
     """Unpacks what a `CommandPacker` packed, in the same order."""
 
@@ -261,28 +206,9 @@ class CommandUnpacker:
         return list(zip(self._commands, map(connections.__getitem__, self._places), strict=True))
 
 
-def unpack_rows(data: bytes, unpacker: CommandUnpacker, digests: Callable[[], Digests]) -> Rows:
-    """The inverse of `pack_rows`, when `unpacker` has unpacked the commands; `digests` is asked for the digests when
-    somebody needs one."""
-    shared, packed_exchanges = marshal.loads(data)
-    few, connections, sessions = pickle.loads(shared)
-    exchanges = [(_unpack_exchange(values, digests), connections[place]) for place, values in packed_exchanges]
-    accounting, first_frames, issues, rows, skipped, spooled = few
-    commands = unpacker.commands(sessions, connections)
-    return Rows(accounting, first_frames, issues, exchanges, commands, rows, skipped, spooled)
-
-
-def _unpack_exchange(values: list[Any], digests: Callable[[], Digests]) -> HttpExchange:
-    request, request_body, response, response_body = _EXCHANGE_PARTS
-    values[request] = Head(*values[request])
-    values[response] = None if values[response] is None else Head(*values[response])
-    values[request_body] = _unpack_body(values[request_body], digests)
-    values[response_body] = _unpack_body(values[response_body], digests)
-    return HttpExchange(*values)
-
-
-def _unpack_body(values: list[Any], digests: Callable[[], Digests]) -> Body:
-    hasher = values[_BODY_HASHER]
-    if hasher is not None:
-        values[_BODY_HASHER] = SentHasher(digests, *hasher)
-    return Body(*values)
+def unpack_rows(data: bytes, unpacker: CommandUnpacker) -> Rows:
+    """The inverse of `pack_rows`, when `unpacker` has unpacked the commands."""
+    rows: Rows
+    rows, connections, sessions = pickle.loads(data)
+    rows.commands = unpacker.commands(sessions, connections)
+    return rows

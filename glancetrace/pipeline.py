@@ -37,7 +37,7 @@ from glancetrace.redact import Redactor
 from glancetrace.spill.commands import Spill
 from glancetrace.statements import ServiceVotes, StatementReader
 from glancetrace.timeline.story import UPLOADS, tell_stories
-from glancetrace.trace import CapturedFile, CaptureSummary, Tables, Trace
+from glancetrace.trace import CaptureSummary, Tables, Trace
 
 if TYPE_CHECKING:
     from glancetrace.logs.call import ApiLog
@@ -52,11 +52,15 @@ class _Draft:
 
     decoded: Decoded
     options: Options
-    capture: CaptureSummary
     logs: list[ApiLog] = field(default_factory=list)
     tables: Tables = field(default_factory=Tables)
     by_connection: dict[int, list[SqlStatement]] = field(default_factory=dict)
     units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
+
+    @property
+    def capture(self) -> CaptureSummary:
+        """What was read."""
+        return self.decoded.capture
 
 
 def analyze(
@@ -113,7 +117,7 @@ def _analyze(paths: Paths, options: Options) -> Trace:
         votes = ServiceVotes()
         # Logs are placed by the statements beside them, wherever those are.
         decoded = decode(paths, options, pool, None if logs else Spill(votes))
-        draft = _Draft(decoded, options, _summary(decoded), logs)
+        draft = _Draft(decoded, options, logs)
         gc.disable()
         try:
             if decoded.spooled is not None:
@@ -121,7 +125,6 @@ def _analyze(paths: Paths, options: Options) -> Trace:
             for stage in STAGES:
                 stage(draft)
         finally:
-            decoded.close()
             if collecting:
                 gc.enable()
     return Trace(draft.capture, draft.tables, _redactor(draft))
@@ -156,20 +159,6 @@ def _read_logs(options: Options) -> list[ApiLog]:
     from glancetrace.logs.read import read_logs
 
     return read_logs(options.api_logs)
-
-
-def _summary(decoded: Decoded) -> CaptureSummary:
-    reader = decoded.reader
-    return CaptureSummary(
-        files=[CapturedFile(f.name, f.first_frame, f.packets) for f in reader.files],
-        packets=reader.packets,
-        bytes=reader.bytes,
-        first_ts=reader.first_ts,
-        last_ts=reader.last_ts,
-        link_types=sorted(reader.link_types),
-        connections=decoded.connection_count,
-        accounting=decoded.accounting,
-    )
 
 
 def _key(draft: _Draft) -> bytes:

@@ -1,91 +1,75 @@
 """Stage A in several processes: each decodes its share of the connections, one of them is this one.
 
-The first process reads the capture and deals out the packets (`glancetrace.dealing`). Workers are forked, and send
-their rows, commands while they decode others, then the digests of the bodies that they hashed. What they send lies in
-memory that both have, a file without a name, so no worker waits for the first process to read it; the pipe says how
-much there is. What comes out is what one process gives: connections are numbered over all shares when the rows are
-there. A worker that fails makes the result worthless; the caller then decodes alone, and finds out itself what is
-wrong.
+One process reads the capture and deals out the packets (`glancetrace.dealing`). Workers are forked, and send their
+rows, commands while they decode others. What they send lies in memory that both have, a file without a name, so no
+worker waits for the first process to read it; the pipe says how much there is. What comes out is what one process
+gives: connections are numbered over all shares when the rows are there. A worker that fails makes the result worthless;
+the caller then decodes alone, and finds out itself what is wrong.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import select
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from functools import partial
 
 from glancetrace.capture.ahead import read_at
 from glancetrace.dealing import Hand
-from glancetrace.errors import GlancetraceError
 from glancetrace.forking import Channel, Child, fork, shared_memory
-from glancetrace.http.exchange import BodyHasher
 from glancetrace.issues import IssueLog
 from glancetrace.net.accounting import TcpAccounting
-from glancetrace.net.share import Dealt, Share
-from glancetrace.packing import CommandPacker, Commands, CommandUnpacker, Digests, Rows, pack_rows, unpack_rows
+from glancetrace.net.share import Dealt
+from glancetrace.packing import CommandPacker, Commands, CommandUnpacker, Rows, pack_rows, unpack_rows
 
-__all__ = ["Worker", "join_rows", "start_worker"]
+__all__ = ["Worker", "join_rows", "start_worker", "take_dealt"]
 
 _MANY = 4096
 """Commands that are sent at once."""
 
 _SIZE_LEN = 8
 
-Decode = Callable[[Share, Iterator[Dealt], Callable[[Commands], None]], Rows]
-"""Decodes a share of the connections from their packets; called in the worker. What it is given last takes commands
-when there are many."""
+Decode = Callable[[Callable[[Commands], None]], Rows]
+"""Decodes a share of the connections; called in the worker. What it is given takes commands when there are many."""
 
 
 class Worker:
-    """A forked process that decodes a share of the connections."""
+    """A forked process that decodes a share of the connections.
 
-    def __init__(self, child: Child, store: int, hand: Hand) -> None:
+    Attributes:
+        sends: there may be more commands to take.
+    """
+
+    def __init__(self, child: Child, store: int) -> None:
         self._child = child
         self._store = store
-        self._hand = hand
         self._offset = 0
         self._unpacker = CommandUnpacker()
-        self._digests: Digests | None = None
+        self._failed = False
+        self.sends = True
 
-    def give(self, dealt: Dealt) -> None:
-        """Send it packets of its share; while it has too many, take what it has sent."""
-        while self._hand.is_full and not _is_ready(self._hand, self._child):
-            data = self._message()
-            if not data:  # it has ended, which giving finds out, too
-                break
+    def fileno(self) -> int:
+        """Descriptor that can be read when it has sent something, or has ended."""
+        return self._child.fileno()
+
+    def take(self) -> None:
+        """Wait for the next commands that it sends."""
+        data = self._message()
+        if data:
             self._unpacker.unpack(data)
-        self._hand.give(self._child, dealt)
+        else:
+            self.sends, self._failed = False, data is None
 
     def rows(self) -> Rows | None:
-        """No packets follow: wait for its rows; None when it failed."""
-        if not self._hand.end(self._child):
-            return None
-        while data := self._message():
-            self._unpacker.unpack(data)
-        rest = None if data is None else self._message()
-        return None if rest is None else unpack_rows(rest, self._unpacker, self.digests)
-
-    def digests(self) -> Digests:
-        """Wait for the digests of the bodies that it hashed, which are the last that it sends.
-
-        Raises:
-            GlancetraceError: it ended without sending them.
-        """
-        if self._digests is None:
-            data = self._message()
-            self.close()
-            if data is None:
-                raise GlancetraceError("a decoding process was ended from outside", action="run again with --jobs 1")
-            self._digests = pickle.loads(data)
-        return self._digests
+        """Wait for all its rows; None when it failed."""
+        while self.sends:
+            self.take()
+        rest = None if self._failed else self._message()
+        return None if rest is None else unpack_rows(rest, self._unpacker)
 
     def close(self) -> None:
         """Let the process go: what it has not sent yet is not wanted."""
         self._child.close()
-        self._hand.close()
         if self._store >= 0:
             os.close(self._store)
             self._store = -1
@@ -100,35 +84,46 @@ class Worker:
         return data
 
 
-def _is_ready(hand: Hand, child: Channel) -> bool:
-    """Wait for either; whether it is `hand`."""
-    poll = select.poll()
-    poll.register(hand, select.POLLIN)
-    poll.register(child, select.POLLIN)
-    return any(descriptor == hand.fileno() for descriptor, _ in poll.poll())
+def take_dealt(hand: Hand, workers: Sequence[Worker] = ()) -> Iterator[Dealt]:
+    """What is dealt to this process; while it waits, it takes what workers send.
+
+    Raises:
+        BrokenPipeError: the reader has ended before the capture.
+    """
+    _wait(hand, workers)
+    while (dealt := hand.take()) is not None:
+        yield dealt
+        _wait(hand, workers)
 
 
-def start_worker(decode: Decode, share: Share) -> Worker:
-    """Fork a process that decodes `share`; it ends with the process that starts it.
+def _wait(hand: Hand, workers: Sequence[Worker]) -> None:
+    """Take what workers send until `hand` has something."""
+    while True:
+        sending = [worker for worker in workers if worker.sends]
+        poll = select.poll()
+        for descriptor in (hand.fileno(), *(worker.fileno() for worker in sending)):
+            poll.register(descriptor, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if hand.fileno() in ready:
+            return
+        for worker in sending:
+            if worker.fileno() in ready:
+                worker.take()
+
+
+def start_worker(decode: Decode) -> Worker:
+    """Fork a process that decodes; it ends with the process that starts it.
 
     Raises:
         OSError: the system has no process, memory or pipe left.
     """
-    hand, store = Hand(), -1
+    store = shared_memory()
     try:
-        store = shared_memory()
-
-        def work(channel: Channel) -> None:
-            _work(partial(decode, share, hand.take(channel)), _Sender(channel, store))
-
-        child = fork(work)
+        child = fork(lambda channel: _work(decode, _Sender(channel, store)))
     except OSError:
-        hand.close()
-        if store >= 0:
-            os.close(store)
+        os.close(store)
         raise
-    hand.begin()
-    return Worker(child, store, hand)
+    return Worker(child, store)
 
 
 class _Sender:
@@ -148,8 +143,8 @@ class _Sender:
         self._channel.send(len(data).to_bytes(_SIZE_LEN, "little"))
 
 
-def _work(decode: Callable[[Callable[[Commands], None]], Rows], sender: _Sender) -> None:
-    """What a worker does: packed commands, an empty message, all the other rows, digests."""
+def _work(decode: Decode, sender: _Sender) -> None:
+    """What a worker does: packed commands, an empty message, all the other rows."""
     packer = CommandPacker()
 
     def give(commands: Commands, *, last: bool = False) -> None:
@@ -158,15 +153,11 @@ def _work(decode: Callable[[Callable[[Commands], None]], Rows], sender: _Sender)
             commands.clear()
 
     rows = decode(give)
+    if rows.exchanges:  # HTTP from a port of MySQL's, which the first process cannot have
+        return
     give(rows.commands, last=True)
-    data, hashers = pack_rows(rows, packer)
     sender.send(b"")
-    sender.send(data)
-    sender.send(pickle.dumps(_digests(hashers)))
-
-
-def _digests(hashers: Sequence[BodyHasher]) -> Digests:
-    return [hasher.hexdigests() for hasher in hashers]
+    sender.send(pack_rows(rows, packer))
 
 
 def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:
@@ -186,10 +177,11 @@ def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:
         _sum([rows.accounting for rows in shares]),
         first.first_frames,
         [],
-        [exchange for rows in shares for exchange in rows.exchanges],
+        first.exchanges,
         [command for rows in shares for command in rows.commands],
         sorted((row for rows in shares for row in rows.connections), key=lambda row: row.connection.id),
         sum(rows.skipped for rows in shares),
+        capture=next(rows.capture for rows in shares if rows.capture is not None),
     )
 
 

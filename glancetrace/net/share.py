@@ -2,8 +2,8 @@
 
 Whose a connection is follows from its endpoints, so nothing has to be agreed on: those that a sample of the capture
 shows are dealt out by their packets, any other by a hash. Either every process reads the whole capture and takes its
-own connections out of it, or the first one reads it and deals out the packets. The last worker takes everything that is
-not MySQL, since equal image data on several connections are hashed once there.
+own connections out of it, or the second one reads it and deals out the packets. The first worker takes everything that
+is not MySQL, since equal image data on several connections are hashed once there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 
-__all__ = ["Dealt", "Share", "share_out"]
+__all__ = ["READER", "Dealt", "Share", "share_out"]
+
+READER = 1
+"""The worker that reads, where one deals out the packets: the first has the rows of all others to take."""
 
 _OTHER_WEIGHT = 2.0
 """Work for a packet that is not MySQL's, in units of one that is."""
@@ -28,7 +31,7 @@ _SENT_WEIGHT = 1.14
 _TAKEN_WEIGHT = 0.2
 """Work that such a packet is for the first worker."""
 _READ_WEIGHT = 0.2
-"""Work for the first worker to read a packet and to deal it out."""
+"""Work to read a packet and to deal it out."""
 
 _LEAST_PART = 0.5
 """What a worker's part is taken for at least, in equal parts: connections that the sample did not show may be its."""
@@ -42,7 +45,7 @@ class Share:
         worker: whose share it is, from 0; count: how many workers there are.
         sql_ports: server ports of MySQL.
         dealt: MySQL connections that the sample shows -> worker.
-        alone: the last worker has enough to do with what is not MySQL.
+        alone: the first worker has enough to do with what is not MySQL.
         part: how much of MySQL's packets are the worker's, about; never nothing.
     """
 
@@ -56,10 +59,10 @@ class Share:
     def owner(self, key: FlowKey) -> int:
         """Worker that decodes the connections between two endpoints."""
         if key[3] not in self.sql_ports and key[6] not in self.sql_ports:
-            return self.count - 1
+            return 0
         worker = self.dealt.get(key)
         if worker is None:
-            worker = crc32(repr(key).encode()) % (self.count - self.alone)
+            worker = self.alone + crc32(repr(key).encode()) % (self.count - self.alone)
         return worker
 
     def owners(self, groups: FlowGroups) -> Int64Array:
@@ -100,8 +103,8 @@ def share_out(
 ) -> list[Share]:
     """Shares of `count` workers, by a sample of the packets; none where more than one is not worth it.
 
-    A good part of the packets must be MySQL's: hashing image data keeps the cores busy without any help. `deals`: the
-    first worker reads for all of them, and takes what they have decoded; else their work is alike.
+    A good part of the packets must be MySQL's: hashing image data keeps the cores busy without any help. `deals`:
+    `READER` reads for all of them, and the first takes what they have decoded; else their work is alike.
     """
     packets: Counter[FlowKey] = Counter()
     for block in sample:
@@ -113,10 +116,10 @@ def share_out(
     total, of_sql = packets.total(), sum(sql.values())
     if count < 2 or not total or of_sql < total / 4:
         return []
-    loads = [0.0] * (count - 1) + [(total - of_sql) * _OTHER_WEIGHT]
+    loads = [(total - of_sql) * _OTHER_WEIGHT, *[0.0] * (count - 1)]
     weights = [1.0] * count
     if deals:
-        loads[0] += total * _READ_WEIGHT
+        loads[READER] += total * _READ_WEIGHT
         weights[1:] = [_SENT_WEIGHT] * (count - 1)
     dealt: dict[FlowKey, int] = {}
     for key in sorted(sql, key=lambda key: (-sql[key], key)):
@@ -125,7 +128,7 @@ def share_out(
         loads[worker] = ahead[worker]
         if worker and deals:
             loads[0] += sql[key] * _TAKEN_WEIGHT
-    alone = loads[-1] == (total - of_sql) * _OTHER_WEIGHT
+    alone = 0 not in dealt.values()
     sizes = [sum(sql[key] for key, owner in dealt.items() if owner == worker) for worker in range(count)]
     parts = [max(size / of_sql, _LEAST_PART / count) for size in sizes]
     return [Share(worker, count, sql_ports, dealt, alone, part) for worker, part in enumerate(parts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import pytest
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.dealing import Hand, deal
+from glancetrace.dealing import Hand, deal, hands, keep_own
 from glancetrace.forking import Channel, fork
 from glancetrace.issues import IssueLog
 from glancetrace.net.reassemble import Deal, TcpReassembler
 from glancetrace.net.run import Connection
-from glancetrace.net.share import Dealt, Share, share_out
+from glancetrace.net.share import READER, Dealt, Share, share_out
 from glancetrace.net.verdict import Verdict
 from tests.support.degrade import degrade
 from tests.support.samples import capture_path
@@ -69,14 +69,14 @@ def test_dealt_packets_are_those_of_the_share(name: str, loss: str, tmp_path: Pa
     blocks = _blocks(capture, 1 << 16)
     shares = share_out(blocks, frozenset({3306}), 3)
     assert len(shares) == 3
-    dealt: list[list[Dealt]] = [[], []]
-    first = Worker(shares[0], partial(deal, [part.append for part in dealt]))
+    dealt: dict[int, list[Dealt]] = {share.worker: [] for share in shares if share.worker != READER}
+    dealing = partial(deal, {worker: parts.append for worker, parts in dealt.items()})
+    workers = [Worker(share, dealing if share.worker == READER else None) for share in shares]
     for block in blocks:
-        first.tcp.push(block)
-    workers = [first, *map(Worker, shares[1:])]
-    for worker, parts in zip(workers[1:], dealt, strict=True):
+        workers[READER].tcp.push(block)
+    for number, parts in dealt.items():
         for part in parts:
-            worker.tcp.push_dealt(part)
+            workers[number].tcp.push_dealt(part)
     for worker, share in zip(workers, shares, strict=True):
         reader = Worker(share)
         for block in blocks:
@@ -86,15 +86,22 @@ def test_dealt_packets_are_those_of_the_share(name: str, loss: str, tmp_path: Pa
         assert told[0]
 
 
-def _hand_over(parts: list[Dealt], take: Callable[[Iterator[Dealt]], bytes]) -> bytes | None:
+def _hand_over(parts: list[Dealt], take: Callable[[Hand], bytes]) -> bytes | None:
     """Send packets to another process; what `take` makes of them there."""
     hand = Hand()
-    child = fork(lambda channel: channel.send(take(hand.take(channel))))
-    hand.begin()
+
+    def work(channel: Channel) -> None:
+        hand.takes()
+        channel.send(take(hand))
+
+    child = fork(work)
+    hand.gives()
     try:
-        for part in parts:
-            hand.give(child, part)
-        return None if not hand.end(child) else bytes(child.receive() or b"")
+        for number, part in enumerate(parts, 1):
+            hand.position = number, len(parts)
+            hand.give(part)
+        hand.end()
+        return None if hand.lost else bytes(child.receive() or b"")
     finally:
         child.close()
         hand.close()
@@ -118,23 +125,46 @@ def test_packets_arrive_as_they_were() -> None:
     assert len(blocks) > 16  # more than are on their way at once
     parts = [Dealt(block, block.ts, len(block) + 5, 99, 7) for block in blocks]
     parts.append(Dealt(blocks[0].rows(slice(0, 0)), blocks[0].ts[:0], 3, 0, 8))  # none of them its own
-    arrived = _hand_over(parts, lambda dealt: repr(list(map(_columns, dealt))).encode())
-    assert arrived == repr(list(map(_columns, parts))).encode()
+
+    def take(hand: Hand) -> bytes:
+        return repr([(_columns(dealt), hand.position) for dealt in iter(hand.take, None)]).encode()
+
+    sent = [(_columns(dealt), (number, len(parts))) for number, dealt in enumerate(parts, 1)]
+    assert _hand_over(parts, take) == repr(sent).encode()
 
 
 def test_who_takes_no_more_is_not_waited_for() -> None:
     block = _blocks(capture_path("article"), 1 << 16)[0]
     parts = [Dealt(block, block.ts, len(block), 0, 0)] * 20
-    assert _hand_over(parts, lambda dealt: repr(next(dealt).packets).encode()) is None
+    assert _hand_over(parts, lambda hand: repr(hand.take()).encode()) is None
 
 
-def test_a_channel_that_is_closed_loses_what_is_dealt() -> None:
+def test_who_has_gone_is_dealt_nothing() -> None:
     block = _blocks(capture_path("article"), 1 << 16)[0]
     hand = Hand()
-    child: Channel = fork(lambda channel: None)
-    hand.begin()
-    child.close()
-    hand.give(child, Dealt(block, block.ts, 1, 1, 1))
+    fork(lambda channel: None).close()
+    hand.gives()
+    hand.give(Dealt(block, block.ts, 1, 1, 1))
     assert hand.lost
-    assert not hand.end(child)
+    hand.end()
     hand.close()
+
+
+def test_a_reader_that_ends_before_the_capture_is_noticed() -> None:
+    block = _blocks(capture_path("article"), 1 << 16)[0]
+    ways = hands([0, 2])
+
+    def read(channel: Channel) -> None:
+        keep_own(ways, READER)
+        ways[0].give(Dealt(block, block.ts, 1, 1, 1))
+
+    child = fork(read)
+    keep_own(ways, 0)
+    dealt = ways[0].take()
+    assert dealt is not None
+    assert len(dealt.block) == len(block)
+    with pytest.raises(BrokenPipeError):
+        ways[0].take()
+    child.close()
+    for hand in ways.values():
+        hand.close()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +19,11 @@ from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
 from glancetrace.capture.sample import sample
 from glancetrace.edit.split import split_by_count
-from glancetrace.errors import GlancetraceError
 from glancetrace.issues import IssueLog
 from glancetrace.mysql.command import MysqlCommand, MysqlSession
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.net.run import Connection
-from glancetrace.net.share import Dealt, share_out
+from glancetrace.net.share import Share, share_out
 from glancetrace.output.json import render_json
 from glancetrace.packing import Rows
 from glancetrace.pipeline import Options, analyze
@@ -97,32 +97,38 @@ def test_a_failing_process_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert document(path, jobs=2) == alone
 
 
-def test_a_process_that_ends_before_its_hashes_are_made_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_digests", _raise)
-    with pytest.raises(GlancetraceError, match="--jobs 1"):
-        document(capture_path("article"), jobs=2)
-
-
 @pytest.mark.parametrize("block_size", [1 << 14, 1 << 22])
-def test_a_process_that_takes_no_packets_changes_nothing(monkeypatch: pytest.MonkeyPatch, block_size: int) -> None:
+@pytest.mark.parametrize("worker", [1, 2])
+def test_a_process_that_takes_no_packets_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, worker: int, block_size: int
+) -> None:
     path = capture_path("article")
     alone = document(path)
-    monkeypatch.setattr(TcpReassembler, "push_dealt", _raise)
+    take = TcpReassembler._take_flows
+
+    def fail_in_one(self: TcpReassembler, *args: Any) -> None:
+        if self._share is not None and self._share.worker == worker:
+            raise MemoryError
+        take(self, *args)
+
+    monkeypatch.setattr(TcpReassembler, "_take_flows", fail_in_one)
     assert document(path, jobs=3, block_size=block_size) == alone
 
 
-def test_one_process_that_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_the_first_process_can_decode_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP on a connection that has a port of MySQL's at one end."""
     path = capture_path("article")
     alone = document(path)
-    push = TcpReassembler.push_dealt
+    monkeypatch.setattr(Share, "owner", lambda self, key: self.count - 1)
+    assert document(path, jobs=2) == alone
 
-    def fail_in_one(self: TcpReassembler, dealt: Dealt) -> None:
-        if self._share is not None and self._share.worker == 1:
-            raise MemoryError
-        push(self, dealt)
 
-    monkeypatch.setattr(TcpReassembler, "push_dealt", fail_in_one)
-    assert document(path, jobs=3, block_size=1 << 14) == alone
+def test_the_reader_tells_how_far_it_has_come() -> None:
+    path = capture_path("article")
+    told: list[tuple[int, int | None]] = []
+    analyze(path, Options(jobs=2, block_size=1 << 14, progress=lambda *position: told.append(position)))
+    assert told == sorted(told)
+    assert {total for _, total in told} == {path.stat().st_size}
 
 
 def test_packets_that_cannot_be_dealt_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
