@@ -1,15 +1,17 @@
 """Packets go from the process that reads a capture to the others that decode a share of its connections.
 
 What a process gets of a block are its own segments, as columns, and the stretch of the buffer in which their payload
-lies. Both are written to memory that the two have in common, of which there are some pieces in turn: so the reader is a
-few blocks ahead at most, and then waits. With each block it says how much of the capture it has read.
+lies, or where in a file that is. Both are written to memory that the two have in common, of which there are some pieces
+in turn: so the reader is a few blocks ahead at most, and then waits. With each block it says how much of the capture it
+has read.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as Map
 from contextlib import suppress
 from dataclasses import replace
 from struct import Struct
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
+from glancetrace.capture.mapped import Mapping, Place, PlacedFile
 from glancetrace.capture.segments import COLUMNS, SegmentBlock
 from glancetrace.forking import channels, shared_memory
 from glancetrace.net.grouping import FlowGroups
@@ -29,6 +32,8 @@ _PIECES = 8
 _HEAD = Struct("<8q")
 """Piece of memory, bytes of the buffer, rows; packets, payload bytes and capture time of all (see `Dealt`); position in
 the capture."""
+_PLACE = Struct("<QQq")
+"""Behind that, where the bytes of the buffer lie in a file: device, inode number, offset; and its path."""
 _BYTES = ("version", "flags")
 _SENT = (*(name for name in COLUMNS if name not in _BYTES), *_BYTES)
 """Columns as they are sent, after the clock: those of single bytes last, so that all others are aligned."""
@@ -56,6 +61,7 @@ class Hand:
         self._next = 0
         self.lost = False
         self.position = (0, 0)
+        self._files: dict[str, PlacedFile] = {}
 
     def fileno(self) -> int:
         """Descriptor that can be read when there are packets to take, or none will follow."""
@@ -87,32 +93,50 @@ class Hand:
         start, stop = _stretch(block)
         block = replace(block, payload=block.payload - start)
         piece = self._next
-        columns = [dealt.clock, *(getattr(block, name) for name in _SENT)]
-        _write(self._memory[piece], [memoryview(block.data)[start:stop], *map(np.ascontiguousarray, columns)])
+        parts: list[Any] = [np.ascontiguousarray(getattr(block, name)) for name in _SENT]
+        place = b""
+        if isinstance(block.data, Mapping):
+            path, device, inode, offset = block.data.place
+            place = _PLACE.pack(device, inode, offset + start) + os.fsencode(path)
+        else:
+            parts.append(memoryview(block.data)[start:stop])
+        _write(self._memory[piece], [np.ascontiguousarray(dealt.clock), *parts])
         totals = dealt.packets, dealt.payload_bytes, dealt.last_clock
-        self._giving.send(_HEAD.pack(piece, stop - start, len(block), *totals, *self.position))
+        self._giving.send(_HEAD.pack(piece, stop - start, len(block), *totals, *self.position) + place)
         self._free -= 1
         self._next = (piece + 1) % _PIECES
 
     def take(self) -> Dealt | None:
-        """The next that is sent; None at the end of the capture.
+        """The next that is sent, when that before is done with; None at the end of the capture.
 
         Raises:
-            BrokenPipeError: the reader has ended before.
+            OSError: the reader has ended before (BrokenPipeError), or a file cannot be read any more.
         """
         head = self._taking.receive()
         if head is None:
             raise BrokenPipeError
         if not head:
             return None
-        piece, size, count, packets, payload_bytes, last_clock, *position = _HEAD.unpack(head)
-        data = os.pread(self._memory[piece], size, 0)
-        columns = _read_columns(self._memory[piece], size, count)
+        piece, size, count, packets, payload_bytes, last_clock, *position = _HEAD.unpack_from(head)
+        memory = self._memory[piece]
+        columns = _read_columns(memory, count)
+        if len(head) > _HEAD.size:
+            device, inode, offset = _PLACE.unpack_from(head, _HEAD.size)
+            place = Place(os.fsdecode(bytes(head[_HEAD.size + _PLACE.size :])), device, inode, offset)
+            data, begin = self._file(place).piece(offset, size)
+            columns["payload"] = columns["payload"] + begin
+        else:
+            data = os.pread(memory, size, count * _ROW_LEN)
         with suppress(BrokenPipeError):  # the reader may have given all, and ended
             self._taking.send(b"")
         self.position = position[0], position[1]
         block = SegmentBlock(data, *(columns[name] for name in COLUMNS))
         return Dealt(block, columns["clock"], packets, payload_bytes, last_clock)
+
+    def _file(self, place: Place) -> PlacedFile:
+        if place.path not in self._files:
+            self._files[place.path] = PlacedFile(place)
+        return self._files[place.path]
 
     def end(self) -> None:
         """The capture is over."""
@@ -128,7 +152,10 @@ class Hand:
         self._taking.close()
         for memory in self._memory:
             os.close(memory)
+        for file in self._files.values():
+            file.close()
         self._memory = []
+        self._files = {}
         self.lost = True
 
 
@@ -149,7 +176,7 @@ def hands(workers: Iterable[int]) -> dict[int, Hand]:
     return made
 
 
-def keep_own(hands: Mapping[int, Hand], worker: int) -> None:
+def keep_own(hands: Map[int, Hand], worker: int) -> None:
     """In the process of that worker, which gives if none is its own: the ends of others are theirs."""
     for taker, hand in hands.items():
         if worker not in hands:
@@ -161,7 +188,7 @@ def keep_own(hands: Mapping[int, Hand], worker: int) -> None:
 
 
 def deal(
-    others: Mapping[int, Callable[[Dealt], None]],
+    others: Map[int, Callable[[Dealt], None]],
     block: SegmentBlock,
     groups: FlowGroups,
     owners: Int64Array,
@@ -191,9 +218,9 @@ def _write(memory: int, parts: Sequence[Any]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _read_columns(memory: int, offset: int, count: int) -> dict[str, Any]:
+def _read_columns(memory: int, count: int) -> dict[str, Any]:
     """Columns of so many rows."""
-    data = os.pread(memory, count * _ROW_LEN, offset)
+    data = os.pread(memory, count * _ROW_LEN, 0)
     columns: dict[str, Any] = {}
     at = 0
     for name, type_ in _TYPES.items():

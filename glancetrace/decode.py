@@ -142,7 +142,7 @@ def decode(
 
 def _decode_alone(names: list[str], options: Options, pool: HashPool | None, spill: Spill | None) -> Decoded:
     issues = IssueLog()
-    reader = open_captures(names, issues, block_size=options.block_size)
+    reader = open_captures(names, issues, block_size=options.block_size, mapped=True)
     reader.progress = options.progress
     secrets = read_secrets(reader, options, issues)
     accounting = Accounting()
@@ -290,7 +290,7 @@ def _decode_shares(
             rows.spooled = spill.spooled
         assert rows.capture is not None
         return _decoded(rows.capture, issues, rows, secrets)
-    except BrokenPipeError:  # the reader has ended
+    except OSError:  # the reader has ended, or a file cannot be read any more
         return None
     finally:
         for worker in workers:
@@ -310,7 +310,7 @@ def _decode_dealt(
     """What a worker does: `READER` reads and deals, the others take what it deals to them."""
     keep_own(ways, share.worker)
     issues, accounting = IssueLog(), Accounting()
-    reader = open_captures(names, issues, block_size=options.block_size)
+    reader = open_captures(names, issues, block_size=options.block_size, mapped=True)
     secrets = read_secrets(reader, options, IssueLog())  # the first process tells what is wrong with them
     give = give if spill is None else spill.behind(give)
     if share.worker == READER:

@@ -253,7 +253,7 @@ class PacketIndex:
         tally.reject(np.array(found.malformed, np.int64))
         for reason, count in found.ignored.items():
             tally.ignore(reason, count)
-        data = block.data + found.rebuilt
+        data = b"".join((block.data, found.rebuilt))
         columns = Columns(data)
         for version in (4, 6):
             rows = [datagram for datagram in found.datagrams if datagram.version == version]
