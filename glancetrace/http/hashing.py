@@ -3,7 +3,7 @@
 hashlib releases the interpreter lock while it hashes, so one thread per algorithm lets the main thread go on decoding.
 What waits for a thread is bounded: a few pieces. Bytes are collected first, since handing over small pieces costs more
 than hashing them, and a body that stays small is hashed by whoever asks for its digest. The collected bytes of all
-bodies together are bounded too.
+bodies together are bounded too. What came in large parts is hashed part by part, and copied nowhere.
 
 The same image passes several times: from the client to a proxy, from the proxy to Glance, and to everybody who
 downloads it. Comparing bytes is many times faster than hashing them, so pieces have the same boundaries in every body,
@@ -23,7 +23,7 @@ from glancetrace.http.exchange import BodyHasher
 
 __all__ = ["HashPool"]
 
-_PIECE = 2 * 1024 * 1024
+_PIECE = 4 * 1024 * 1024
 """Bytes that are collected and hashed at once: a thread that has done a piece has to wait for the interpreter lock."""
 _WAITING_PIECES = 8
 _COLLECTED = 32 * 1024 * 1024
@@ -32,15 +32,21 @@ _REMEMBERED = 32 * 1024 * 1024
 """Bytes of newest pieces that other bodies are compared with."""
 _SMALL_PIECES = 512
 """So many small pieces are joined before more are collected."""
+_LARGE = 128 * 1024
+"""Bytes that the parts of a piece have on average at least if they are hashed one by one."""
 _SAMPLE = 32
 
 
 class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
     def copy(self) -> _Hash: ...
 
     def hexdigest(self) -> str: ...
+
+
+_Piece = list[bytes | memoryview]
+"""Parts of a body that follow on each other."""
 
 
 class _State:
@@ -56,10 +62,11 @@ class _State:
         self.hashes: dict[str, _Hash] = {}
         self.threaded = threaded
 
-    def go_on(self, before: _State, name: str, piece: bytes) -> None:
+    def go_on(self, before: _State, name: str, piece: _Piece) -> None:
         """Make the hash `name` from that of the state before and the piece that follows."""
         state = before.hashes[name].copy()
-        state.update(piece)
+        for part in piece:
+            state.update(part)
         self.hashes[name] = state
 
 
@@ -67,7 +74,7 @@ class _Worker:
     """A thread that hashes pieces of many bodies, in order."""
 
     def __init__(self, name: str) -> None:
-        self._queue: Queue[tuple[_State, _State, str, bytes] | Event | None] = Queue(_WAITING_PIECES)
+        self._queue: Queue[tuple[_State, _State, str, _Piece] | Event | None] = Queue(_WAITING_PIECES)
         self._error: Exception | None = None
         self._thread = Thread(target=self._work, name=f"hash-{name}", daemon=True)
         self._thread.start()
@@ -87,7 +94,7 @@ class _Worker:
                 self._error = self._error or error  # what follows on a broken one is broken, too
             del item, state, before, piece
 
-    def put(self, state: _State, before: _State, name: str, piece: bytes) -> None:
+    def put(self, state: _State, before: _State, name: str, piece: _Piece) -> None:
         """Hand over a piece; waits while too many are under way."""
         self.check()
         self._queue.put((state, before, name, piece))
@@ -125,7 +132,7 @@ class _PooledHasher:
     def __init__(self, pool: HashPool, start: _State) -> None:
         self._pool = pool
         self._state = start
-        self._pieces: list[bytes] = []
+        self._pieces: _Piece = []
         self._length = 0
         self.unbroken = True
 
@@ -159,8 +166,8 @@ class _PooledHasher:
         return {name: hashes[name].hexdigest() for name in self._state.names}
 
     def _hand_over(self) -> None:
-        """Hand over whole pieces; each is copied once, however much came at once."""
-        newest = self._pieces.pop()
+        """Hand over whole pieces; nothing is copied, however much came at once."""
+        newest = memoryview(self._pieces.pop())
         end = _PIECE - (self._length - len(newest))
         self._pieces.append(newest[:end])
         self._length -= len(newest) - end
@@ -168,19 +175,25 @@ class _PooledHasher:
         self._state = self._pool.go_on(self._state, self._take(), threaded=True)
         begin, end = end, end + _PIECE
         while end <= len(newest):
-            self._state = self._pool.go_on(self._state, newest[begin:end], threaded=True)
+            self._state = self._pool.go_on(self._state, [newest[begin:end]], threaded=True)
             begin, end = end, end + _PIECE
         if begin < len(newest):
             self._pieces.append(newest[begin:])
             self._length = len(newest) - begin
             self._pool.note_collected(self, self._length)
 
-    def _take(self) -> bytes:
-        rest = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+    def _take(self) -> _Piece:
+        rest: _Piece = self._pieces if self._length else []
+        self._pieces = []
+        if self._length < _LARGE * len(rest):
+            rest = [b"".join(rest)]
+        self._pool.note_taken(self, self._length)
         self._length = 0
-        self._pool.note_taken(self, len(rest))
         return rest
+
+
+_Key = tuple[_State, int, bytes, bytes]
+"""The state before a piece, its length, its first and its last bytes."""
 
 
 class HashPool:
@@ -195,7 +208,7 @@ class HashPool:
         self._closed = False
         self._collecting: dict[_PooledHasher, None] = {}
         self._starts: dict[tuple[str, ...], _State] = {}
-        self._known: dict[tuple[_State, int, bytes, bytes], tuple[bytes, _State]] = {}
+        self._known: dict[_Key, tuple[_Piece, _State]] = {}
         self._remembered = 0
         self.collected = 0
         """Bytes that hashers have collected and not handed over."""
@@ -220,14 +233,15 @@ class HashPool:
                 start.hashes[name] = hashlib.new(name, usedforsecurity=False)
         return _PooledHasher(self, start)
 
-    def go_on(self, before: _State, piece: bytes, *, threaded: bool) -> _State:
+    def go_on(self, before: _State, piece: _Piece, *, threaded: bool) -> _State:
         """The state behind a piece. It is made in the threads if `threaded`, or if `before` is; not in a closed pool.
 
         Where the same piece followed on the same state before, and that was not long ago, it is the state then.
         """
-        key = (before, len(piece), piece[:_SAMPLE], piece[-_SAMPLE:])
+        length = sum(map(len, piece))
+        key = (before, length, bytes(piece[0][:_SAMPLE]), bytes(piece[-1][-_SAMPLE:]))
         known = self._known.get(key)
-        if known is not None and known[0] == piece:
+        if known is not None and _are_equal(known[0], piece):
             return known[1]
         if self._closed:
             self.wait()
@@ -264,11 +278,21 @@ class HashPool:
         self._collecting.pop(hasher, None)
         self.collected -= length
 
-    def _remember(self, key: tuple[_State, int, bytes, bytes], piece: bytes, state: _State) -> None:
+    def _remember(self, key: _Key, piece: _Piece, state: _State) -> None:
         """Keep a piece for comparison, and forget the oldest ones when they are too much."""
-        older = self._known.pop(key, None)
+        if self._known.pop(key, None) is None:
+            self._remembered += key[1]
         self._known[key] = (piece, state)
-        self._remembered += len(piece) - (len(older[0]) if older is not None else 0)
         while self._remembered > _REMEMBERED:
             oldest = next(iter(self._known))
-            self._remembered -= len(self._known.pop(oldest)[0])
+            del self._known[oldest]
+            self._remembered -= oldest[1]
+
+
+def _are_equal(one: _Piece, other: _Piece) -> bool:
+    """Whether two pieces of the same length have the same bytes, wherever they are cut into parts."""
+    return _whole(one) == _whole(other)
+
+
+def _whole(piece: _Piece) -> bytes:
+    return b"".join(piece) if len(piece) > 1 or not isinstance(piece[0], bytes) else piece[0]

@@ -37,7 +37,7 @@ def test_digests_of_any_pieces_inside_and_after_the_context(piece: int, after: b
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3_000_000)), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5_000_000)), max_size=8))
 def test_bodies_that_pass_at_the_same_time(pieces: list[tuple[int, int]]) -> None:
     bodies = [b"", b"", b"", b""]
     with HashPool() as pool:
@@ -72,7 +72,7 @@ def test_small_bodies_need_no_thread_and_threads_end_with_the_context() -> None:
         small.update(b"x" * 1000)
         assert small.hexdigests() == _expected(b"x" * 1000)
         assert _hash_threads() == []
-        pool.new(["md5", "sha512"]).update(bytes(3_000_000))
+        pool.new(["md5", "sha512"]).update(bytes(5_000_000))
         assert _hash_threads() == ["hash-md5", "hash-sha512"]
         assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("hash-"))
     assert _hash_threads() == []
@@ -121,7 +121,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hashlib, "new", _new_broken)
     with HashPool() as pool:
         hasher = pool.new(["md5"])
-        hasher.update(bytes(3_000_000))
+        hasher.update(bytes(5_000_000))
         with pytest.raises(ValueError, match="broken hash"):
             hasher.hexdigests()
     assert _hash_threads() == []
