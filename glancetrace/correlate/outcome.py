@@ -28,6 +28,7 @@ _ENDS_SESSION = frozenset({"CHANGE_USER", "RESET_CONNECTION", "QUIT"})
 _BEGINS = frozenset({"BEGIN", "START", "LOCK"})
 _DEFINES = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE"})
 _SPECIAL = _BEGINS | _DEFINES | {"SAVEPOINT", "SET"}
+_UNUSUAL = _SPECIAL | _ENDS_SESSION | {"COMMIT", "ROLLBACK"}
 
 
 class _Transaction:
@@ -67,7 +68,20 @@ def settle_connection(statements: Sequence[SqlStatement], closed: bool) -> list[
     transaction = _Transaction()
     clean = []
     for count, statement in enumerate(statements, 1):
-        _settle_statement(statement, transaction)
+        command, operation = statement.command, statement.operation
+        unusual = operation in _UNUSUAL or command.error is not None or command.after_gap
+        if not (unusual and _run_unusual(statement, transaction)):
+            flags = command.status_flags
+            if flags is not None and flags & _AUTOCOMMIT and not flags & _IN_TRANS:
+                transaction.settle(UNKNOWN)
+                statement.outcome = COMMITTED
+                statement.commit_ts, statement.commit_frame = command.response_end_ts, command.request_frame
+            else:
+                if transaction.wrote and flags is not None and not flags & _IN_TRANS and operation not in _WRITES:
+                    # The transaction ended and the capture does not show how: its COMMIT or ROLLBACK was lost.
+                    transaction.settle(UNKNOWN)
+                transaction.statements.append(statement)
+                transaction.wrote = transaction.wrote or operation in _WRITES
         if not transaction.statements:
             clean.append(count)
     if transaction.statements:
@@ -85,7 +99,8 @@ def ends_transaction(statement: SqlStatement) -> bool:
     return len(text) <= _PLAIN_LEN or not _savepoint(text)
 
 
-def _settle_statement(statement: SqlStatement, transaction: _Transaction) -> None:
+def _run_unusual(statement: SqlStatement, transaction: _Transaction) -> bool:
+    """What a command does that ends or begins a transaction, fails, or follows missing bytes; whether that is all."""
     command = statement.command
     operation = statement.operation
     if command.after_gap:
@@ -103,7 +118,8 @@ def _settle_statement(statement: SqlStatement, transaction: _Transaction) -> Non
         rolled_back_from = 0 if command.error.code == _ER_LOCK_DEADLOCK else len(transaction.statements) - 1
         transaction.settle(ROLLED_BACK, start=rolled_back_from)
     else:
-        _run(statement, transaction)
+        return operation in _SPECIAL and _run_special(statement, transaction)
+    return True
 
 
 def _commit(statement: SqlStatement, transaction: _Transaction) -> None:
@@ -129,25 +145,6 @@ def _roll_back(statement: SqlStatement, transaction: _Transaction) -> None:
         start = transaction.savepoints.get(savepoint)
         transaction.settle(UNKNOWN if start is None else ROLLED_BACK, start=start or 0)
     transaction.statements.append(statement)
-
-
-def _run(statement: SqlStatement, transaction: _Transaction) -> None:
-    """Any other command that was no error."""
-    command = statement.command
-    operation = statement.operation
-    if operation in _SPECIAL and _run_special(statement, transaction):
-        return
-    flags = command.status_flags
-    if flags is not None and flags & _AUTOCOMMIT and not flags & _IN_TRANS:
-        transaction.settle(UNKNOWN)
-        statement.outcome = COMMITTED
-        statement.commit_ts, statement.commit_frame = command.response_end_ts, command.request_frame
-        return
-    if transaction.wrote and flags is not None and not flags & _IN_TRANS and operation not in _WRITES:
-        # The transaction ended and the capture does not show how: its COMMIT or ROLLBACK was lost.
-        transaction.settle(UNKNOWN)
-    transaction.statements.append(statement)
-    transaction.wrote = transaction.wrote or operation in _WRITES
 
 
 def _run_special(statement: SqlStatement, transaction: _Transaction) -> bool:

@@ -34,6 +34,7 @@ ERA_RELEASES: dict[Era, str] = {1: "26 or older", 2: "27 to 30", 3: "31 or newer
 """Era -> releases of Glance."""
 
 _ENDS = frozenset({"COMMIT", "ROLLBACK"})
+_SET_UP = frozenset({"setup", "ping"})
 
 
 @dataclass(slots=True, eq=False)
@@ -66,22 +67,24 @@ class UnitOfWork:
 def cut_units(statements: Iterable[SqlStatement]) -> list[UnitOfWork]:
     """Units of one connection's statements, given in order."""
     units: list[UnitOfWork] = []
-    unit = UnitOfWork()
+    unit = UnitOfWork(setup=True)
     ended = False
     own = unit.statements
     for statement in statements:
-        ends = statement.operation in _ENDS and ends_transaction(statement)
-        if ((ended and not ends) or statement.kind == "ping" or statement.command.after_gap) and own:
+        operation, kind = statement.operation, statement.kind
+        ends = operation in _ENDS and ends_transaction(statement)
+        if ((ended and not ends) or kind == "ping" or statement.command.after_gap) and own:
             units.append(unit)
-            unit = UnitOfWork()
+            unit = UnitOfWork(setup=True)
             own = unit.statements
         own.append(statement)
+        if operation not in _ENDS and kind not in _SET_UP:
+            unit.setup = False
         ended = (ends or statement.commit_frame is not None) and _ends_after(statement, ends, ended)
     if own:
         units.append(unit)
     following: UnitOfWork | None = None
     for unit in reversed(units):
-        unit.setup = all(s.kind in ("setup", "ping") or s.operation in _ENDS for s in unit.statements)
         unit.next_unit = following
         following = unit
     return units
