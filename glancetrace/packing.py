@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from glancetrace.http.exchange import HttpExchange
@@ -94,12 +95,14 @@ class CommandPacker:
 
     def _places(self, commands: Commands) -> bytes:
         numbers = self.connections
-        known = len(numbers)
-        places = array("I", [numbers.setdefault(connection, len(numbers)) for _, connection in commands])
-        if len(numbers) > known:
+        connections = list(map(itemgetter(1), commands))
+        new = dict.fromkeys(connections).keys() - numbers.keys()
+        if new:
             sessions = {connection: command.session for command, connection in commands}
-            self.sessions += [sessions[connection] for connection in list(numbers)[known:]]
-        return places.tobytes()
+            for connection in new:
+                numbers[connection] = len(numbers)
+                self.sessions.append(sessions[connection])
+        return array("I", map(numbers.__getitem__, connections)).tobytes()
 
 
 def pack_rows(rows: Rows, packer: CommandPacker) -> bytes:
@@ -134,9 +137,9 @@ def _unpack_commands(packed: Sequence[Any], count: int, session: MysqlSession) -
 
 def _pack_recurring(column: Sequence[Any]) -> tuple[list[Any], bytes]:
     """Values that come again and again."""
-    numbers: dict[Any, int] = {}
-    places = array("I", [numbers.setdefault(value, len(numbers)) for value in column])
-    return list(numbers), places.tobytes()
+    values = list(dict.fromkeys(column))
+    numbers = dict(zip(values, range(len(values)), strict=True))
+    return values, array("I", map(numbers.__getitem__, column)).tobytes()
 
 
 def _unpack_recurring(packed: tuple[Sequence[Any], bytes], count: int) -> Iterable[Any]:

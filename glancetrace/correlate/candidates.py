@@ -49,7 +49,7 @@ class OpenCalls:
         while self._next < len(calls) and calls[self._next].earliest <= ts:
             self._open.append(calls[self._next])
             self._next += 1
-        if self._next > began or self._first_end < ts:
+        if self._next > began or (self._open and self._first_end < ts):
             self._open = [call for call in self._open if call.latest >= ts]
             self._first_end = min(map(attrgetter("latest"), self._open), default=ts)
         return self._open
