@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glancetrace.capture.inputs import open_captures
-from glancetrace.capture.mapped import MappedSource
+from glancetrace.capture.mapped import MappedSource, Mapping, Place, PlacedFile
 from glancetrace.capture.source import open_source
 from glancetrace.issues import IssueLog
 from tests.support import capture_files as cf
@@ -96,7 +96,7 @@ def test_pieces_that_cannot_be_fetched_are_read(tmp_path: Path, monkeypatch: pyt
 
     path = tmp_path / "file"
     path.write_bytes(bytes(range(256)) * 4000)
-    monkeypatch.setattr("glancetrace.capture.mapped.mmap.mmap", failing)
+    monkeypatch.setattr(Mapping, "madvise", failing)
     assert {type(piece) for piece in pieces_of(path, (), 100_000)} == {bytes}
 
 
@@ -133,3 +133,33 @@ def test_nobody_waits_for_a_source_that_is_closed(tmp_path: Path) -> None:
     source.close()
     assert fcntl.fcntl(kept, fcntl.F_GETLEASE) == fcntl.F_UNLCK
     os.close(kept)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_another_process_has_a_mapping_by_its_place(tmp_path: Path, written: bool) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(1 << 20))
+    with path.open("r+b" if written else "rb"):  # there is no lease of a file that is being written to
+        mapping = next(piece for piece in pieces_of(path, (), 1 << 18) if written or isinstance(piece, Mapping))
+        status = path.stat()
+        place = mapping.place if isinstance(mapping, Mapping) else Place(str(path), status.st_dev, status.st_ino, 0)
+        file = PlacedFile(place)
+        for start, size in ((0, 1 << 17), (5, 70_000), (4096, 100)):
+            data, begin = file.piece(place.offset + start, size)
+            assert isinstance(data, Mapping) == (not written and size > 1 << 16)
+            held = path.read_bytes()[place.offset :]
+            assert data[begin : begin + size] == held[start : start + size]
+        file.close()
+
+
+def test_a_file_in_the_place_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1 << 20))
+    mapping = pieces_of(path, (), 1 << 18)[1]
+    assert isinstance(mapping, Mapping)
+    path.rename(tmp_path / "other")
+    with pytest.raises(FileNotFoundError):
+        PlacedFile(mapping.place)
+    path.write_bytes(bytes(1 << 20))
+    with pytest.raises(FileNotFoundError):
+        PlacedFile(mapping.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
+from glancetrace.capture.mapped import Mapping
 from glancetrace.capture.segments import SegmentBlock
 from glancetrace.dealing import Hand, deal, hands, keep_own
 from glancetrace.forking import Channel, fork
@@ -26,9 +28,9 @@ PORTS = frozenset({3306, 13000, 13292})
 EPOCH = 700
 
 
-def _blocks(path: Path, size: int) -> list[SegmentBlock]:
+def _blocks(path: Path, size: int, *, mapped: bool = False) -> list[SegmentBlock]:
     index = PacketIndex(IssueLog())
-    return [index.index(block) for block in open_captures([str(path)], IssueLog(), block_size=size)]
+    return [index.index(block) for block in open_captures([str(path)], IssueLog(), block_size=size, mapped=mapped)]
 
 
 class Worker:
@@ -131,6 +133,23 @@ def test_packets_arrive_as_they_were() -> None:
 
     sent = [(_columns(dealt), (number, len(parts))) for number, dealt in enumerate(parts, 1)]
     assert _hand_over(parts, take) == repr(sent).encode()
+
+
+def test_what_lies_in_a_plain_file_is_taken_from_there(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.pcap"
+    plain.write_bytes(gzip.decompress(capture_path("concurrent-old-8").read_bytes()))
+    blocks = _blocks(plain, 1 << 17, mapped=True)
+    assert sum(isinstance(block.data, Mapping) for block in blocks) > 8
+    parts = [Dealt(block, block.ts, 1, 2, 3) for block in blocks]
+
+    def take(hand: Hand) -> bytes:
+        return repr([_columns(dealt) for dealt in iter(hand.take, None)]).encode()
+
+    arrived = _hand_over(parts, take)
+    assert arrived == repr(list(map(_columns, parts))).encode()
+    plain.rename(tmp_path / "elsewhere.pcap")
+    plain.write_bytes(b"another file")
+    assert _hand_over(parts, take) in (None, b"")
 
 
 def test_who_takes_no_more_is_not_waited_for() -> None:
