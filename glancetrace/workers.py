@@ -173,12 +173,14 @@ def join_rows(shares: Sequence[Rows], issues: IssueLog) -> Rows:
         for issue in rows.issues:
             issues.count(issue.kind, frame=issue.first_frame, connection_id=issue.connection_id, times=issue.count)
     first = shares[0]
+    for rows in shares[1:]:
+        first.commands += rows.commands
     return Rows(
         _sum([rows.accounting for rows in shares]),
         first.first_frames,
         [],
         first.exchanges,
-        [command for rows in shares for command in rows.commands],
+        first.commands,
         sorted((row for rows in shares for row in rows.connections), key=lambda row: row.connection.id),
         sum(rows.skipped for rows in shares),
         capture=next(rows.capture for rows in shares if rows.capture is not None),

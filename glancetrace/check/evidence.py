@@ -176,7 +176,7 @@ def is_error(statement: SqlStatement) -> bool:
 
 def is_write(statement: SqlStatement) -> bool:
     """The statement writes, to whatever table."""
-    return statement.parsed is not None and statement.parsed.shape.operation in _WRITES
+    return statement.operation in _WRITES and statement.parsed is not None
 
 
 def is_vain(statement: SqlStatement) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -39,12 +40,15 @@ __all__ = ["cli", "main", "run_process"]
 
 _INTERRUPTED = 130
 _READER_GONE = 141
-"""What a shell reports for a program that SIGPIPE ended."""
+_TERMINATED = 143
+"""What a shell reports for a program that SIGPIPE, or SIGTERM, ended."""
 
 _USAGE = 2
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEPT_BYTES = 32 << 20
+_SWITCH_INTERVAL = 0.0002
+"""s: a thread that has hashed a piece waits no longer for the interpreter lock before it takes the next one."""
 
 
 @click.group(
@@ -79,11 +83,14 @@ def run_process() -> None:
     by one is: together that is a third of a run.
     """
     gc.disable()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     # numpy starts a thread per core for linear algebra, which is not done here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator could not use what is freed and kept below.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _keep_freed_memory()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # not ignored by who started us
+        signal.signal(signal.SIGTERM, _terminate)
     kept: list[object] = []
     code = _run(None, kept)
     for stream in (sys.stdout, sys.stderr):
@@ -93,6 +100,11 @@ def run_process() -> None:
         except OSError:
             code = code or _READER_GONE
     os._exit(code)
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    """SIGTERM ends the process as Ctrl-C does: what is half-written is taken away."""
+    raise SystemExit(_TERMINATED)
 
 
 def _keep_freed_memory() -> None:

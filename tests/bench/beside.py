@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import hashlib
+import os
 import shutil
 import statistics
 import subprocess
@@ -53,7 +54,7 @@ import gc, sys, time
 gc.disable()
 from glancetrace.decode import Options, decode
 started = time.monotonic()
-decode(sys.argv[1], Options(jobs=int(sys.argv[2])))
+decoded = decode(sys.argv[1], Options(jobs=int(sys.argv[2])))
 print(time.monotonic() - started)
 """
 
@@ -112,7 +113,11 @@ def _jobs(folder: Path) -> str:
     for _ in range(_RUNS):
         for jobs, taken in decoding.items():
             done = subprocess.run(
-                [sys.executable, "-c", _DECODE, str(capture), jobs], capture_output=True, text=True, check=True
+                [sys.executable, "-c", _DECODE, str(capture), jobs],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # as the command line has it
             )
             taken.append(float(done.stdout))
     alone = {jobs: statistics.median(taken) for jobs, taken in decoding.items()}

@@ -209,7 +209,8 @@ def test_a_reader_that_goes_away_is_no_error(run: Run) -> None:
     assert done.stderr == ""
 
 
-def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code", "told"), [(signal.SIGINT, 130, b"\n"), (signal.SIGTERM, 143, b"")])
+def test_who_is_told_to_end_ends_cleanly(tmp_path: Path, number: signal.Signals, code: int, told: bytes) -> None:
     command = [sys.executable, "-m", "glancetrace", "analyze", "-", "-o", str(tmp_path / "out.txt")]
     process = subprocess.Popen(
         command,
@@ -223,10 +224,10 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
     process.stdin.flush()
     while not os.listdir(tmp_path):  # the output's place is taken before reading begins
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, error = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert (out, error) == (b"", b"\n")
+    assert process.returncode == code
+    assert (out, error) == (b"", told)
     assert os.listdir(tmp_path) == []
 
 
