@@ -259,7 +259,7 @@ def test_ports_and_segments_out_of_order(port: int, certificates: dict[str, Cert
         (row,) = decoded.connections
         assert row.tls is not None
         assert row.tls.decrypted
-        assert decoded.accounting.stream_bytes_skipped == 0
+        assert decoded.capture.accounting.stream_bytes_skipped == 0
 
 
 @pytest.mark.parametrize("port", [13292, 9999])
