@@ -235,9 +235,11 @@ def _take_statements(draft: _Draft) -> None:
     for number, statement in enumerate(statements, 1):
         statement.id = number
     draft.tables.statements = statements
-    unparsed = [s for s in statements if s.parsed is not None and not s.parsed.shape.parsed]
-    for statement in unparsed:
-        draft.decoded.issues.count("sql-unparsed", frame=statement.command.first_frame)
+    if reader.understands_all:
+        return
+    for statement in statements:
+        if statement.parsed is not None and not statement.parsed.shape.parsed:
+            draft.decoded.issues.count("sql-unparsed", frame=statement.command.first_frame)
 
 
 def _cut_units(draft: _Draft) -> None:

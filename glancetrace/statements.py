@@ -61,9 +61,13 @@ class StatementReader:
 
     Args:
         parser: one to share with readers of other parts.
+
+    Attributes:
+        understands_all: there was no text of which only the first word is known.
     """
 
     def __init__(self, parser: StatementParser | None = None) -> None:
+        self.understands_all = True
         self._parser = parser or StatementParser()
         self._parsed: dict[str, Statement] = {}
         self._readings: dict[tuple[str | None, str, str | None, str | None], _Reading] = {}
@@ -122,6 +126,8 @@ class StatementReader:
         name, user = command.command, command.session.user
         parsed = self.parse(command) if command.sql is not None and name in _TEXT_COMMANDS else None
         shape = parsed.shape if parsed is not None else None
+        if shape is not None and not shape.parsed:
+            self.understands_all = False
         kind = kind_of_statement(name, parsed, user)
         service = service_of(shape, user, command.schema)
         operation = shape.operation if shape is not None else name.removeprefix("COM_")

@@ -70,3 +70,10 @@ def test_equal_texts_are_taken_apart_once() -> None:
     first, second = StatementReader().read(commands, CONNECTION)
     assert first.parsed is second.parsed is not None
     assert first.image_ids == second.image_ids == (IMAGE,)
+
+
+def test_a_text_that_nobody_understands_is_noted() -> None:
+    reader = StatementReader()
+    for text, understood in (("SELECT 1", True), ("ROLLBACK", True), ("FROBNICATE THE images", False)):
+        reader.read([MysqlCommand(SESSIONS[1], 1, "COM_QUERY", text, "glance", 1, 1, 1, 1)], CONNECTION)
+        assert reader.understands_all == understood
