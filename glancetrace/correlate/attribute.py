@@ -9,6 +9,7 @@ and image ids; the rest stays without a parent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -16,9 +17,11 @@ from glancetrace.correlate.candidates import Candidates, OpenCalls, find_candida
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts
 from glancetrace.correlate.hosts import Hosts, learn_hosts
+from glancetrace.correlate.intent import tell_intent
 from glancetrace.correlate.joint import Settled, settle
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
+from glancetrace.correlate.roles import learn_roles
 from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork, sets_up
@@ -60,6 +63,7 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
     project_of = {
         call.subject_token: call.project_id for call in calls if call.subject_token and call.project_id is not None
     }
+    roles_of = {call.subject_token: tuple(sorted(call.roles)) for call in calls if call.subject_token and call.roles}
     validated, within = validated_at(calls), validations_within(calls)
     for service, units in units_by_service.items():
         facts = [
@@ -69,7 +73,7 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
         ]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
-            links += _attribute_service(facts, units)
+            links += _attribute_service(facts, units, roles_of)
         else:
             links += _attribute_sure(facts, units, _hidden_callers(calls, project_of))
     links.sort(key=attrgetter("statement_id"))
@@ -93,10 +97,13 @@ def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
             first = unit.statements[0].connection.first_ts
             opened[id(unit.next_unit)] = first if served - first < _CONNECT else served
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    tell_intent(facts)
     return facts
 
 
-def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
+def _attribute_service(
+    calls: list[CallFacts], units: list[UnitOfWork], roles_of: Mapping[str, tuple[str, ...]]
+) -> list[Link]:
     calls.sort(key=_beginning)
     facts = _read_units(units)
     sweep = _sweep(calls, facts, Hosts({}))
@@ -110,6 +117,7 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
             sweep = _sweep(calls, facts, hosts)
     choices = sweep.choices
     if sweep.unclear:
+        _part_by_roles(sweep, roles_of)
         rejected = {id(candidates.unit): candidates.rejected for candidates in sweep.unclear}
         for settled in settle(sweep.certain, sweep.unclear, sweep.stray):
             _choose(settled, rejected, choices)
@@ -157,6 +165,20 @@ def _sweep(calls: list[CallFacts], units: list[UnitFacts], hosts: Hosts) -> _Swe
             later.learn(choice.call, unit)
             swept.certain.append((choice.call, unit))
     return swept
+
+
+def _part_by_roles(swept: _Swept, roles_of: Mapping[str, tuple[str, ...]]) -> None:
+    """Callers who see deleted images and those who do not have run different units of the unclear ones."""
+    roles = learn_roles(
+        roles_of, ((call, unit) for call, unit in swept.certain if swept.choices[id(unit.unit)].link_class == CERTAIN)
+    )
+    unclear, swept.unclear = swept.unclear, []
+    for candidates in map(roles.part, unclear):
+        if len(candidates.calls) > 1:
+            swept.unclear.append(candidates)
+        else:
+            choice = swept.choices[id(candidates.unit.unit)] = _only_choice(candidates)
+            swept.certain.append((choice.call, candidates.unit))
 
 
 def _only_choice(candidates: Candidates) -> Choice:

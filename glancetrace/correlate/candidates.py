@@ -32,6 +32,10 @@ class Candidates:
     rejected: list[tuple[int, str]]
     alone: bool
 
+    def without(self, left: list[CallFacts], against: list[tuple[int, str]]) -> Candidates:
+        """These candidates `left`, and reasons `against` the others."""
+        return Candidates(self.unit, left, [*against, *self.rejected][:_MAX_REJECTED], self.alone)
+
 
 class OpenCalls:
     """Calls that are open, as time goes on; `calls` are in order of when they can have begun."""

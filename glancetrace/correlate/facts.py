@@ -72,9 +72,10 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `served`: the first
-    packet for it, a ping's or that of a new connection, ns; `returned`: when its connection was given back, ns (see
-    `pool`). `kind` and `rows` are read when more than one call could have run it, or when there is something to learn.
+    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
+    it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
+    `returned`: when its connection was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
+    could have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -90,6 +91,7 @@ class UnitFacts:
     blank: bool
     telling: bool
     expires_tasks: bool = False
+    prepared: frozenset[str] = _NONE
     served: int = 0
     returned: int = 0
     known_kind: str | None = None
@@ -308,6 +310,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return "is about an image that the call did not create"
     if unit.writes - sql.writes:
         return f"{call.call.operation} does not write {', '.join(sorted(unit.writes - sql.writes))}"
+    if unit.prepared and not unit.prepared & sql.writes:
+        return f"{call.call.operation} does not commit what it reads of {', '.join(sorted(unit.prepared))}"
     if unit.writes and sql.checks_first and call.call.status_code in _REFUSED:
         return f"{call.call.operation} was refused, and this writes"
     if unit.expires_tasks and not sql.expires_tasks:
