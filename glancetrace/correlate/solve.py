@@ -22,6 +22,7 @@ from glancetrace.correlate.affinity import Workers
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
+from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Patience, Turns
 from glancetrace.correlate.yields import Wait, Yields
@@ -56,7 +57,10 @@ until these have done so, too, and push them out.
 
 @dataclass(slots=True)
 class Model:
-    """What was learnt: orders, gaps, processes, and how many units per ns have no call in the capture."""
+    """What was learnt: orders, gaps, processes, and how many units per ns have no call in the capture.
+
+    `hidden`: calls of which the capture has only the response.
+    """
 
     grammar: RouteGrammar = field(default_factory=RouteGrammar)
     gaps: GapModel = field(default_factory=GapModel)
@@ -64,6 +68,13 @@ class Model:
     yields: Yields = field(default_factory=Yields)
     patience: Patience = field(default_factory=Patience)
     log_stray_rate: float = math.log(1e-10)
+    hidden: HiddenCalls = field(default_factory=lambda: HiddenCalls((), ()))
+
+    def log_stray(self, unit: UnitFacts) -> float:
+        """Logarithm of how likely, per ns, a unit like this one is of none of the calls that were seen."""
+        stray = self.log_stray_rate + _NO_CALL_KIND
+        rate = self.hidden.log_rate(unit, self.workers)
+        return stray if rate == -math.inf else max(stray, rate) + math.log1p(math.exp(-abs(stray - rate)))
 
 
 @dataclass(slots=True)
@@ -202,7 +213,7 @@ class _Beam:
         self._width = max(_NARROWEST, min(_WIDTH, _STEP // len(options), self._effort // self._options_left))
         self._effort -= len(self._ways) * len(options)
         self._options_left -= len(options)
-        stray = self._model.log_stray_rate + _NO_CALL_KIND
+        stray = self._model.log_stray(unit) if options[-1] < 0 else 0.0
         places = [(call, self._open.index(call)) for call in options if call >= 0]
         moves: dict[int, tuple[float, int] | None] = {}
         ways: dict[tuple[int, ...], _Way] = {}
@@ -238,7 +249,7 @@ class _Beam:
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
         group = workers.group_of.get(unit.connection_id)
-        worth = 0.0
+        worth = math.log(self._model.hidden.share(unit)) if facts.runs_anything and not facts.images else 0.0
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
             if facts.call.status_code is None and unit.start > next_start:
