@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 
-from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
+from glancetrace.correlate.facts import ANOTHER_IMAGE, CallFacts, UnitFacts, contradiction
 from glancetrace.correlate.hosts import Hosts
 from glancetrace.correlate.rows import unlike
 
@@ -67,10 +67,12 @@ def find_candidates(
         return Candidates(unit, at_work, [], alone=True)
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
-    end = unit.end
+    end, images = unit.end, unit.images
     for call in reversed(open_calls):
         if call.latest < end and not call.goes_on:
             reason: str | None = "its response came first"
+        elif images and call.bound_to and images.isdisjoint(call.bound_to):
+            reason = ANOTHER_IMAGE
         else:
             reason = None if call.runs_anything else contradiction(call, unit)
         if reason is None and hosts and hosts.apart(call.server, unit.client):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glancetrace.correlate.hops import CLOCK_SLACK
@@ -21,7 +21,10 @@ from glancetrace.glance.sequences import kind_of_unit
 from glancetrace.net.run import Endpoint
 from glancetrace.sql.statement import Shape
 
-__all__ = ["CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
+__all__ = ["ANOTHER_IMAGE", "CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
+
+ANOTHER_IMAGE = "names another image"
+"""The contradiction that most calls are in."""
 
 _NEVER = 1 << 63
 _NONE: frozenset[str] = frozenset()
@@ -42,6 +45,7 @@ class CallFacts:
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
     innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
+    `bound_to`: the same ids where a unit that names others is of another call; empty where it need not be.
     """
 
     call: ApiCall
@@ -58,6 +62,11 @@ class CallFacts:
     connection_id: int
     server: Endpoint
     validations: Sequence[int] = ()
+    bound_to: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What other images contradict at once."""
+        self.bound_to = _NONE if self.runs_anything or self.sql.scope == NOTHING else self.images
 
     def began(self, ts: int) -> int:
         """The last moment up to `ts` at which the call can have begun its work, ns."""
@@ -297,7 +306,7 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
     if unit.blank:
         return None
     if unit.images and call.images and not unit.images & call.images:
-        return "names another image"
+        return ANOTHER_IMAGE
     if sql.scope == ANY:
         return None
     if unit.tasks and not sql.goes_on:

@@ -25,6 +25,9 @@ _ENOUGH = 2
 _ENOUGH_OF_ROLE = 5
 """Reads that must say so of all tokens with the same roles."""
 
+_MOST = 50
+"""Reads of a token that are looked at; more would not tell more."""
+
 _Caller = str | tuple[str, ...]
 """A token, or the names of the roles that Keystone told of it."""
 
@@ -41,10 +44,13 @@ class Roles:
         """Only these calls can have run these units."""
         seen: dict[_Caller, Counter[bool]] = defaultdict(Counter)
         for call, unit in certain:
-            read = self._read(unit) if _acts_for_caller(call) else None
-            if read is not None and call.call.token:
-                seen[call.call.token][read] += 1
-                roles = self._roles_of.get(call.call.token)
+            token = call.call.token
+            if not token or seen[token].total() >= _MOST or not _acts_for_caller(call):
+                continue
+            read = self._read(unit)
+            if read is not None:
+                seen[token][read] += 1
+                roles = self._roles_of.get(token)
                 if roles:
                     seen[roles][read] += 1
         for caller, reads in seen.items():
