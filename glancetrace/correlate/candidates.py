@@ -72,7 +72,9 @@ def find_candidates(
         if call.latest < end and not call.goes_on:
             reason: str | None = "its response came first"
         elif images and call.bound_to and images.isdisjoint(call.bound_to):
-            reason = ANOTHER_IMAGE
+            if len(rejected) < _MAX_REJECTED:
+                rejected.append((call.call.id, ANOTHER_IMAGE))
+            continue
         else:
             reason = None if call.runs_anything else contradiction(call, unit)
         if reason is None and hosts and hosts.apart(call.server, unit.client):

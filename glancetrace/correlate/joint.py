@@ -62,10 +62,14 @@ def settle(
     uses = [_use(call, units, certain=True) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
     basis: _Basis | None = None
+    workers: Workers | None = None
+    told_before: list[Use] = []
     for _ in range(_ROUNDS):
         runs = [run for component, sure in _how_sure(components, settled) for run in _runs(component, sure)]
         solved = _solved_stories(settled)
-        workers = learn_workers([*uses, *(_use(call, units, certain=False) for call, units in solved)])
+        told = [_use(call, units, certain=False) for call, units in solved]
+        if workers is None or told != told_before:
+            workers, told_before = learn_workers([*uses, *told]), told
         if basis is None or basis.group_of != workers.group_of:
             tell_returns(certain, open_, workers.group_of)
             basis = _learn_certain(stories, workers.group_of)
