@@ -41,6 +41,8 @@ _OPENER = 0.9
 _VAGUE = 100_000_000
 """ns by which times of a call may be off that says for sure what ran in it."""
 
+_ONE_SEEN = "only call left of those whose requests were seen"
+
 _HARMLESS = frozenset({"token-validate", "version-list", "version-show", "healthcheck"})
 
 _TOLD_APART = 0.99
@@ -225,7 +227,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
             continue
         total = 1 + sum(against.values())
         group = tuple(other for other in twins[chosen] if other in options)
-        evidence = (*_support(calls[chosen], unit), f"best of {len(options) - 1} calls, with all their units")
+        best = f"best of {len(options) - 1} calls, with all their units" if len(options) > 2 else _ONE_SEEN
+        evidence = (*_support(calls[chosen], unit), best)
         relation = _relation(calls[chosen], unit)
         joint = Joint(component, solution, model, number)
         choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, relation, rejected[id(unit)], joint=joint)

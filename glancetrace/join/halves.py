@@ -6,10 +6,11 @@ it ran, a statement that "only one call" can have run may be of it instead, so n
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import orjson
 
 from glancetrace.correlate.hidden import Half
 from glancetrace.correlate.link import CERTAIN, INFERRED, Link
@@ -67,8 +68,8 @@ def _image(exchange: HttpExchange) -> frozenset[str]:
     if not content or exchange.response is None or "json" not in exchange.response.get("content-type"):
         return frozenset()
     try:
-        answer = json.loads(content)
-    except ValueError:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
         return frozenset()
     image_id = answer.get("id") if isinstance(answer, dict) and "disk_format" in answer else None
     return frozenset([image_id]) if isinstance(image_id, str) else frozenset()
