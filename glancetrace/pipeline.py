@@ -28,8 +28,7 @@ from glancetrace.decode import Decoded, Options, Paths, as_list, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
-from glancetrace.join.halves import Window as Half
-from glancetrace.join.halves import doubt_beside, find_halves
+from glancetrace.join.halves import Half, doubt_beside, find_halves
 from glancetrace.join.unseen import add_uploads, doubt, find_unseen
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
@@ -56,6 +55,7 @@ class _Draft:
     tables: Tables = field(default_factory=Tables)
     by_connection: dict[int, list[SqlStatement]] = field(default_factory=dict)
     units: dict[str, list[UnitOfWork]] = field(default_factory=dict)
+    halves: list[Half] = field(default_factory=list)
 
     @property
     def capture(self) -> CaptureSummary:
@@ -261,7 +261,8 @@ def _cut_units(draft: _Draft) -> None:
 def _attribute(draft: _Draft) -> None:
     """Which call ran which statement; services other than Glance and Keystone are left alone."""
     own = {service: units for service, units in draft.units.items() if service != "other"}
-    draft.tables.links = attribute(draft.tables.calls, own)
+    draft.halves = _halves(draft)
+    draft.tables.links = attribute(draft.tables.calls, own, draft.halves)
     for unit in draft.units.get("other", ()):
         for statement in unit.statements:
             if statement.kind == "request":
@@ -273,7 +274,7 @@ def _doubt(draft: _Draft) -> None:
     tables = draft.tables
     tables.unseen = find_unseen(tables.connections, tables.calls, draft.options.ports)
     doubt(tables.links, tables.statements, tables.calls, tables.unseen)
-    doubt_beside(tables.links, tables.statements, _halves(draft))
+    doubt_beside(tables.links, tables.statements, draft.halves)
 
 
 def _halves(draft: _Draft) -> list[Half]:

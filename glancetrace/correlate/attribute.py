@@ -9,16 +9,20 @@ and image ids; the rest stays without a parent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from glancetrace.correlate.candidates import Candidates, OpenCalls, find_candidates
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts, UnitFacts, UnitReader, call_facts
+from glancetrace.correlate.hidden import Half, HiddenCalls
 from glancetrace.correlate.hosts import Hosts, learn_hosts
+from glancetrace.correlate.intent import tell_intent
 from glancetrace.correlate.joint import Settled, settle
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
+from glancetrace.correlate.roles import learn_roles
 from glancetrace.correlate.rowids import images_of_rows
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork, sets_up
@@ -37,6 +41,8 @@ _OPENER = 0.9
 _VAGUE = 100_000_000
 """ns by which times of a call may be off that says for sure what ran in it."""
 
+_ONE_SEEN = "only call left of those whose requests were seen"
+
 _HARMLESS = frozenset({"token-validate", "version-list", "version-show", "healthcheck"})
 
 _TOLD_APART = 0.99
@@ -49,17 +55,21 @@ _MOST_SURE_CROWDED = 0.98
 """The same where ways of sharing had to be forgotten: the right one may be among them."""
 
 
-def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]]) -> list[Link]:
+def attribute(
+    calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]], halves: Sequence[Half] = ()
+) -> list[Link]:
     """Links of all statements that a call ran; also settles `kind` of the others.
 
     Args:
         calls: all calls with ids, hops folded, in order of time.
         units_by_service: service -> its units of work.
+        halves: calls of which only the response was seen.
     """
     links: list[Link] = []
     project_of = {
         call.subject_token: call.project_id for call in calls if call.subject_token and call.project_id is not None
     }
+    roles_of = {call.subject_token: tuple(sorted(call.roles)) for call in calls if call.subject_token and call.roles}
     validated, within = validated_at(calls), validations_within(calls)
     for service, units in units_by_service.items():
         facts = [
@@ -69,7 +79,8 @@ def attribute(calls: list[ApiCall], units_by_service: dict[str, list[UnitOfWork]
         ]
         if service == "glance":
             facts += [call_facts(call, project_of) for call in calls if call.service == "registry"]
-            links += _attribute_service(facts, units)
+            hidden = HiddenCalls((half for half in halves if half.service == service), facts)
+            links += _attribute_service(facts, units, hidden, roles_of)
         else:
             links += _attribute_sure(facts, units, _hidden_callers(calls, project_of))
     links.sort(key=attrgetter("statement_id"))
@@ -93,13 +104,16 @@ def _read_units(units: list[UnitOfWork]) -> list[UnitFacts]:
             first = unit.statements[0].connection.first_ts
             opened[id(unit.next_unit)] = first if served - first < _CONNECT else served
     facts.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    tell_intent(facts)
     return facts
 
 
-def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[Link]:
+def _attribute_service(
+    calls: list[CallFacts], units: list[UnitOfWork], hidden: HiddenCalls, roles_of: Mapping[str, tuple[str, ...]]
+) -> list[Link]:
     calls.sort(key=_beginning)
     facts = _read_units(units)
-    sweep = _sweep(calls, facts, Hosts({}))
+    sweep = _sweep(calls, facts, hidden, Hosts({}))
     if len({call.server for call in calls}) > 1:
         hosts = learn_hosts(
             (call.server, unit.client)
@@ -107,11 +121,12 @@ def _attribute_service(calls: list[CallFacts], units: list[UnitOfWork]) -> list[
             if sweep.choices[id(unit.unit)].link_class == CERTAIN
         )
         if hosts:
-            sweep = _sweep(calls, facts, hosts)
+            sweep = _sweep(calls, facts, hidden, hosts)
     choices = sweep.choices
     if sweep.unclear:
+        _part_by_roles(sweep, hidden, roles_of)
         rejected = {id(candidates.unit): candidates.rejected for candidates in sweep.unclear}
-        for settled in settle(sweep.certain, sweep.unclear, sweep.stray):
+        for settled in settle(sweep.certain, sweep.unclear, sweep.stray, hidden):
             _choose(settled, rejected, choices)
     before = {id(unit.next_unit): unit for unit in units if unit.next_unit is not None}
     return [link for unit in units for link in _links(unit, choices, id(unit) in sweep.beside, before.get(id(unit)))]
@@ -133,7 +148,7 @@ class _Swept:
     beside: set[int] = field(default_factory=set)
 
 
-def _sweep(calls: list[CallFacts], units: list[UnitFacts], hosts: Hosts) -> _Swept:
+def _sweep(calls: list[CallFacts], units: list[UnitFacts], hidden: HiddenCalls, hosts: Hosts) -> _Swept:
     """The calls that can have run each unit, in order of time."""
     swept = _Swept()
     later, active = LaterWork(calls, units, hosts), OpenCalls(calls)
@@ -143,20 +158,46 @@ def _sweep(calls: list[CallFacts], units: list[UnitFacts], hosts: Hosts) -> _Swe
         choice = later.by_task(unit)
         if choice is None:
             candidates = find_candidates(unit, open_calls, later.at_work(unit), hosts)
-            if len(candidates.calls) > 1:
+            if _is_open(candidates, hidden):
                 swept.unclear.append(candidates)
             elif candidates.calls:
                 choice = _only_choice(candidates)
             else:
                 choice = later.by_image(unit)
-                swept.stray += choice is None
-                if calls and candidates.alone:
-                    swept.beside.add(id(unit.unit))
+                if not hidden.beside(unit):
+                    swept.stray += choice is None
+                    if calls and candidates.alone:
+                        swept.beside.add(id(unit.unit))
         if choice is not None:
             swept.choices[id(unit.unit)] = choice
             later.learn(choice.call, unit)
             swept.certain.append((choice.call, unit))
     return swept
+
+
+def _is_open(candidates: Candidates, hidden: HiddenCalls) -> bool:
+    """More than one call can have run a unit, or one that was seen and one that was not.
+
+    Not so what is tied to the one that was seen by ids of its own, or goes on after its response.
+    """
+    calls, unit = candidates.calls, candidates.unit
+    if len(calls) != 1 or unit.tasks or unit.inserts_image or calls[0].goes_on:
+        return len(calls) > 1
+    return bool(hidden.beside(unit))
+
+
+def _part_by_roles(swept: _Swept, hidden: HiddenCalls, roles_of: Mapping[str, tuple[str, ...]]) -> None:
+    """Callers who see deleted images and those who do not have run different units of the unclear ones."""
+    roles = learn_roles(
+        roles_of, ((call, unit) for call, unit in swept.certain if swept.choices[id(unit.unit)].link_class == CERTAIN)
+    )
+    unclear, swept.unclear = swept.unclear, []
+    for candidates in map(roles.part, unclear):
+        if _is_open(candidates, hidden):
+            swept.unclear.append(candidates)
+        else:
+            choice = swept.choices[id(candidates.unit.unit)] = _only_choice(candidates)
+            swept.certain.append((choice.call, candidates.unit))
 
 
 def _only_choice(candidates: Candidates) -> Choice:
@@ -186,7 +227,8 @@ def _choose(settled: Settled, rejected: dict[int, list[tuple[int, str]]], choice
             continue
         total = 1 + sum(against.values())
         group = tuple(other for other in twins[chosen] if other in options)
-        evidence = (*_support(calls[chosen], unit), f"best of {len(options) - 1} calls, with all their units")
+        best = f"best of {len(options) - 1} calls, with all their units" if len(options) > 2 else _ONE_SEEN
+        evidence = (*_support(calls[chosen], unit), best)
         relation = _relation(calls[chosen], unit)
         joint = Joint(component, solution, model, number)
         choice = Choice(calls[chosen], INFERRED, 1 / total, evidence, relation, rejected[id(unit)], joint=joint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 
-from glancetrace.correlate.facts import CallFacts, UnitFacts, contradiction
+from glancetrace.correlate.facts import ANOTHER_IMAGE, CallFacts, UnitFacts, contradiction
 from glancetrace.correlate.hosts import Hosts
 from glancetrace.correlate.rows import unlike
 
@@ -31,6 +31,10 @@ class Candidates:
     calls: list[CallFacts]
     rejected: list[tuple[int, str]]
     alone: bool
+
+    def without(self, left: list[CallFacts], against: list[tuple[int, str]]) -> Candidates:
+        """These candidates `left`, and reasons `against` the others."""
+        return Candidates(self.unit, left, [*against, *self.rejected][:_MAX_REJECTED], self.alone)
 
 
 class OpenCalls:
@@ -63,10 +67,14 @@ def find_candidates(
         return Candidates(unit, at_work, [], alone=True)
     left: list[CallFacts] = []
     rejected: list[tuple[int, str]] = []
-    end = unit.end
+    end, images = unit.end, unit.images
     for call in reversed(open_calls):
         if call.latest < end and not call.goes_on:
             reason: str | None = "its response came first"
+        elif images and call.bound_to and images.isdisjoint(call.bound_to):
+            if len(rejected) < _MAX_REJECTED:
+                rejected.append((call.call.id, ANOTHER_IMAGE))
+            continue
         else:
             reason = None if call.runs_anything else contradiction(call, unit)
         if reason is None and hosts and hosts.apart(call.server, unit.client):

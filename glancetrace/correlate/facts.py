@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from glancetrace.correlate.hops import CLOCK_SLACK
@@ -21,7 +21,10 @@ from glancetrace.glance.sequences import kind_of_unit
 from glancetrace.net.run import Endpoint
 from glancetrace.sql.statement import Shape
 
-__all__ = ["CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
+__all__ = ["ANOTHER_IMAGE", "CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
+
+ANOTHER_IMAGE = "names another image"
+"""The contradiction that most calls are in."""
 
 _NEVER = 1 << 63
 _NONE: frozenset[str] = frozenset()
@@ -42,6 +45,7 @@ class CallFacts:
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
     innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
+    `bound_to`: the same ids where a unit that names others is of another call; empty where it need not be.
     """
 
     call: ApiCall
@@ -58,6 +62,11 @@ class CallFacts:
     connection_id: int
     server: Endpoint
     validations: Sequence[int] = ()
+    bound_to: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What other images contradict at once."""
+        self.bound_to = _NONE if self.runs_anything or self.sql.scope == NOTHING else self.images
 
     def began(self, ts: int) -> int:
         """The last moment up to `ts` at which the call can have begun its work, ns."""
@@ -72,9 +81,10 @@ class UnitFacts:
     `images`: ids named by its statements; `reads_list`: it reads image rows without naming one; `inserts_image`: it
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
-    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `served`: the first
-    packet for it, a ping's or that of a new connection, ns; `returned`: when its connection was given back, ns (see
-    `pool`). `kind` and `rows` are read when more than one call could have run it, or when there is something to learn.
+    `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
+    it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
+    `returned`: when its connection was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
+    could have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -90,6 +100,7 @@ class UnitFacts:
     blank: bool
     telling: bool
     expires_tasks: bool = False
+    prepared: frozenset[str] = _NONE
     served: int = 0
     returned: int = 0
     known_kind: str | None = None
@@ -295,7 +306,7 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
     if unit.blank:
         return None
     if unit.images and call.images and not unit.images & call.images:
-        return "names another image"
+        return ANOTHER_IMAGE
     if sql.scope == ANY:
         return None
     if unit.tasks and not sql.goes_on:
@@ -308,6 +319,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return "is about an image that the call did not create"
     if unit.writes - sql.writes:
         return f"{call.call.operation} does not write {', '.join(sorted(unit.writes - sql.writes))}"
+    if unit.prepared and not unit.prepared & sql.writes:
+        return f"{call.call.operation} does not commit what it reads of {', '.join(sorted(unit.prepared))}"
     if unit.writes and sql.checks_first and call.call.status_code in _REFUSED:
         return f"{call.call.operation} was refused, and this writes"
     if unit.expires_tasks and not sql.expires_tasks:

@@ -18,6 +18,7 @@ from glancetrace.correlate.candidates import Candidates
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import RouteGrammar
+from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.improve import improve
 from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
@@ -37,13 +38,15 @@ Settled = tuple[Component, Solution, Model]
 Story = tuple[CallFacts, list[UnitFacts]]
 
 
-def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int) -> list[Settled]:
+def settle(
+    certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], stray: int, hidden: HiddenCalls
+) -> list[Settled]:
     """Solutions of all components.
 
     Args:
         certain: calls with units that only they can have run.
         open_: units with more than one candidate, in order of time.
-        stray: units that no call can have run.
+        stray: units that no call can have run. hidden: calls whose requests were not seen.
     """
     units_of: dict[int, list[UnitFacts]] = defaultdict(list)
     call_of = {}
@@ -55,18 +58,23 @@ def settle(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candi
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
+    hidden.learn(certain)
     uses = [_use(call, units, certain=True) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
     basis: _Basis | None = None
+    workers: Workers | None = None
+    told_before: list[Use] = []
     for _ in range(_ROUNDS):
         runs = [run for component, sure in _how_sure(components, settled) for run in _runs(component, sure)]
         solved = _solved_stories(settled)
-        workers = learn_workers([*uses, *(_use(call, units, certain=False) for call, units in solved)])
+        told = [_use(call, units, certain=False) for call, units in solved]
+        if workers is None or told != told_before:
+            workers, told_before = learn_workers([*uses, *told]), told
         if basis is None or basis.group_of != workers.group_of:
             tell_returns(certain, open_, workers.group_of)
             basis = _learn_certain(stories, workers.group_of)
         model = _learn(basis, solved, runs, workers)
-        model.log_stray_rate = stray_rate
+        model.log_stray_rate, model.hidden = stray_rate, hidden
         before = [solution.choice for _, solution, _ in settled]
         settled = [(component, solve(component, model), model) for component in components]
         if [solution.choice for _, solution, _ in settled] == before:

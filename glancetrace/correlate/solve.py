@@ -16,12 +16,14 @@ validated, for seconds. Told from the end, what is sure comes first.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glancetrace.correlate.affinity import Workers
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import Route, RouteGrammar
+from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Patience, Turns
 from glancetrace.correlate.yields import Wait, Yields
@@ -56,7 +58,10 @@ until these have done so, too, and push them out.
 
 @dataclass(slots=True)
 class Model:
-    """What was learnt: orders, gaps, processes, and how many units per ns have no call in the capture."""
+    """What was learnt: orders, gaps, processes, and how many units per ns have no call in the capture.
+
+    `hidden`: calls of which the capture has only the response.
+    """
 
     grammar: RouteGrammar = field(default_factory=RouteGrammar)
     gaps: GapModel = field(default_factory=GapModel)
@@ -64,6 +69,13 @@ class Model:
     yields: Yields = field(default_factory=Yields)
     patience: Patience = field(default_factory=Patience)
     log_stray_rate: float = math.log(1e-10)
+    hidden: HiddenCalls = field(default_factory=lambda: HiddenCalls((), ()))
+
+    def log_stray(self, unit: UnitFacts) -> float:
+        """Logarithm of how likely, per ns, a unit like this one is of none of the calls that were seen."""
+        stray = self.log_stray_rate + _NO_CALL_KIND
+        rate = self.hidden.log_rate(unit, self.workers)
+        return stray if rate == -math.inf else max(stray, rate) + math.log1p(math.exp(-abs(stray - rate)))
 
 
 @dataclass(slots=True)
@@ -129,6 +141,7 @@ class _Beam:
         self._ways: list[_Way] = [(0.0, (), None)]
         self._numbers: dict[_Progress, int] = {}
         self._progress: list[_Progress] = []
+        self._serving: list[tuple[int, int | None, int]] = []
         self._turns = Turns(model.grammar, model.patience)
         self._crowded: set[int] = set()
         self._effort = _EFFORT
@@ -160,7 +173,8 @@ class _Beam:
         if number is None:
             number = self._numbers[progress] = len(self._progress)
             self._progress.append(progress)
-            call, state, start, base, worker, *_ = progress
+            call, state, start, base, worker, served, passed = progress
+            self._serving.append((served, worker, number if passed else -1))
             facts = self._component.calls[call]
             queue = None if worker is None else (worker, base, facts.goes_on)
             self._turns.add(state, start, queue, facts.began(start))
@@ -202,11 +216,14 @@ class _Beam:
         self._width = max(_NARROWEST, min(_WIDTH, _STEP // len(options), self._effort // self._options_left))
         self._effort -= len(self._ways) * len(options)
         self._options_left -= len(options)
-        stray = self._model.log_stray_rate + _NO_CALL_KIND
+        stray = self._model.log_stray(unit) if options[-1] < 0 else 0.0
         places = [(call, self._open.index(call)) for call in options if call >= 0]
         moves: dict[int, tuple[float, int] | None] = {}
         ways: dict[tuple[int, ...], _Way] = {}
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
+        process = self._model.workers.group_of.get(unit.connection_id)
+        queues = process is not None and self._model.yields.strict
+        overtaken = self._turns.between
         for score, all_of, step in self._ways:
             if options[-1] < 0:
                 _keep(ways, score + stray, all_of, _Step(step, unit_number, -1))
@@ -217,10 +234,13 @@ class _Beam:
                 else:
                     move = moves[number] = self._move(number, unit)
                 if move is not None and score + move[0] >= lowest:
-                    changed = self._passed(all_of, position, unit)
-                    changed[position] = move[1]
-                    worth = score + move[0] - self._turns.between(number, all_of)
-                    _keep(ways, worth, tuple(changed), _Step(step, unit_number, call))
+                    worth = score + move[0] - overtaken(number, all_of)
+                    others = self._passed(all_of, number, process, unit.end) if queues else all_of
+                    changed = (*others[:position], move[1], *others[position + 1 :])
+                    if changed in ways:
+                        _keep(ways, worth, changed, _Step(step, unit_number, call))
+                    else:
+                        ways[changed] = worth, changed, _Step(step, unit_number, call)
         if len(ways) > self._width:
             self._crowded.update(self._open)
         if ways:
@@ -238,7 +258,7 @@ class _Beam:
         base = base_of(kind)
         gaps, workers = self._model.gaps, self._model.workers
         group = workers.group_of.get(unit.connection_id)
-        worth = 0.0
+        worth = math.log(self._model.hidden.share(unit)) if facts.runs_anything and not facts.images else 0.0
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
             if facts.call.status_code is None and unit.start > next_start:
@@ -266,21 +286,27 @@ class _Beam:
         after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
         return worth, self._number((call, after, unit.start, base, worker, unit.served, False))
 
-    def _passed(self, all_of: tuple[int, ...], position: int, unit: UnitFacts) -> list[int]:
-        """The progress of all open calls when a unit goes to one: it passes those that are served after it.
+    def _passed(self, all_of: tuple[int, ...], one: int, process: int | None, end: int) -> Sequence[int]:
+        """The progress of all open calls when a unit that ends at `end` goes to `one`: it passes those of its process
+        that are served after it.
 
         All of them began to wait before, for the units before their waits ended earlier and are yet to come.
         """
-        changed = list(all_of)
-        yields, process = self._model.yields, self._model.workers.group_of.get(unit.connection_id)
-        served = self._progress[all_of[position]][5]
-        if not yields.strict or process is None or served < unit.end or served == _NEVER:
-            return changed
+        serving = self._serving
+        served = serving[one][0]
+        if served < end or served == _NEVER:
+            return all_of
+        changed: list[int] | None = None
         for place, number in enumerate(all_of):
-            progress = self._progress[number]
-            if progress[5] > served and progress[4] == process and not progress[6]:
-                changed[place] = self._number((*progress[:6], True))
-        return changed
+            until, group, passed = serving[number]
+            if until > served and group == process and passed != number:
+                if passed < 0:
+                    passed = self._number((*self._progress[number][:6], True))
+                    serving[number] = until, group, passed
+                if changed is None:
+                    changed = list(all_of)
+                changed[place] = passed
+        return all_of if changed is None else changed
 
     def _solution(self) -> Solution:
         count = len(self._component.units)

@@ -160,6 +160,7 @@ class Turns:
         self._starts: list[int] = []
         self._began: list[int] = []
         self._first: list[float] = []
+        self._later: list[float] = []
 
     def add(self, state: int, start: int, queued: Queue | None, began: int) -> None:
         """The next progress: a wait in a queue, up to `start`; `began` when its call did, ns."""
@@ -167,15 +168,21 @@ class Turns:
         self._queue_of.append(queue)
         self._starts.append(start)
         self._began.append(began)
-        self._first.append(math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0)
+        first = math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0
+        self._first.append(first)
+        self._later.append(1 - first)
 
     def between(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since a unit of its own has overtaken."""
-        starts = self._starts
-        start = starts[number]
-        return self._patience.between * sum(
-            1 - self._first[other] for other in self._beside(number, others) if starts[other] > start
-        )
+        queues, starts, later = self._queue_of, self._starts, self._later
+        queue, start = queues[number], starts[number]
+        if queue < 0:
+            return 0.0
+        cost = 0.0
+        for other in others:
+            if queues[other] == queue and starts[other] > start:
+                cost += later[other]
+        return self._patience.between * cost
 
     def first(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since its request has overtaken, or that have overtaken it."""

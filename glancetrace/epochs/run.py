@@ -29,8 +29,7 @@ from glancetrace.epochs.window import Window
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.issues import IssueLog
-from glancetrace.join.halves import Window as Half
-from glancetrace.join.halves import doubt_beside
+from glancetrace.join.halves import Half, doubt_beside
 from glancetrace.join.unseen import doubt
 from glancetrace.net.run import Connection
 from glancetrace.spill.commands import SpooledCommands
@@ -176,7 +175,7 @@ class _Output:
         units = [*self._waiting, *units]
         requests = [s for unit in units for s in unit.statements if s.kind == "request"]
         earlier = [*(unit for unit in self._tasks if unit not in self._recent), *self._recent]
-        links = _attribute(near.of(units), earlier, units)
+        links = _attribute(near.of(units), earlier, units, self._halves)
         since = _NEVER if end == _NEVER else near.open_since(end)
         self._waiting = [u for u in units[-_MOST_WAITING:] if u.ts >= since and u.statements[0].id >= oldest]
         waiting = dict.fromkeys(s for unit in self._waiting for s in unit.statements)
@@ -237,13 +236,15 @@ class _Output:
             table.flush()
 
 
-def _attribute(calls: list[ApiCall], earlier: list[UnitOfWork], units: list[UnitOfWork]) -> list[Link]:
+def _attribute(
+    calls: list[ApiCall], earlier: list[UnitOfWork], units: list[UnitOfWork], halves: Sequence[Half]
+) -> list[Link]:
     """Links of units, and of earlier ones of Glance, which are known already."""
     by_service: dict[str, list[UnitOfWork]] = {"glance": list(earlier)}
     for unit in units:
         by_service.setdefault(unit.statements[0].service, []).append(unit)
     by_service.pop("other", None)
-    return attribute(calls, by_service)
+    return attribute(calls, by_service, halves)
 
 
 def _is_of_task(unit: UnitOfWork) -> bool:

@@ -7,7 +7,7 @@ that does it otherwise costs certainty, not correctness.
 
 Kinds of units: `create` (INSERT of an image), `save` (UPDATE of one, with the statuses of its guard), `list`, `img`
 (reads one image), `tags`, `members`, `locations`, `properties`, `tasks`, `other`. Marks behind it: `0` nothing found,
-`+m` looks for a membership of the caller on the way, `*` writes.
+`+m` looks for a membership of the caller on the way, `*` writes, `!` commits though it has only read.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def kind_of_unit(statements: Sequence[SqlStatement], reads_list: bool) -> str:
         reads_list: it reads image rows without naming one.
     """
     base = mark = found = ""
-    writes = looks_up = False
+    writes = looks_up = commits = False
     for statement in statements:
         operation = statement.operation
+        commits = commits or operation == "COMMIT"
         if statement.kind not in ("request", "background", "unattributed") or operation in _TRANSACTION:
             continue
         tables = statement.parsed.shape.tables if statement.parsed is not None else ()
@@ -70,7 +71,7 @@ def kind_of_unit(statements: Sequence[SqlStatement], reads_list: bool) -> str:
             mark = _statuses(statement)
     if base in ("create", "save"):
         return base + mark
-    return f"{base or 'other'}{'+m' if looks_up else ''}{found}{'*' if writes else ''}"
+    return f"{base or 'other'}{'+m' if looks_up else ''}{found}{'*' if writes else '!' if commits else ''}"
 
 
 def _statuses(statement: SqlStatement) -> str:
@@ -83,7 +84,7 @@ def _statuses(statement: SqlStatement) -> str:
 @cache
 def base_of(kind: str) -> str:
     """A kind without its marks."""
-    for mark in "+0*:":
+    for mark in "+0*!:":
         kind = kind.partition(mark)[0]
     return kind
 
