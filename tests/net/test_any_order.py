@@ -153,7 +153,7 @@ def by_length(_connection: Connection, client: bytes, server: bytes) -> Verdict:
     return (Verdict.WANT, Verdict.WANT_SWAPPED, Verdict.SKIP)[seen % 3]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data())
 def test_cuts_and_ways_change_nothing(data: st.DataObject) -> None:
     wire = data.draw(wires())
