@@ -3,7 +3,7 @@
 hashlib releases the interpreter lock while it hashes, so one thread per algorithm lets the main thread go on decoding.
 What waits for a thread is bounded: a few pieces. Bytes are collected first, since handing over small pieces costs more
 than hashing them, and a body that stays small is hashed by whoever asks for its digest. The collected bytes of all
-bodies together are bounded too. What came in large parts is hashed part by part, and copied nowhere.
+bodies together are bounded too. What came in large parts is hashed part by part, not copied.
 
 The same image passes several times: from the client to a proxy, from the proxy to Glance, and to everybody who
 downloads it. Comparing bytes is many times faster than hashing them, so pieces have the same boundaries in every body,
@@ -166,7 +166,7 @@ class _PooledHasher:
         return {name: hashes[name].hexdigest() for name in self._state.names}
 
     def _hand_over(self) -> None:
-        """Hand over whole pieces; nothing is copied, however much came at once."""
+        """Hand over whole pieces, which are not copied, however much came at once."""
         newest = memoryview(self._pieces.pop())
         end = _PIECE - (self._length - len(newest))
         self._pieces.append(newest[:end])
@@ -178,7 +178,9 @@ class _PooledHasher:
             self._state = self._pool.go_on(self._state, [newest[begin:end]], threaded=True)
             begin, end = end, end + _PIECE
         if begin < len(newest):
-            self._pieces.append(newest[begin:])
+            rest = newest[begin:]
+            # A part keeps alive what it is a part of, which must not be much more than what is counted.
+            self._pieces.append(rest if 2 * len(rest) >= len(newest) else bytes(rest))
             self._length = len(newest) - begin
             self._pool.note_collected(self, self._length)
 
