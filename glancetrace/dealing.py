@@ -1,14 +1,15 @@
 """Packets go from the process that reads a capture to the others that decode a share of its connections.
 
-What a process gets of a block are its own segments, as columns, and the stretch of the buffer in which their payload
-lies, or where in a file that is. Both are written to memory that the two have in common, of which there are some pieces
-in turn: so the reader is a few blocks ahead at most, and then waits. With each block it says how much of the capture it
-has read.
+What a process gets of a block are its own segments, as columns, grouped by flow as they are, and the stretch of the
+buffer in which their payload lies, or where in a file that is. All this is written to memory that the two have in
+common, of which there are some pieces in turn: so the reader is a few blocks ahead at most, and then waits. With each
+block it says how much of the capture it has read.
 """
 
 from __future__ import annotations
 
 import errno
+import marshal
 import os
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Map
@@ -21,7 +22,7 @@ import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
 from glancetrace.capture.mapped import Mapping, Place, PlacedFile
-from glancetrace.capture.segments import COLUMNS, SegmentBlock
+from glancetrace.capture.segments import COLUMNS, SegmentBlock, Segments
 from glancetrace.forking import channels, shared_memory
 from glancetrace.net.grouping import FlowGroups
 from glancetrace.net.share import Dealt
@@ -29,21 +30,15 @@ from glancetrace.net.share import Dealt
 __all__ = ["Hand", "deal", "hands", "keep_own"]
 
 _PIECES = 8
-_HEAD = Struct("<8q")
-"""Piece of memory, bytes of the buffer, rows; packets, payload bytes and capture time of all (see `Dealt`); position in
-the capture."""
+_HEAD = Struct("<10q")
+"""Piece of memory, bytes of the buffer; rows, flows, bytes of their keys; packets, payload bytes and capture time of
+all (see `Dealt`); position in the capture."""
 _PLACE = Struct("<QQq")
 """Behind that, where the bytes of the buffer lie in a file: device, inode number, offset; and its path."""
-_BYTES = ("version", "flags")
-_SENT = (*(name for name in COLUMNS if name not in _BYTES), *_BYTES)
-"""Columns as they are sent, after the clock: those of single bytes last, so that all others are aligned."""
-_TYPES: dict[str, np.dtype[Any]] = {
-    "clock": np.dtype(np.int64),
-    **dict.fromkeys(_SENT, np.dtype(np.int64)),
-    **dict.fromkeys(("src", "dst"), np.dtype((np.uint64, 2))),
-    **dict.fromkeys(_BYTES, np.dtype(np.uint8)),
-}
-_ROW_LEN = sum(type_.itemsize for type_ in _TYPES.values())
+_BYTES = ("flags", "side")
+_NUMBERS = ("clock", "order", *(name for name in COLUMNS if name not in _BYTES))
+"""Columns in the order in which they are sent, those of single bytes last, so that all others are aligned; `order` and
+`side` are those of `FlowGroups`."""
 
 
 class Hand:
@@ -89,20 +84,25 @@ class Hand:
             if self._giving.receive() is None:
                 raise BrokenPipeError
             self._free = 1
-        block = dealt.block
+        block, groups = dealt.block, dealt.groups
         start, stop = _stretch(block)
-        block = replace(block, payload=block.payload - start)
-        piece = self._next
-        parts: list[Any] = [np.ascontiguousarray(getattr(block, name)) for name in _SENT]
+        keys = marshal.dumps(groups.keys)
+        columns = {name: getattr(block, name) for name in COLUMNS}
+        columns.update(clock=dealt.clock, order=groups.rows, side=groups.side.astype(np.uint8))
+        columns["payload"] = block.payload - start
+        sent = [groups.starts, *(columns[name] for name in (*_NUMBERS, *_BYTES))]
+        parts: list[Any] = [*map(np.ascontiguousarray, sent), keys]
         place = b""
         if isinstance(block.data, Mapping):
             path, device, inode, offset = block.data.place
             place = _PLACE.pack(device, inode, offset + start) + os.fsencode(path)
         else:
             parts.append(memoryview(block.data)[start:stop])
-        _write(self._memory[piece], [np.ascontiguousarray(dealt.clock), *parts])
+        piece = self._next
+        _write(self._memory[piece], parts)
+        sizes = stop - start, len(block), len(groups.keys), len(keys)
         totals = dealt.packets, dealt.payload_bytes, dealt.last_clock
-        self._giving.send(_HEAD.pack(piece, stop - start, len(block), *totals, *self.position) + place)
+        self._giving.send(_HEAD.pack(piece, *sizes, *totals, *self.position) + place)
         self._free -= 1
         self._next = (piece + 1) % _PIECES
 
@@ -117,21 +117,21 @@ class Hand:
             raise BrokenPipeError
         if not head:
             return None
-        piece, size, count, packets, payload_bytes, last_clock, *position = _HEAD.unpack_from(head)
+        piece, size, count, flows, keys, packets, payload_bytes, last_clock, *position = _HEAD.unpack_from(head)
         memory = self._memory[piece]
-        columns = _read_columns(memory, count)
+        columns, groups, end = _read(memory, count, flows, keys)
         if len(head) > _HEAD.size:
             device, inode, offset = _PLACE.unpack_from(head, _HEAD.size)
             place = Place(os.fsdecode(bytes(head[_HEAD.size + _PLACE.size :])), device, inode, offset)
             data, begin = self._file(place).piece(offset, size)
             columns["payload"] = columns["payload"] + begin
         else:
-            data = os.pread(memory, size, count * _ROW_LEN)
+            data = os.pread(memory, size, end)
         with suppress(BrokenPipeError):  # the reader may have given all, and ended
             self._taking.send(b"")
         self.position = position[0], position[1]
-        block = SegmentBlock(data, *(columns[name] for name in COLUMNS))
-        return Dealt(block, columns["clock"], packets, payload_bytes, last_clock)
+        block = Segments(data, *(columns[name] for name in COLUMNS))
+        return Dealt(block, groups, columns["clock"], packets, payload_bytes, last_clock)
 
     def _file(self, place: Place) -> PlacedFile:
         if place.path not in self._files:
@@ -195,15 +195,18 @@ def deal(
     clock: Int64Array,
 ) -> None:
     """Give the others their packets of a block; see `glancetrace.net.reassemble.Deal`."""
-    owner = np.empty(len(block), np.int64)
-    owner[groups.rows] = np.repeat(owners, np.diff(groups.starts, append=len(block)))
     payload_bytes, last_clock = int(block.payload_len.sum()), int(clock[-1])
     for worker, give in others.items():
-        rows = np.flatnonzero(owner == worker)
-        give(Dealt(block.rows(rows), clock[rows], len(block), payload_bytes, last_clock))
+        groups_given = groups.some(owners == worker)
+        given = np.zeros(len(block), np.bool_)
+        given[groups_given.rows] = True
+        rows = np.flatnonzero(given)
+        place = np.cumsum(given) - 1
+        groups_given = replace(groups_given, rows=place[groups_given.rows], side=groups.side[rows])
+        give(Dealt(block.segments(rows), groups_given, clock[rows], len(block), payload_bytes, last_clock))
 
 
-def _stretch(block: SegmentBlock) -> tuple[int, int]:
+def _stretch(block: Segments) -> tuple[int, int]:
     """The stretch of a block's buffer in which its payload lies."""
     with_payload = block.payload_len > 0
     if not with_payload.any():
@@ -218,12 +221,20 @@ def _write(memory: int, parts: Sequence[Any]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _read_columns(memory: int, count: int) -> dict[str, Any]:
-    """Columns of so many rows."""
-    data = os.pread(memory, count * _ROW_LEN, 0)
+def _read(memory: int, count: int, flows: int, keys: int) -> tuple[dict[str, Any], FlowGroups, int]:
+    """Columns of so many rows, so many flows with their keys, and where what follows them begins."""
+    size = 8 * flows + (8 * len(_NUMBERS) + len(_BYTES)) * count
+    data = os.pread(memory, size + keys, 0)
+    starts = _column(data, 0, flows, np.int64)
     columns: dict[str, Any] = {}
-    at = 0
-    for name, type_ in _TYPES.items():
-        columns[name] = np.frombuffer(data, type_, count, at) if count else np.empty(0, type_)
-        at += count * type_.itemsize
-    return columns
+    at = 8 * flows
+    for names, type_ in ((_NUMBERS, np.int64), (_BYTES, np.uint8)):
+        for name in names:
+            columns[name] = _column(data, at, count, type_)
+            at += columns[name].nbytes
+    groups = FlowGroups(columns["order"], starts, columns["side"].astype(np.int64), marshal.loads(data[size:]))
+    return columns, groups, size + keys
+
+
+def _column(data: bytes, at: int, count: int, type_: type[np.generic]) -> Any:
+    return np.frombuffer(data, type_, count, at) if count else np.empty(0, type_)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import Segments
 from glancetrace.net.flow import UNKNOWN, UNWANTED, Flow
 from glancetrace.net.grouping import FlowGroups
 from glancetrace.net.reorder import ACK, FIN, RST, SEQUENCE_BASE, SYN
@@ -66,11 +66,11 @@ def _first_position(mask: _BoolArray, starts: Int64Array) -> Int64Array:
     return first
 
 
-def check_flows(block: SegmentBlock, groups: FlowGroups, flows: list[Flow | None]) -> FlowTable:
+def check_flows(block: Segments, groups: FlowGroups, flows: list[Flow | None]) -> FlowTable:
     """Judge all flows of a block; `flows` has None for those that are new."""
     rows, starts = groups.rows, groups.starts
     size = len(rows)
-    group = np.repeat(np.arange(len(starts)), np.diff(starts, append=size))
+    group = np.repeat(np.arange(len(starts)), groups.sizes())
     side = groups.side[rows]
     flags = block.flags[rows].astype(np.int64)
     seq, ack = block.seq[rows], block.ack[rows]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import Segments
 from glancetrace.net.clean import FlowTable
 from glancetrace.net.grouping import FlowGroups
 from glancetrace.net.run import Run
@@ -20,7 +20,7 @@ __all__ = ["cut_runs"]
 
 
 def cut_runs(
-    block: SegmentBlock, groups: FlowGroups, table: FlowTable, wanted: npt.NDArray[np.bool_]
+    block: Segments, groups: FlowGroups, table: FlowTable, wanted: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[int, list[Run]]]:
     """Yield number of the flow and its runs in capture order; `wanted` is bool[flows].
 

@@ -10,6 +10,7 @@ the exact columns instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,19 @@ class FlowGroups:
     starts: Int64Array
     side: Int64Array
     keys: list[FlowKey]
+
+    def sizes(self) -> Int64Array:
+        """Packets of each flow, int64[flows]."""
+        return np.diff(self.starts, append=len(self.rows))
+
+    def some(self, wanted: _BoolArray) -> FlowGroups:
+        """Some of the flows; `wanted` is bool[flows]."""
+        if wanted.all():
+            return self
+        sizes = self.sizes()
+        kept = sizes[wanted]
+        keys = list(compress(self.keys, wanted.tolist()))
+        return FlowGroups(self.rows[np.repeat(wanted, sizes)], np.cumsum(kept) - kept, self.side, keys)
 
 
 def _mix_endpoint(address: _Uint64Array, port: Int64Array, version: npt.NDArray[np.uint8]) -> _Uint64Array:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import SegmentBlock, Segments
 from glancetrace.issues import IssueLog
 from glancetrace.net.accounting import TcpAccounting
 from glancetrace.net.clean import FlowTable, check_flows
@@ -120,10 +120,10 @@ class TcpReassembler:
     def push_dealt(self, dealt: Dealt) -> None:
         """Take what another process has dealt, in place of `push`."""
         if len(dealt.block):
-            self._take_flows(dealt.block, group_flows(dealt.block), dealt.clock)
+            self._take_flows(dealt.block, dealt.groups, dealt.clock)
         self._pass(dealt.packets, dealt.payload_bytes, dealt.last_clock)
 
-    def _take_flows(self, block: SegmentBlock, groups: FlowGroups, clock: Int64Array) -> None:
+    def _take_flows(self, block: Segments, groups: FlowGroups, clock: Int64Array) -> None:
         """Take the packets of some flows of a block."""
         groups = self._leave_out_unwanted(block, groups)
         if groups.keys:
@@ -163,7 +163,7 @@ class TcpReassembler:
             if not flow.closed:
                 self._end(flow, flow.connection.last_ts, flow.last_frame, "end")
 
-    def _leave_out_unwanted(self, block: SegmentBlock, groups: FlowGroups) -> FlowGroups:
+    def _leave_out_unwanted(self, block: Segments, groups: FlowGroups) -> FlowGroups:
         """Drop the packets of flows that nobody wants, unless one of them opens a new connection."""
         flows = [self._flows.get(key) for key in groups.keys]
         unwanted = np.array([flow is not None and flow.wanted == UNWANTED for flow in flows])
@@ -174,15 +174,12 @@ class TcpReassembler:
                 flow.epoch = self._epoch
         opens = (block.flags[groups.rows] & (SYN | ACK)) == SYN
         unwanted &= ~np.logical_or.reduceat(opens, groups.starts)
-        sizes = np.diff(groups.starts, append=len(groups.rows))
-        drop = np.repeat(unwanted, sizes)
-        self.accounting.skipped_packets += int(drop.sum())
-        self.accounting.skipped_bytes += int(block.payload_len[groups.rows[drop]].sum())
-        kept = sizes[~unwanted]
-        keys = [key for key, out in zip(groups.keys, unwanted.tolist(), strict=True) if not out]
-        return FlowGroups(groups.rows[~drop], np.cumsum(kept) - kept, groups.side, keys)
+        dropped = groups.rows[np.repeat(unwanted, groups.sizes())]
+        self.accounting.skipped_packets += len(dropped)
+        self.accounting.skipped_bytes += int(block.payload_len[dropped].sum())
+        return groups.some(~unwanted)
 
-    def _open(self, block: SegmentBlock, row: int, key: FlowKey, side: int) -> Flow:
+    def _open(self, block: Segments, row: int, key: FlowKey, side: int) -> Flow:
         """A new connection between two endpoints, by its first packet."""
         flags = int(block.flags[row])
         if flags & SYN:
@@ -222,7 +219,7 @@ class TcpReassembler:
         return 0 if ports[0] > ports[1] else 1
 
     def _push_packets(
-        self, block: SegmentBlock, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
+        self, block: Segments, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
     ) -> list[Flow]:
         """Open new connections and take the packets of flows that are not clean, all in capture order."""
         keys = groups.keys
@@ -311,13 +308,13 @@ class TcpReassembler:
         flow.count(len(packets), payload)
         flow.feed_all(cut_stretch(buffer, packets))
 
-    def _push_clean(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
+    def _push_clean(self, block: Segments, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
         """Feed the runs of clean flows and bring their state up to date."""
         wanted = table.clean & np.array([flow.wanted != UNWANTED for flow in flows])
         for number, runs in cut_runs(block, groups, table, wanted):
             flows[number].feed_all(runs)
         payload = np.add.reduceat(block.payload_len[groups.rows], groups.starts).tolist()
-        sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
+        sizes = groups.sizes().tolist()
         last_ts = np.maximum.reduceat(block.ts[groups.rows], groups.starts).tolist()
         last_frame = block.frame[groups.rows[np.append(groups.starts[1:], len(groups.rows)) - 1]].tolist()
         nxt, base, began = table.nxt.tolist(), table.base.tolist(), table.began.tolist()
@@ -336,7 +333,7 @@ class TcpReassembler:
             connection.last_ts = max(connection.last_ts, last_ts[number])
         self._close_finished(block, groups, flows, table)
 
-    def _close_finished(self, block: SegmentBlock, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
+    def _close_finished(self, block: Segments, groups: FlowGroups, flows: list[Flow], table: FlowTable) -> None:
         fins = np.flatnonzero((table.flags & 1 != 0) & table.clean[table.group])
         rows = groups.rows[fins]
         for number, side, ts, frame in zip(

@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import SegmentBlock, Segments
 from glancetrace.net.grouping import FlowGroups, FlowKey, group_flows
 
 __all__ = ["READER", "Dealt", "Share", "share_out"]
@@ -71,13 +71,7 @@ class Share:
 
     def own(self, groups: FlowGroups, owners: Int64Array) -> FlowGroups:
         """The flows of a block that are this worker's; `owners`: whose all of them are."""
-        ours = owners == self.worker
-        if ours.all():
-            return groups
-        sizes = np.diff(groups.starts, append=len(groups.rows))
-        kept = sizes[ours]
-        keys = [key for key, mine in zip(groups.keys, ours.tolist(), strict=True) if mine]
-        return FlowGroups(groups.rows[np.repeat(ours, sizes)], np.cumsum(kept) - kept, groups.side, keys)
+        return groups.some(owners == self.worker)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -85,13 +79,14 @@ class Dealt:
     """One worker's part of packets that follow on each other in the capture.
 
     Attributes:
-        block: its segments.
+        block: its segments. groups: the flows of these.
         clock: int64[n], capture time at each of them, ns: the latest of all packets so far.
         packets, payload_bytes: TCP packets and bytes that there are with those of the others.
         last_clock: capture time at the last of all, ns.
     """
 
-    block: SegmentBlock
+    block: Segments
+    groups: FlowGroups
     clock: Int64Array
     packets: int
     payload_bytes: int
@@ -110,8 +105,7 @@ def share_out(
     for block in sample:
         if len(block):
             groups = group_flows(block)
-            sizes = np.diff(groups.starts, append=len(groups.rows)).tolist()
-            packets.update(dict(zip(groups.keys, sizes, strict=True)))
+            packets.update(dict(zip(groups.keys, groups.sizes().tolist(), strict=True)))
     sql = {key: size for key, size in packets.items() if not sql_ports.isdisjoint((key[3], key[6]))}
     total, of_sql = packets.total(), sum(sql.values())
     if count < 2 or not total or of_sql < total / 4:

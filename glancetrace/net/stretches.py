@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import Segments
 from glancetrace.net.clean import FlowTable
 from glancetrace.net.run import Run
 
@@ -23,7 +23,7 @@ Packet = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 
 def packets_of(
-    block: SegmentBlock, side: Int64Array, rows: Int64Array, clock: Int64Array, clock_before: int
+    block: Segments, side: Int64Array, rows: Int64Array, clock: Int64Array, clock_before: int
 ) -> list[Packet]:
     """Some packets of a block, one by one."""
     before = np.concatenate(([clock_before], clock[:-1]))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glancetrace.capture.index import PacketIndex
@@ -16,6 +17,7 @@ from glancetrace.capture.segments import SegmentBlock
 from glancetrace.dealing import Hand, deal, hands, keep_own
 from glancetrace.forking import Channel, fork
 from glancetrace.issues import IssueLog
+from glancetrace.net.grouping import group_flows
 from glancetrace.net.reassemble import Deal, TcpReassembler
 from glancetrace.net.run import Connection
 from glancetrace.net.share import READER, Dealt, Share, share_out
@@ -116,17 +118,30 @@ def _columns(dealt: Dealt) -> list[object]:
         block.data[start : start + size]
         for start, size in zip(block.payload.tolist(), block.payload_len.tolist(), strict=True)
     ]
-    rows = (block.frame, block.ts, block.src, block.dst, block.version, block.sport, block.dport, block.seq, block.ack)
-    rest = (block.flags, block.payload_len, block.wire_len, dealt.clock)
-    columns = [(column.dtype.str, column.tolist()) for column in (*rows, *rest)]
-    return [payload, columns, dealt.packets, dealt.payload_bytes, dealt.last_clock]
+    groups = dealt.groups
+    rows = (block.frame, block.ts, block.seq, block.ack, block.flags, block.payload_len, block.wire_len, dealt.clock)
+    columns = [(column.dtype.str, column.tolist()) for column in (*rows, groups.rows, groups.starts, groups.side)]
+    return [payload, columns, groups.keys, dealt.packets, dealt.payload_bytes, dealt.last_clock]
+
+
+def _all_of(block: SegmentBlock, packets: int = 1, payload_bytes: int = 2, last_clock: int = 3) -> Dealt:
+    """All packets of a block, dealt to one."""
+    return Dealt(block, group_flows(block), block.ts, packets, payload_bytes, last_clock)
+
+
+def _nothing_of(block: SegmentBlock) -> Dealt:
+    """None of a block's packets."""
+    dealt: list[Dealt] = []
+    groups = group_flows(block)
+    deal({0: dealt.append}, block, groups, np.ones(len(groups.keys), np.int64), block.ts)
+    return dealt[0]
 
 
 def test_packets_arrive_as_they_were() -> None:
     blocks = _blocks(capture_path("concurrent-old-8"), 1 << 17)
     assert len(blocks) > 16  # more than are on their way at once
-    parts = [Dealt(block, block.ts, len(block) + 5, 99, 7) for block in blocks]
-    parts.append(Dealt(blocks[0].rows(slice(0, 0)), blocks[0].ts[:0], 3, 0, 8))  # none of them its own
+    parts = [_all_of(block, len(block) + 5, 99, 7) for block in blocks]
+    parts.append(_nothing_of(blocks[0]))
 
     def take(hand: Hand) -> bytes:
         return repr([(_columns(dealt), hand.position) for dealt in iter(hand.take, None)]).encode()
@@ -140,7 +155,7 @@ def test_what_lies_in_a_plain_file_is_taken_from_there(tmp_path: Path) -> None:
     plain.write_bytes(gzip.decompress(capture_path("concurrent-old-8").read_bytes()))
     blocks = _blocks(plain, 1 << 17, mapped=True)
     assert sum(isinstance(block.data, Mapping) for block in blocks) > 8
-    parts = [Dealt(block, block.ts, 1, 2, 3) for block in blocks]
+    parts = [_all_of(block) for block in blocks]
 
     def take(hand: Hand) -> bytes:
         return repr([_columns(dealt) for dealt in iter(hand.take, None)]).encode()
@@ -154,7 +169,7 @@ def test_what_lies_in_a_plain_file_is_taken_from_there(tmp_path: Path) -> None:
 
 def test_who_takes_no_more_is_not_waited_for() -> None:
     block = _blocks(capture_path("article"), 1 << 16)[0]
-    parts = [Dealt(block, block.ts, len(block), 0, 0)] * 20
+    parts = [_all_of(block)] * 20
     assert _hand_over(parts, lambda hand: repr(hand.take()).encode()) is None
 
 
@@ -163,7 +178,7 @@ def test_who_has_gone_is_dealt_nothing() -> None:
     hand = Hand()
     fork(lambda channel: None).close()
     hand.gives()
-    hand.give(Dealt(block, block.ts, 1, 1, 1))
+    hand.give(_all_of(block))
     assert hand.lost
     hand.end()
     hand.close()
@@ -175,7 +190,7 @@ def test_a_reader_that_ends_before_the_capture_is_noticed() -> None:
 
     def read(channel: Channel) -> None:
         keep_own(ways, READER)
-        ways[0].give(Dealt(block, block.ts, 1, 1, 1))
+        ways[0].give(_all_of(block))
 
     child = fork(read)
     keep_own(ways, 0)

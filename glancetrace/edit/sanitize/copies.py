@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import Segments
 from glancetrace.edit.sanitize.plan import ConnectionPlan
 from glancetrace.net.clean import FlowTable
 from glancetrace.net.flow import endpoint_of
@@ -52,7 +52,7 @@ class Copies:
         self._opened = opened
         self._lanes: dict[tuple[FlowKey, int, int], _Lane] = {}
 
-    def take(self, block: SegmentBlock, groups: FlowGroups, table: FlowTable) -> None:
+    def take(self, block: Segments, groups: FlowGroups, table: FlowTable) -> None:
         """The packets of the next block, whose connections are opened."""
         frame = block.frame[groups.rows]
         # Where a connection was opened between the packets of a flow, those before it are of another one.
@@ -72,9 +72,7 @@ class Copies:
                 self._take(block, groups, table, positions, end)
             begin = end
 
-    def _take(
-        self, block: SegmentBlock, groups: FlowGroups, table: FlowTable, positions: Int64Array, before: int
-    ) -> None:
+    def _take(self, block: Segments, groups: FlowGroups, table: FlowTable, positions: Int64Array, before: int) -> None:
         """Packets of which none is of an older connection than another one of its flow."""
         lane = table.group[positions] * 2 + table.side[positions]
         order = np.argsort(lane, kind="stable")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glancetrace.capture.blocks import Int64Array
-from glancetrace.capture.segments import SegmentBlock
+from glancetrace.capture.segments import SegmentBlock, Segments
 from glancetrace.edit.sanitize.copies import Copies
 from glancetrace.edit.sanitize.plan import ConnectionPlan, StreamPlan
 from glancetrace.net.clean import FlowTable
@@ -40,13 +40,13 @@ class OpeningReassembler(TcpReassembler):
     opened: dict[FlowKey, list[int]]
     copies: Copies | None = None
 
-    def _open(self, block: SegmentBlock, row: int, key: FlowKey, side: int) -> Flow:
+    def _open(self, block: Segments, row: int, key: FlowKey, side: int) -> Flow:
         flow = super()._open(block, row, key, side)
         self.opened.setdefault(key, []).append(flow.connection.first_frame)
         return flow
 
     def _push_packets(
-        self, block: SegmentBlock, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
+        self, block: Segments, groups: FlowGroups, known: list[Flow | None], table: FlowTable, clock: Int64Array
     ) -> list[Flow]:
         flows = super()._push_packets(block, groups, known, table, clock)
         if self.copies is not None:
