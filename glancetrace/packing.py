@@ -66,7 +66,19 @@ def _names(row: type) -> tuple[str, ...]:
 
 
 _FIELDS = _names(MysqlCommand)[1:]
-_KIND = ("command", "schema", "status_flags", "status_before", "rows_complete", "complete", "cut", "after_gap")
+_KIND = (
+    "command",
+    "schema",
+    "status_flags",
+    "status_before",
+    "returned_rows",
+    "affected_rows",
+    "last_insert_id",
+    "rows_complete",
+    "complete",
+    "cut",
+    "after_gap",
+)
 _RARE = ("params", "error", "columns", "rows")
 _NUMBERS = [name for name in _FIELDS if name not in {"sql", *_KIND, *_RARE}]
 _NONE = -(1 << 63)

@@ -105,11 +105,12 @@ class PlacedFile:
 
         They must be done with before the next ones are asked for.
         """
-        begin = offset - offset % mmap.ALLOCATIONGRANULARITY
-        mapping = self._mapped.map(begin, offset + size - begin)
-        if mapping is not None:
-            return cast(bytes, mapping), offset - begin
-        self._mapped.give_back()
+        if size >= _FEWEST:
+            begin = offset - offset % mmap.ALLOCATIONGRANULARITY
+            mapping = self._mapped.map(begin, offset + size - begin)
+            if mapping is not None:
+                return cast(bytes, mapping), offset - begin
+            self._mapped.give_back()
         return read_at(self._descriptor, offset, size), 0
 
     def close(self) -> None:
