@@ -30,7 +30,7 @@ _SENT_WEIGHT = 1.14
 """Work for a packet of MySQL's whose rows are packed to be sent to the first worker."""
 _TAKEN_WEIGHT = 0.2
 """Work that such a packet is for the first worker."""
-_READ_WEIGHT = 0.2
+_READ_WEIGHT = 0.25
 """Work to read a packet and to deal it out."""
 
 _LEAST_PART = 0.5
