@@ -168,7 +168,7 @@ def look(
     """Look at captures.
 
     Args:
-        paths: files, globs, "-" for standard input. ports: port -> service. progress: see `glancetrace.decode.Options`.
+        paths: files, globs, "-" for standard input. ports: port -> service. progress: as `glancetrace.options.Options`.
 
     Raises:
         InputError: a capture cannot be read.

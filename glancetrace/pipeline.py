@@ -24,7 +24,7 @@ from glancetrace.correlate.nesting import nest_calls
 from glancetrace.correlate.outcome import settle_connection
 from glancetrace.correlate.proxy import fold_proxied
 from glancetrace.correlate.units import UnitOfWork, cut_units, detect_eras
-from glancetrace.decode import Decoded, Options, Paths, as_list, decode
+from glancetrace.decode import Decoded, decode
 from glancetrace.glance.calls import call_from_exchange
 from glancetrace.glance.statement import SqlStatement
 from glancetrace.http.hashing import HashPool
@@ -32,6 +32,7 @@ from glancetrace.join.halves import Half, doubt_beside, find_halves
 from glancetrace.join.unseen import add_uploads, doubt, find_unseen
 from glancetrace.mysql.command import MysqlCommand
 from glancetrace.net.run import Connection
+from glancetrace.options import Options, Paths, as_list
 from glancetrace.redact import Redactor
 from glancetrace.spill.commands import Spill
 from glancetrace.statements import ServiceVotes, StatementReader

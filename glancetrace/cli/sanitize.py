@@ -75,7 +75,6 @@ def sanitize(
     """
     import orjson
 
-    from glancetrace.decode import Options
     from glancetrace.edit.piece_file import check_output
     from glancetrace.edit.sanitize.decrypted import sanitize_decrypted
     from glancetrace.edit.sanitize.passes import Choices
@@ -84,6 +83,7 @@ def sanitize(
     from glancetrace.edit.sanitize.report import render_report, render_text
     from glancetrace.edit.sanitize.verify import verify
     from glancetrace.issues import IssueLog
+    from glancetrace.options import Options
     from glancetrace.outfile import is_one_of, takes_one_writing
     from glancetrace.output.progress import ProgressBar
     from glancetrace.output.target import Target

@@ -48,8 +48,8 @@ def secrets(path: str, keylogs: tuple[str, ...], discard: bool, output: str) -> 
         warn_of_damage(issue.kind for issue in issues.rows())
         say(f"{plural(count, 'secrets block')} left out; passwords and tokens in the packets are kept")
         return
-    from glancetrace.decode import Options
     from glancetrace.edit.secrets import embed_secrets
+    from glancetrace.options import Options
 
     embedded = embed_secrets(path, output, Options(keylogs=keylogs), issues)
     warn_of_damage(issue.kind for issue in issues.rows())

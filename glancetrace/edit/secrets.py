@@ -28,11 +28,12 @@ from glancetrace.capture.pcapng_blocks import (
     parse_section_order,
 )
 from glancetrace.capture.source import ByteSource, open_source
-from glancetrace.decode import Options, decode
+from glancetrace.decode import decode
 from glancetrace.edit.pcapng_blocks import enhanced_packets, interface_block, secrets_block, section_header
 from glancetrace.edit.piece_file import check_output
 from glancetrace.errors import GlancetraceError, InputError, UsageError
 from glancetrace.issues import IssueLog
+from glancetrace.options import Options
 from glancetrace.outfile import PartFile, compressed, is_one_of
 from glancetrace.tls.secrets import TLS_KEY_LOG
 

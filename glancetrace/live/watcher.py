@@ -42,7 +42,7 @@ class WatchOptions:
 
     Attributes:
         ports: server port -> service. reveal: show secrets.
-        keylogs, rsa_keys, passphrase: what TLS is decrypted with, see `glancetrace.decode.Options`.
+        keylogs, rsa_keys, passphrase: what TLS is decrypted with, see `glancetrace.options.Options`.
         slower_than: ns that a service may take to answer. stuck_after: ns that an image may be half-way in silence.
     """
 

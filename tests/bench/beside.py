@@ -52,7 +52,8 @@ print(sum(1 for packet in capture if packet.mysql.command))
 _DECODE = """
 import gc, sys, time
 gc.disable()
-from glancetrace.decode import Options, decode
+from glancetrace.decode import decode
+from glancetrace.options import Options
 started = time.monotonic()
 decoded = decode(sys.argv[1], Options(jobs=int(sys.argv[2])))
 print(time.monotonic() - started)

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from glancetrace.cli import cli, main
-from glancetrace.decode import Options, decode
+from glancetrace.decode import decode
+from glancetrace.options import Options
 from glancetrace.tls.decoder import TlsDecoder
 from tests.cli.test_secrets import COMMANDS
 from tests.support.openssl import Certificate, Setup, TlsTalk
@@ -56,7 +57,7 @@ class TestBadFiles:
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_a_pipe_is_read(self, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """As a shell's process substitution gives it; only one process can read it."""
-        monkeypatch.setattr("glancetrace.decode._WORTH_SHARING", 1)
+        monkeypatch.setattr("glancetrace.decode_shares._WORTH_SHARING", 1)
         reading, writing = os.pipe()
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(LOG.read_bytes())

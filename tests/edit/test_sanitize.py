@@ -24,13 +24,13 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from glancetrace.cli import cli
-from glancetrace.decode import Options
 from glancetrace.document import render_document
 from glancetrace.edit.sanitize.decrypted import decrypt
 from glancetrace.edit.sanitize.passes import Sanitised, sanitize
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
 from glancetrace.errors import UsageError
 from glancetrace.issues import IssueLog
+from glancetrace.options import Options
 from glancetrace.pipeline import analyze
 from tests.support import mysql_wire as wire
 from tests.support.capture_files import Packet as Captured

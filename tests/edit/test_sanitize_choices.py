@@ -18,13 +18,13 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from glancetrace.decode import Options
 from glancetrace.document import render_document
 from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.passes import Choices, sanitize
 from glancetrace.edit.sanitize.pseudonyms import Pseudonyms
 from glancetrace.edit.sanitize.verify import verify
 from glancetrace.errors import UsageError
+from glancetrace.options import Options
 from glancetrace.pipeline import analyze
 from tests.edit.test_sanitize import KEY, TOKEN, run, story, texts_of, tshark
 from tests.support import mysql_wire as wire

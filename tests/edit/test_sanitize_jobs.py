@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from glancetrace import decode
-from glancetrace.decode import Options
+from glancetrace import decode_shares
 from glancetrace.edit.sanitize import learning, passes, sweeping
 from glancetrace.edit.sanitize.passes import Choices, sanitize
 from glancetrace.edit.sanitize.report import render_report
 from glancetrace.edit.sanitize.verify import verify
 from glancetrace.issues import IssueLog
+from glancetrace.options import Options
 from tests.support.samples import CAPTURES
 
 KEY = bytes(32)
@@ -24,7 +24,7 @@ NAMES = Choices(names=True, addresses=True)
 
 @pytest.fixture(autouse=True)
 def _small_captures_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
 
 
 def outcome(source: Path, clean: Path, jobs: int, **how: Any) -> tuple[bytes, dict[str, Any], list[Any]]:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from glancetrace import decode
+from glancetrace import decode_shares
 from glancetrace.cli import cli
-from glancetrace.decode import Options
 from glancetrace.edit.sanitize.container import CaptureWriter
 from glancetrace.edit.sanitize.passes import sanitize
 from glancetrace.edit.sanitize.rewrite import Rewriter
 from glancetrace.errors import GlancetraceError, UsageError
+from glancetrace.options import Options
 from tests.support.conversation import Conversation, Http
 
 KEY = bytes(32)
@@ -26,7 +26,7 @@ TOKEN = "gAAAAABrAJ0kq5yF3mBzVt8wXc1LrPnHsDgEoUiYaT4vKb7Z2eQjMfNhCxWl6RdSuGp9AoI
 
 @pytest.fixture(autouse=True)
 def _small_captures_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
 
 
 @pytest.fixture

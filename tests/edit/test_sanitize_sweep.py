@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glancetrace.decode import Options
 from glancetrace.edit.sanitize.passes import Choices, sanitize
 from glancetrace.edit.sanitize.report import render_report
 from glancetrace.edit.sanitize.text_finder import TextFinder
+from glancetrace.options import Options
 from tests.support.conversation import Conversation, Http
 
 KEY = bytes(32)

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from glancetrace import decode, parquet, workers
+from glancetrace import decode_shares, parquet, workers
 from glancetrace.check import findings
 from glancetrace.document import render_document
 from glancetrace.edit.split import split_by_count
@@ -134,7 +134,7 @@ def test_it_depends_on_neither_blocks_nor_files_nor_processes(
     """Two clients compete here in every epoch, so the place where an epoch ends shows in the scores."""
     path = capture_path("hot50-32")
     expected = as_json(spilled("hot50-32", 1_500))
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
     monkeypatch.setattr(spilling, "_AT_ONCE", 3_333)
     paths = [piece.path for piece in split_by_count([str(path)], str(tmp_path / "piece.pcap"), 9_000)]
     assert len(paths) > 2
@@ -148,7 +148,7 @@ def test_a_process_that_fails_leaves_nothing_in_the_result(spilled: Spilled, mon
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
     monkeypatch.setattr(workers, "pack_rows", fail)
     assert as_json(spilled("article", 200, jobs=2)) == as_json(analysed("article"))
 
@@ -206,7 +206,7 @@ def test_nothing_is_left_of_a_result(spilled: Spilled, temporary: Path) -> None:
 def test_nothing_is_left_of_a_failure(
     jobs: int, spilled: Spilled, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
     opened = len(os.listdir("/proc/self/fd"))
 
     def interrupted(evidence: object) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from glancetrace.decode import Options, decode
+from glancetrace.decode import decode
 from glancetrace.net.run import render_endpoint
+from glancetrace.options import Options
 from tests.support.samples import CAPTURES, keylog_path
 from tests.support.tshark import Command, Request, Response, ask_tshark
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glancetrace import decode, workers
+from glancetrace import decode_shares, workers
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import open_captures
 from glancetrace.capture.sample import sample
@@ -44,7 +44,7 @@ def document(path: Path, **options: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _small_captures_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(decode_shares, "_WORTH_SHARING", 0)
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_jobs_give_the_same_document(name: str) -> None:
 
 def test_two_processes_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    join = decode.join_rows
+    join = decode_shares.join_rows
 
     def spy(shares: list[Rows], issues: IssueLog) -> Rows:
         seen.append([len(rows.commands) for rows in shares])
         return join(shares, issues)
 
-    monkeypatch.setattr(decode, "join_rows", spy)
+    monkeypatch.setattr(decode_shares, "join_rows", spy)
     analyze(capture_path("concurrent-old-8"), Options(jobs=3))
     assert len(seen) == 1
     assert len(seen[0]) == 3

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from glancetrace import decode
+from glancetrace import decode_part
 from glancetrace.mysql import decoder
 from glancetrace.net.reassemble import TcpReassembler
 from glancetrace.output.json import render_json
@@ -27,7 +27,7 @@ _SMALL = 150_000
 def test_without_short_cuts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = b"".join(render_json(analysed(name, keys=True)))
     path = CAPTURES[name]
-    monkeypatch.setattr(decode, "TcpReassembler", partial(TcpReassembler, fast=False))
+    monkeypatch.setattr(decode_part, "TcpReassembler", partial(TcpReassembler, fast=False))
     monkeypatch.setattr(decoder, "take_whole_request", lambda *_: False)
     monkeypatch.setattr(decoder, "take_whole_response", lambda *_: False)
     if path.stat().st_size < _SMALL:

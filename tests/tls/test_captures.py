@@ -16,9 +16,10 @@ import pytest
 import zstandard
 from scapy.layers.inet import TCP
 
-from glancetrace.decode import Options, decode
+from glancetrace.decode import decode
 from glancetrace.document import render_document
 from glancetrace.net.run import Run
+from glancetrace.options import Options
 from glancetrace.pipeline import analyze
 from glancetrace.trace import ConnectionRow, Trace
 from tests.mysql.test_variants import sessions_of
@@ -172,7 +173,7 @@ def test_mysql(name: str) -> None:
 
 
 def test_processes_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glancetrace.decode._WORTH_SHARING", 0)
+    monkeypatch.setattr("glancetrace.decode_shares._WORTH_SHARING", 0)
     one, two = (render_document(analyze(ARTICLE, Options(jobs=jobs), keylog=LOG)) for jobs in (1, 2))
     assert one == two
     assert one["api_calls"]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from glancetrace.capture.inputs import open_captures
-from glancetrace.decode import Options, read_secrets
+from glancetrace.decode_part import read_secrets
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.decrypt import Decrypter, PlainWriter
 from glancetrace.edit.sanitize.offsets import Offsets, Sequences
@@ -23,6 +23,7 @@ from glancetrace.errors import UsageError
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
+from glancetrace.options import Options
 from glancetrace.outfile import is_one_of
 from glancetrace.streams import Stage
 

@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from glancetrace.decode import Options, shares_of
+from glancetrace.decode_shares import shares_of
 from glancetrace.edit.sanitize.copies import Copies
 from glancetrace.edit.sanitize.known import DEFERRED_LIMIT, KnownSecrets
 from glancetrace.edit.sanitize.learn import KeptRuns, Learner
@@ -24,6 +24,7 @@ from glancetrace.forking import Channel, Child, fork
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
 from glancetrace.net.share import Share
+from glancetrace.options import Options
 from glancetrace.streams import Stage
 
 __all__ = ["Learned", "Source", "learn", "learn_shares", "send_findings", "settle"]

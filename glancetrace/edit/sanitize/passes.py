@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from glancetrace.capture.inputs import CaptureReader
-from glancetrace.decode import Options, is_worth_sharing, no_collection
+from glancetrace.decode_part import no_collection
+from glancetrace.decode_shares import is_worth_sharing
 from glancetrace.edit.extract import check_repeatable
 from glancetrace.edit.sanitize.addresses import Addresses
 from glancetrace.edit.sanitize.container import CaptureWriter
@@ -30,6 +31,7 @@ from glancetrace.edit.sanitize.rewrite import Rewriter
 from glancetrace.edit.sanitize.sweeping import Sweep, start_sweep
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
+from glancetrace.options import Options
 from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 

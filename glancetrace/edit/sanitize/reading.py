@@ -8,13 +8,13 @@ from glancetrace.capture.blocks import PacketBlock
 from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import CaptureReader, open_captures
 from glancetrace.capture.segments import SegmentBlock
-from glancetrace.decode import Options
 from glancetrace.edit.sanitize.container import CaptureWriter
 from glancetrace.edit.sanitize.offsets import OpeningReassembler
 from glancetrace.issues import IssueLog
 from glancetrace.net.grouping import FlowKey
 from glancetrace.net.share import Share
 from glancetrace.net.verdict import ConsumerFactory
+from glancetrace.options import Options
 from glancetrace.outfile import compression_of
 from glancetrace.streams import Stage
 
