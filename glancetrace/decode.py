@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from glancetrace.capture.inputs import open_captures
-from glancetrace.decode_part import decode_part, giver, push_all, read_secrets, spill_last, summary_of
+from glancetrace.decode_part import decode_part, push_all, read_secrets, summary_of
 from glancetrace.decode_shares import decode_shares, shares_of
 from glancetrace.errors import UsageError
 from glancetrace.http.exchange import HttpExchange
@@ -79,8 +79,7 @@ def _decode_alone(
     secrets = read_secrets(reader, options, issues)
     accounting = Accounting()
     push = partial(push_all, reader, accounting, issues)
-    rows = decode_part(push, issues, options, secrets, pool, give=giver(spill))
-    spill_last(rows, spill)
+    rows = decode_part(push, issues, options, secrets, pool, spill=spill)
     rows.capture = summary_of(reader, accounting)
     return rows, issues, secrets
 

@@ -24,7 +24,7 @@ from glancetrace.streams import Stage
 from glancetrace.tls.secrets import SecretStore
 from glancetrace.trace import Accounting, CapturedFile, CaptureSummary
 
-__all__ = ["decode_part", "giver", "no_collection", "push_all", "read_secrets", "spill_last", "summary_of"]
+__all__ = ["decode_part", "no_collection", "push_all", "read_secrets", "summary_of"]
 
 
 def decode_part(
@@ -34,14 +34,17 @@ def decode_part(
     secrets: SecretStore,
     pool: HashPool | None = None,
     share: Share | None = None,
+    spill: Spill | None = None,
     give: Callable[[Commands], None] | None = None,
     deal: Deal | None = None,
 ) -> Rows:
     """Decode the connections of a share, or all of them.
 
-    `push` is given what takes the packets, and what is to be called between blocks; `give` is then offered the
-    commands, and takes them when it likes. `deal`: see `TcpReassembler`.
+    `push` is given what takes the packets, and what is to be called between blocks; `give`, or `spill` where there is
+    none, is then offered the commands, and takes them when it likes. `deal`: see `TcpReassembler`.
     """
+    if give is None and spill is not None:
+        give = spill.look
     with no_collection(), HashPool() if pool is None else nullcontext(pool) as hashes:
         stage = Stage(options.ports, options.hashes, issues, hashes, secrets)
         reassembler = TcpReassembler(
@@ -59,7 +62,7 @@ def decode_part(
     connections = [stage.decoders[c].row for c in reassembler.connections if c in stage.decoders]
     skipped = sum(decoder.bytes_skipped for decoder in stage.decoders.values())
     told = [] if share is None else issues.rows()
-    return Rows(
+    rows = Rows(
         reassembler.accounting,
         reassembler.first_frames,
         told,
@@ -68,17 +71,10 @@ def decode_part(
         connections,
         skipped,
     )
-
-
-def giver(spill: Spill | None) -> Callable[[Commands], None] | None:
-    return None if spill is None else spill.look
-
-
-def spill_last(rows: Rows, spill: Spill | None) -> None:
-    """The last commands go where the others went."""
-    if spill is not None:
+    if spill is not None:  # the last commands go where the others went
         spill.look(rows.commands, last=True)
         rows.spooled = spill.spooled
+    return rows
 
 
 def summary_of(reader: CaptureReader, accounting: Accounting) -> CaptureSummary:

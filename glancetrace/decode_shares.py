@@ -14,7 +14,7 @@ from glancetrace.capture.index import PacketIndex
 from glancetrace.capture.inputs import expand, open_captures
 from glancetrace.capture.sample import sample
 from glancetrace.dealing import Hand, deal, hands, keep_own
-from glancetrace.decode_part import decode_part, giver, push_all, read_secrets, spill_last, summary_of
+from glancetrace.decode_part import decode_part, push_all, read_secrets, summary_of
 from glancetrace.errors import GlancetraceError
 from glancetrace.http.hashing import HashPool
 from glancetrace.issues import IssueLog
@@ -76,8 +76,7 @@ def decode_shares(
         with open_captures(names, issues) as reader:
             secrets = read_secrets(reader, options, issues)
         push = partial(_take, ways[0], take_dealt(ways[0], workers), options.progress)
-        rows = decode_part(push, IssueLog(), options, secrets, pool, shares[0], giver(spill))
-        spill_last(rows, spill)
+        rows = decode_part(push, IssueLog(), options, secrets, pool, shares[0], spill)
         others = [worker.rows() for worker in workers]
         parts = [rows, *(other for other in others if other is not None)]
         if len(parts) < len(shares):
@@ -115,12 +114,13 @@ def _decode_dealt(
         reader.progress = partial(_note, ways.values())
         push = partial(_read_for_all, ways.values(), partial(push_all, reader, accounting, issues))
         dealing = partial(deal, {worker: hand.give for worker, hand in ways.items()})
-        rows = decode_part(push, issues, options, secrets, None, share, give, dealing)
+        rows = decode_part(push, issues, options, secrets, None, share, spill, give, dealing)
         rows.capture = summary_of(reader, accounting)
     else:
         hand = ways[share.worker]
-        rows = decode_part(partial(_take, hand, take_dealt(hand), None), issues, options, secrets, None, share, give)
-    spill_last(rows, spill)
+        rows = decode_part(
+            partial(_take, hand, take_dealt(hand), None), issues, options, secrets, None, share, spill, give
+        )
     return rows
 
 
