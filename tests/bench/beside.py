@@ -7,7 +7,7 @@
 - `pt-query-digest`: Percona's, over tcpdump's text of 100,000 of these packets, which it needs;
 - `dpkt`: a loop that takes apart a million packets that nobody wants.
 
-Whole commands in turns, start-up included, medians; what is missing on the machine is said.
+Whole commands in turns, start-up included: medians, of the ratios too; what is missing on the machine is said.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.bench.unwanted import write_unwanted
 __all__ = ["BENCHES", "report"]
 
 _PACKETS = 10**6
-_RUNS = 3
+_RUNS = 9
 _PIECE = 2 << 20
 _DPKT = """
 import dpkt, sys
@@ -64,13 +64,18 @@ def _analyze(capture: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "glancetrace", "analyze", str(capture), *options]
 
 
-def _in_turns(commands: Mapping[str, list[str]], runs: int = _RUNS) -> list[float]:
-    """Medians in s, in the order of the commands."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(runs):
-        for name, command in commands.items():
-            times[name].append(time_command(command))
-    return [statistics.median(taken) for taken in times.values()]
+def _in_turns(first: Callable[[], float], second: Callable[[], float], runs: int = _RUNS) -> tuple[float, float, float]:
+    """Two things timed in turns: medians in s, and the median of the ratios of neighbours.
+
+    A shared machine's speed drifts, which neighbours share: their ratio does not drift with it.
+    """
+    pairs = [(first(), second()) for _ in range(runs)]
+    one, other = zip(*pairs, strict=True)
+    return statistics.median(one), statistics.median(other), statistics.median(a / b for a, b in pairs)
+
+
+def _timed(command: list[str]) -> Callable[[], float]:
+    return lambda: time_command(command)
 
 
 def _hashes(folder: Path) -> str:
@@ -83,21 +88,20 @@ def _hashes(folder: Path) -> str:
         for _ in range(count):
             state.update(piece)
 
-    alone, ours = [], []
-    for _ in range(_RUNS):
+    def alone() -> float:
         started = time.monotonic()
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(digest, ("md5", "sha512")))
-        alone.append(time.monotonic() - started)
-        ours.append(time_command(_analyze(capture)))
-    least, whole = statistics.median(alone), statistics.median(ours)
-    return f"hashes alone {least:.2f} s, analyze {whole:.2f} s: {whole / least:.2f} times"
+        return time.monotonic() - started
+
+    whole, least, times = _in_turns(_timed(_analyze(capture)), alone)
+    return f"hashes alone {least:.2f} s, analyze {whole:.2f} s: {times:.2f} times"
 
 
 def _growth(folder: Path) -> str:
     small, large = generated_upload(10**9, folder), generated_upload(4 * 10**9, folder)
-    one, four = _in_turns({"1": _analyze(small), "4": _analyze(large)})
-    return f"1 GB {one:.2f} s, 4 GB {four:.2f} s: {four / one / 4:.3f} times per packet"
+    four, one, times = _in_turns(_timed(_analyze(large)), _timed(_analyze(small)))
+    return f"1 GB {one:.2f} s, 4 GB {four:.2f} s: {times / 4:.3f} times per packet"
 
 
 def _sql_heavy(folder: Path, packets: int = _PACKETS) -> tuple[Path, int]:
@@ -109,29 +113,27 @@ def _sql_heavy(folder: Path, packets: int = _PACKETS) -> tuple[Path, int]:
 
 def _jobs(folder: Path) -> str:
     capture, _ = _sql_heavy(folder)
-    one, two = _in_turns({jobs: _analyze(capture, "--jobs", jobs) for jobs in ("1", "2")})
-    decoding: dict[str, list[float]] = {"1": [], "2": []}
-    for _ in range(_RUNS):
-        for jobs, taken in decoding.items():
-            done = subprocess.run(
-                [sys.executable, "-c", _DECODE, str(capture), jobs],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # as the command line has it
-            )
-            taken.append(float(done.stdout))
-    alone = {jobs: statistics.median(taken) for jobs, taken in decoding.items()}
-    return (
-        f"decoding {alone['1']:.2f} s and {alone['2']:.2f} s: {alone['1'] / alone['2']:.2f} times; "
-        f"whole {one:.2f} s and {two:.2f} s: {one / two:.2f} times"
-    )
+
+    def decoding(jobs: str) -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", _DECODE, str(capture), jobs],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # as the command line has it
+        )
+        return float(done.stdout)
+
+    alone, both, times = _in_turns(lambda: decoding("1"), lambda: decoding("2"))
+    one, two, less = _in_turns(*(_timed(_analyze(capture, "--jobs", jobs)) for jobs in ("1", "2")))
+    decoded = f"decoding {alone:.2f} s and {both:.2f} s: {times:.2f} times"
+    return f"{decoded}; whole {one:.2f} s and {two:.2f} s: {less:.2f} times"
 
 
 def _pyshark(folder: Path) -> str:
     capture, commands = _sql_heavy(folder)
     part, part_commands = _sql_heavy(folder, 6000)
-    theirs, ours = _in_turns({"pyshark": [sys.executable, "-c", _PYSHARK, str(part)], "analyze": _analyze(capture)}, 1)
+    theirs, ours, _ = _in_turns(_timed([sys.executable, "-c", _PYSHARK, str(part)]), _timed(_analyze(capture)), 1)
     there, here = part_commands / theirs, commands / ours
     return f"pyshark {there:,.0f} commands/s, analyze {here:,.0f}: {here / there:.0f} times"
 
@@ -145,16 +147,16 @@ def _pt_query_digest(folder: Path) -> str:
         reading = ["tcpdump", "-s", "65535", "-x", "-nn", "-q", "-tttt", "-r", str(capture), "port", "3306"]
         subprocess.run(reading, stdout=out, stderr=subprocess.DEVNULL, check=True)
     digesting = ["pt-query-digest", "--type", "tcpdump", str(text)]
-    theirs, ours = _in_turns({"pt-query-digest": digesting, "analyze": _analyze(capture)})
-    return f"pt-query-digest {theirs:.2f} s, analyze {ours:.2f} s: {theirs / ours:.1f} times"
+    theirs, ours, times = _in_turns(_timed(digesting), _timed(_analyze(capture)))
+    return f"pt-query-digest {theirs:.2f} s, analyze {ours:.2f} s: {times:.1f} times"
 
 
 def _dpkt(folder: Path) -> str:
     capture = folder / "unwanted.pcap"
     with capture.open("wb") as out:
         write_unwanted(out, _PACKETS)
-    theirs, ours = _in_turns({"dpkt": [sys.executable, "-c", _DPKT, str(capture)], "analyze": _analyze(capture)})
-    return f"dpkt {theirs:.2f} s, analyze {ours:.2f} s: {theirs / ours:.1f} times"
+    theirs, ours, times = _in_turns(_timed([sys.executable, "-c", _DPKT, str(capture)]), _timed(_analyze(capture)))
+    return f"dpkt {theirs:.2f} s, analyze {ours:.2f} s: {times:.1f} times"
 
 
 BENCHES: Mapping[str, Callable[[Path], str]] = {
