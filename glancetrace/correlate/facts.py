@@ -83,7 +83,7 @@ class UnitFacts:
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
     it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
-    `returned`: when its connection was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
+    `returned`: when its connection, `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
     could have run it, or when there is something to learn.
     """
 
@@ -103,6 +103,7 @@ class UnitFacts:
     prepared: frozenset[str] = _NONE
     served: int = 0
     returned: int = 0
+    connection_id: int = 0
     known_kind: str | None = None
     known_rows: UnitRows | None = None
 
@@ -129,11 +130,6 @@ class UnitFacts:
     def waits_since(self, until: int) -> int:
         """Since when its call had waited for what began at `until`, ns."""
         return max(self.end, min(self.returned, until))
-
-    @property
-    def connection_id(self) -> int:
-        """The connection it ran on."""
-        return self.unit.statements[0].command.session.connection_id
 
     @property
     def client(self) -> str:
@@ -258,6 +254,7 @@ def _facts(
     unit: UnitOfWork, images: frozenset[str], tasks: set[str], written: list[RowChange], reads_list: bool, blank: bool
 ) -> UnitFacts:
     start, end = unit.ts, unit.end_ts
+    connection_id = unit.statements[0].command.session.connection_id
     if not written:
         telling = reads_list or bool(images)
         return UnitFacts(
@@ -274,6 +271,7 @@ def _facts(
             blank,
             telling,
             returned=end,
+            connection_id=connection_id,
         )
     of_tasks = [change for change in written if change.table in _TASK_TABLES]
     request_ids = {change.values.get("request_id") for change in of_tasks if change.table == "tasks"}
@@ -292,6 +290,7 @@ def _facts(
         blank=blank,
         telling=True,
         returned=end,
+        connection_id=connection_id,
         expires_tasks=any(change.table == "tasks" and change.row_id is None for change in of_tasks),
     )
 

@@ -74,6 +74,8 @@ class HiddenCalls:
     def log_rate(self, unit: UnitFacts, workers: Workers) -> float:
         """Logarithm of how many such units per ns these calls ran then; minus infinity if none of them was open."""
         rate = 0.0
+        if not self._halves:
+            return -math.inf
         base, process = base_of(unit.kind), workers.group_of.get(unit.connection_id)
         share = self.share(unit)
         for half in self.beside(unit):
