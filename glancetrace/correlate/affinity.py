@@ -14,6 +14,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from glancetrace.net.run import Endpoint
 
@@ -95,25 +96,27 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
     patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
     while True:
         joint: Counter[tuple[int, int]] = Counter()
-        votes: Counter[tuple[int, int]] = Counter()
+        sure: set[tuple[int, int]] = set()
         calls: Counter[int] = Counter()
         merged: Counter[tuple[tuple[int, ...], bool]] = Counter()
+        root = {connection: find(connection) for connection in parent}
         for (pattern, certain), count in patterns.items():
-            groups = tuple(sorted({find(connection) for connection in pattern}))
+            groups = tuple(sorted({root[connection] for connection in pattern}))
             merged[groups, certain] += count
-            for index, one in enumerate(groups):
-                calls[one] += count
-                for other in groups[index + 1 :]:
-                    joint[one, other] += count
-                    votes[one, other] += count * (_ENOUGH if certain else 1)
+            for group in groups:
+                calls[group] += count
+            for pair in combinations(groups, 2):
+                joint[pair] += count
+                if certain:
+                    sure.add(pair)
         patterns = merged
         enough = [
             (one, other)
             for (one, other), count in sorted(joint.items())
-            if votes[one, other] >= _ENOUGH and count >= _SHARE * min(calls[one], calls[other])
+            if (count >= _ENOUGH or (one, other) in sure) and count >= _SHARE * min(calls[one], calls[other])
         ]
         if not enough:
-            return {connection: find(connection) for connection in parent}, calls
+            return root, calls
         for one, other in enough:
             a, b = find(one), find(other)
             parent[max(a, b)] = min(a, b)

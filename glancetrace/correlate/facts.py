@@ -83,8 +83,8 @@ class UnitFacts:
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
     it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
-    `returned`: when its connection, `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
-    could have run it, or when there is something to learn.
+    `returned`: when its connection, `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when
+    more than one call could have run it, or when there is something to learn.
     """
 
     unit: UnitOfWork
