@@ -76,6 +76,8 @@ def learn_workers(uses: Sequence[Use]) -> Workers:
         group_of, calls = _join(
             [((use.http, *use.database) if use.server in bound else use.database, use.certain) for use in uses]
         )
+    joined = {group_of[connection] for use in uses for connection in use.database}
+    group_of = {connection: group for connection, group in group_of.items() if group in joined}
     groups = max(1, sum(count >= _ENOUGH for count in calls.values()))
     return Workers(group_of, calls, groups)
 
