@@ -24,6 +24,9 @@ _ENOUGH = 2
 """Calls that must have used both groups before they are one; a certain one counts for as many."""
 _SHARE = 0.2
 """Share of the calls of the smaller group that must have used both."""
+_MANY = 4
+"""Calls that must have used both groups to be joined at once. What fewer say is heard once groups are larger, and each
+joins one other at a time: so a call that was given a wrong unit does not make two processes one."""
 _BOUND = 0.9
 """Share of the calls of a server's connections that must agree on a group before the server is a worker itself."""
 _BOUND_INSIDE = 0.5
@@ -83,7 +86,7 @@ def learn_workers(uses: Sequence[Use]) -> Workers:
 
 
 def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int], Counter[int]]:
-    """Groups of connections that calls joined, and the calls of each.
+    """Groups of connections that calls joined, and the calls of each; those that most calls join come first.
 
     Args:
         uses: connections that served a call, and whether that is certain.
@@ -96,6 +99,7 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
         return one
 
     patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
+    many = _MANY
     while True:
         joint: Counter[tuple[int, int]] = Counter()
         sure: set[tuple[int, int]] = set()
@@ -112,16 +116,21 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
                 if certain:
                     sure.add(pair)
         patterns = merged
-        enough = [
-            (one, other)
-            for (one, other), count in sorted(joint.items())
+        shared = {
+            (one, other): count
+            for (one, other), count in joint.items()
             if (count >= _ENOUGH or (one, other) in sure) and count >= _SHARE * min(calls[one], calls[other])
-        ]
-        if not enough:
+        }
+        if not shared:
             return root, calls
-        for one, other in enough:
-            a, b = find(one), find(other)
-            parent[max(a, b)] = min(a, b)
+        many = min(many, max(shared.values()))
+        joined: set[int] = set()
+        for count, one, other in sorted((-count, *pair) for pair, count in shared.items()):
+            smaller = other if calls[one] >= calls[other] else one
+            if -count >= many and smaller not in joined:
+                joined.add(smaller)
+                a, b = find(one), find(other)
+                parent[max(a, b)] = min(a, b)
 
 
 def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoint]:
