@@ -24,6 +24,7 @@ from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.roles import learn_roles
 from glancetrace.correlate.rowids import images_of_rows
+from glancetrace.correlate.tasks import tell_unseen_tasks
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork, sets_up
 from glancetrace.correlate.validation import validated_at, validations_within
@@ -113,6 +114,7 @@ def _attribute_service(
 ) -> list[Link]:
     calls.sort(key=_beginning)
     facts = _read_units(units)
+    hidden.add_tasks(tell_unseen_tasks(facts, calls))
     sweep = _sweep(calls, facts, hidden, Hosts({}))
     if len({call.server for call in calls}) > 1:
         hosts = learn_hosts(

@@ -82,9 +82,10 @@ class UnitFacts:
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
-    it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
-    `returned`: when its connection, `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when
-    more than one call could have run it, or when there is something to learn.
+    it was about to write (see `intent`); `of_unseen`: it names a task of a call that was not seen (see `tasks`);
+    `served`: the first packet for it, a ping's or that of a new connection, ns; `returned`: when its connection,
+    `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when more than one call could have run
+    it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -101,6 +102,7 @@ class UnitFacts:
     telling: bool
     expires_tasks: bool = False
     prepared: frozenset[str] = _NONE
+    of_unseen: bool = False
     served: int = 0
     returned: int = 0
     connection_id: int = 0
@@ -306,6 +308,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return None
     if unit.images and call.images and not unit.images & call.images:
         return ANOTHER_IMAGE
+    if unit.of_unseen and sql.goes_on:
+        return "the task is of a call that was not seen"
     if sql.scope == ANY:
         return None
     if unit.tasks and not sql.goes_on:
