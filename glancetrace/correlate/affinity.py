@@ -100,17 +100,24 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
 
     patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
     many = _MANY
+    alone: Counter[int] = Counter()
     while True:
         joint: Counter[tuple[int, int]] = Counter()
         sure: set[tuple[int, int]] = set()
         calls: Counter[int] = Counter()
         merged: Counter[tuple[tuple[int, ...], bool]] = Counter()
         root = {connection: find(connection) for connection in parent}
+        for group, count in alone.items():
+            calls[root[group]] += count
+        alone = calls.copy()
         for (pattern, certain), count in patterns.items():
             groups = tuple(sorted({root[connection] for connection in pattern}))
-            merged[groups, certain] += count
             for group in groups:
                 calls[group] += count
+            if len(groups) == 1:
+                alone[groups[0]] += count
+                continue
+            merged[groups, certain] += count
             for pair in combinations(groups, 2):
                 joint[pair] += count
                 if certain:
