@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -99,35 +99,12 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
         return one
 
     patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
-    many = _MANY
     alone: Counter[int] = Counter()
+    many = _MANY
     while True:
-        joint: Counter[tuple[int, int]] = Counter()
-        sure: set[tuple[int, int]] = set()
-        calls: Counter[int] = Counter()
-        merged: Counter[tuple[tuple[int, ...], bool]] = Counter()
         root = {connection: find(connection) for connection in parent}
-        for group, count in alone.items():
-            calls[root[group]] += count
-        alone = calls.copy()
-        for (pattern, certain), count in patterns.items():
-            groups = tuple(sorted({root[connection] for connection in pattern}))
-            for group in groups:
-                calls[group] += count
-            if len(groups) == 1:
-                alone[groups[0]] += count
-                continue
-            merged[groups, certain] += count
-            for pair in combinations(groups, 2):
-                joint[pair] += count
-                if certain:
-                    sure.add(pair)
-        patterns = merged
-        shared = {
-            (one, other): count
-            for (one, other), count in joint.items()
-            if (count >= _ENOUGH or (one, other) in sure) and count >= _SHARE * min(calls[one], calls[other])
-        }
+        patterns, alone, calls = _merge(patterns, alone, root)
+        shared = _shared(patterns, calls)
         if not shared:
             return root, calls
         many = min(many, max(shared.values()))
@@ -138,6 +115,46 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
                 joined.add(smaller)
                 a, b = find(one), find(other)
                 parent[max(a, b)] = min(a, b)
+
+
+_Patterns = Counter[tuple[tuple[int, ...], bool]]
+"""How many calls used these groups together, by whether that is certain."""
+
+
+def _merge(
+    patterns: _Patterns, alone: Counter[int], root: Mapping[int, int]
+) -> tuple[_Patterns, Counter[int], Counter[int]]:
+    """The same of larger groups: calls that used several, calls that used one only, and all of each."""
+    calls: Counter[int] = Counter()
+    for group, count in alone.items():
+        calls[root[group]] += count
+    alone = calls.copy()
+    merged: _Patterns = Counter()
+    for (pattern, certain), count in patterns.items():
+        groups = tuple(sorted({root[connection] for connection in pattern}))
+        for group in groups:
+            calls[group] += count
+        if len(groups) > 1:
+            merged[groups, certain] += count
+        else:
+            alone[groups[0]] += count
+    return merged, alone, calls
+
+
+def _shared(patterns: _Patterns, calls: Mapping[int, int]) -> dict[tuple[int, int], int]:
+    """Pairs of groups that enough calls used together to be one, and how many did."""
+    joint: Counter[tuple[int, int]] = Counter()
+    sure: set[tuple[int, int]] = set()
+    for (groups, certain), count in patterns.items():
+        for pair in combinations(groups, 2):
+            joint[pair] += count
+            if certain:
+                sure.add(pair)
+    return {
+        (one, other): count
+        for (one, other), count in joint.items()
+        if (count >= _ENOUGH or (one, other) in sure) and count >= _SHARE * min(calls[one], calls[other])
+    }
 
 
 def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoint]:
