@@ -45,6 +45,7 @@ class CallFacts:
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
     innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
+    `doubtful`: packets are missing, and its response may be another call's.
     `bound_to`: the same ids where a unit that names others is of another call; empty where it need not be.
     """
 
@@ -62,6 +63,7 @@ class CallFacts:
     connection_id: int
     server: Endpoint
     validations: Sequence[int] = ()
+    doubtful: bool = False
     bound_to: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -177,6 +179,7 @@ def call_facts(
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
         validations=validations,
+        doubtful=call.exchange is not None and call.exchange.doubtful,
     )
 
 
