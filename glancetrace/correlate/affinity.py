@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from glancetrace.net.run import Endpoint
 
@@ -23,6 +24,9 @@ _ENOUGH = 2
 """Calls that must have used both groups before they are one; a certain one counts for as many."""
 _SHARE = 0.2
 """Share of the calls of the smaller group that must have used both."""
+_MANY = 4
+"""Calls that must have used both groups to be joined at once. What fewer say is heard once groups are larger, and each
+joins one other at a time: so a call that was given a wrong unit does not make two processes one."""
 _BOUND = 0.9
 """Share of the calls of a server's connections that must agree on a group before the server is a worker itself."""
 _BOUND_INSIDE = 0.5
@@ -75,12 +79,14 @@ def learn_workers(uses: Sequence[Use]) -> Workers:
         group_of, calls = _join(
             [((use.http, *use.database) if use.server in bound else use.database, use.certain) for use in uses]
         )
+    joined = {group_of[connection] for use in uses for connection in use.database}
+    group_of = {connection: group for connection, group in group_of.items() if group in joined}
     groups = max(1, sum(count >= _ENOUGH for count in calls.values()))
     return Workers(group_of, calls, groups)
 
 
 def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int], Counter[int]]:
-    """Groups of connections that calls joined, and the calls of each.
+    """Groups of connections that calls joined, and the calls of each; those that most calls join come first.
 
     Args:
         uses: connections that served a call, and whether that is certain.
@@ -93,30 +99,62 @@ def _join(uses: Sequence[tuple[tuple[int, ...], bool]]) -> tuple[dict[int, int],
         return one
 
     patterns = Counter((tuple(sorted(set(use))), certain) for use, certain in uses)
+    alone: Counter[int] = Counter()
+    many = _MANY
     while True:
-        joint: Counter[tuple[int, int]] = Counter()
-        votes: Counter[tuple[int, int]] = Counter()
-        calls: Counter[int] = Counter()
-        merged: Counter[tuple[tuple[int, ...], bool]] = Counter()
-        for (pattern, certain), count in patterns.items():
-            groups = tuple(sorted({find(connection) for connection in pattern}))
+        root = {connection: find(connection) for connection in parent}
+        patterns, alone, calls = _merge(patterns, alone, root)
+        shared = _shared(patterns, calls)
+        if not shared:
+            return root, calls
+        many = min(many, max(shared.values()))
+        joined: set[int] = set()
+        for count, one, other in sorted((-count, *pair) for pair, count in shared.items()):
+            smaller = other if calls[one] >= calls[other] else one
+            if -count >= many and smaller not in joined:
+                joined.add(smaller)
+                a, b = find(one), find(other)
+                parent[max(a, b)] = min(a, b)
+
+
+_Patterns = Counter[tuple[tuple[int, ...], bool]]
+"""How many calls used these groups together, by whether that is certain."""
+
+
+def _merge(
+    patterns: _Patterns, alone: Counter[int], root: Mapping[int, int]
+) -> tuple[_Patterns, Counter[int], Counter[int]]:
+    """The same of larger groups: calls that used several, calls that used one only, and all of each."""
+    calls: Counter[int] = Counter()
+    for group, count in alone.items():
+        calls[root[group]] += count
+    alone = calls.copy()
+    merged: _Patterns = Counter()
+    for (pattern, certain), count in patterns.items():
+        groups = tuple(sorted({root[connection] for connection in pattern}))
+        for group in groups:
+            calls[group] += count
+        if len(groups) > 1:
             merged[groups, certain] += count
-            for index, one in enumerate(groups):
-                calls[one] += count
-                for other in groups[index + 1 :]:
-                    joint[one, other] += count
-                    votes[one, other] += count * (_ENOUGH if certain else 1)
-        patterns = merged
-        enough = [
-            (one, other)
-            for (one, other), count in sorted(joint.items())
-            if votes[one, other] >= _ENOUGH and count >= _SHARE * min(calls[one], calls[other])
-        ]
-        if not enough:
-            return {connection: find(connection) for connection in parent}, calls
-        for one, other in enough:
-            a, b = find(one), find(other)
-            parent[max(a, b)] = min(a, b)
+        else:
+            alone[groups[0]] += count
+    return merged, alone, calls
+
+
+def _shared(patterns: _Patterns, calls: Mapping[int, int]) -> dict[tuple[int, int], int]:
+    """Pairs of groups that enough calls used together to be one, and how many did."""
+    joint: Counter[tuple[int, int]] = Counter()
+    sure: set[tuple[int, int]] = set()
+    for (groups, certain), count in patterns.items():
+        for pair in combinations(groups, 2):
+            joint[pair] += count
+            if certain:
+                sure.add(pair)
+    return {
+        (one, other): count
+        for (one, other), count in joint.items()
+        if (count >= _ENOUGH or (one, other) in sure) and count >= _SHARE * min(calls[one], calls[other])
+    }
 
 
 def _bound_servers(uses: Sequence[Use], group_of: dict[int, int]) -> set[Endpoint]:

@@ -24,6 +24,7 @@ from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.roles import learn_roles
 from glancetrace.correlate.rowids import images_of_rows
+from glancetrace.correlate.tasks import tell_unseen_tasks
 from glancetrace.correlate.twins import find_twins
 from glancetrace.correlate.units import UnitOfWork, sets_up
 from glancetrace.correlate.validation import validated_at, validations_within
@@ -40,6 +41,9 @@ _OPENER = 0.9
 
 _VAGUE = 100_000_000
 """ns by which times of a call may be off that says for sure what ran in it."""
+
+_DOUBTFUL = 0.9
+"""Score at most of a link to a call whose response may be another's: until when it ran is not known."""
 
 _ONE_SEEN = "only call left of those whose requests were seen"
 
@@ -113,6 +117,7 @@ def _attribute_service(
 ) -> list[Link]:
     calls.sort(key=_beginning)
     facts = _read_units(units)
+    hidden.add_tasks(tell_unseen_tasks(facts, calls))
     sweep = _sweep(calls, facts, hidden, Hosts({}))
     if len({call.server for call in calls}) > 1:
         hosts = learn_hosts(
@@ -205,6 +210,9 @@ def _only_choice(candidates: Candidates) -> Choice:
     (call,), unit = candidates.calls, candidates.unit
     if unit.start <= call.end:
         evidence = (*_support(call, unit), "only call left")
+        if call.doubtful:
+            evidence = (*evidence, "its response may be another call's, for packets are missing")
+            return Choice(call, INFERRED, _DOUBTFUL, evidence, _relation(call, unit), candidates.rejected)
         return Choice(call, CERTAIN, 1.0, evidence, _relation(call, unit), candidates.rejected)
     after = "image id, after the client went away" if call.call.status_code is None else "image id, after the response"
     return Choice(call, INFERRED, 0.9, (after,), _relation(call, unit), candidates.rejected)
@@ -272,7 +280,7 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
         if unit.setup or others or not open_calls or _several_ran_at(open_calls, unit.ts, unit.end_ts):
             continue
         candidates = find_candidates(reader.read(unit), open_calls, [])
-        if len(candidates.calls) == 1:
+        if len(candidates.calls) == 1 and not candidates.calls[0].doubtful:
             call = candidates.calls[0]
             choices[id(unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
     return [link for unit in units for link in _links(unit, choices, alone=False)]

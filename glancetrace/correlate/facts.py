@@ -45,6 +45,7 @@ class CallFacts:
     its statements can name; `runs_anything`: nothing contradicts it; `goes_on`: more may follow after `end`: tasks of
     an import, or the service's cleaning up after a client that went away. `connection_id` and `server` are those of the
     innermost leg, the service's own. `validations`: when validations of its token were answered, its own perhaps.
+    `doubtful`: packets are missing, and its response may be another call's.
     `bound_to`: the same ids where a unit that names others is of another call; empty where it need not be.
     """
 
@@ -62,6 +63,7 @@ class CallFacts:
     connection_id: int
     server: Endpoint
     validations: Sequence[int] = ()
+    doubtful: bool = False
     bound_to: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,9 +84,10 @@ class UnitFacts:
     creates one; `writes`: tables written; `guarded_to`: statuses given under a guard; `tasks`,
     `request_ids`: ids of tasks named, and of the calls that made them; `blank`: nothing but ends of transactions;
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
-    it was about to write (see `intent`); `served`: the first packet for it, a ping's or that of a new connection, ns;
-    `returned`: when its connection was given back, ns (see `pool`). `kind` and `rows` are read when more than one call
-    could have run it, or when there is something to learn.
+    it was about to write (see `intent`); `of_unseen`: it names a task of a call that was not seen (see `tasks`);
+    `served`: the first packet for it, a ping's or that of a new connection, ns; `returned`: when its connection,
+    `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when more than one call could have run
+    it, or when there is something to learn.
     """
 
     unit: UnitOfWork
@@ -101,8 +104,10 @@ class UnitFacts:
     telling: bool
     expires_tasks: bool = False
     prepared: frozenset[str] = _NONE
+    of_unseen: bool = False
     served: int = 0
     returned: int = 0
+    connection_id: int = 0
     known_kind: str | None = None
     known_rows: UnitRows | None = None
 
@@ -129,11 +134,6 @@ class UnitFacts:
     def waits_since(self, until: int) -> int:
         """Since when its call had waited for what began at `until`, ns."""
         return max(self.end, min(self.returned, until))
-
-    @property
-    def connection_id(self) -> int:
-        """The connection it ran on."""
-        return self.unit.statements[0].command.session.connection_id
 
     @property
     def client(self) -> str:
@@ -179,6 +179,7 @@ def call_facts(
         connection_id=call.hops[-1].connection_id if call.hops else call.connection_id,
         server=call.hops[-1].server if call.hops else call.server,
         validations=validations,
+        doubtful=call.exchange is not None and call.exchange.doubtful,
     )
 
 
@@ -258,6 +259,7 @@ def _facts(
     unit: UnitOfWork, images: frozenset[str], tasks: set[str], written: list[RowChange], reads_list: bool, blank: bool
 ) -> UnitFacts:
     start, end = unit.ts, unit.end_ts
+    connection_id = unit.statements[0].command.session.connection_id
     if not written:
         telling = reads_list or bool(images)
         return UnitFacts(
@@ -274,6 +276,7 @@ def _facts(
             blank,
             telling,
             returned=end,
+            connection_id=connection_id,
         )
     of_tasks = [change for change in written if change.table in _TASK_TABLES]
     request_ids = {change.values.get("request_id") for change in of_tasks if change.table == "tasks"}
@@ -292,6 +295,7 @@ def _facts(
         blank=blank,
         telling=True,
         returned=end,
+        connection_id=connection_id,
         expires_tasks=any(change.table == "tasks" and change.row_id is None for change in of_tasks),
     )
 
@@ -307,6 +311,8 @@ def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:
         return None
     if unit.images and call.images and not unit.images & call.images:
         return ANOTHER_IMAGE
+    if unit.of_unseen and sql.goes_on:
+        return "the task is of a call that was not seen"
     if sql.scope == ANY:
         return None
     if unit.tasks and not sql.goes_on:

@@ -65,7 +65,8 @@ class GapModel:
         number = _bin(gap)
         for key in _keys(place):
             self._counts[key][number] += weight
-        self._densities.clear()
+        if self._densities:
+            self._densities.clear()
 
     def log_density(self, place: Place, gap: int) -> float:
         """Natural logarithm of the density of a gap of `gap` ns at `place`, per ns."""

@@ -22,12 +22,15 @@ from glancetrace.glance.sequences import base_of
 
 __all__ = ["Half", "HiddenCalls"]
 
+_SECOND = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Half:
     """A call whose request was not seen: when it can have begun, and when it was answered, ns.
 
-    `connection_id`: on which it was answered, that of its innermost leg; `images`: ids that its response names.
+    `connection_id`: on which it was answered, that of its innermost leg; `images`: ids that its response names. The
+    same of a task (see `tasks`): when it was last at work, and a connection that it used.
     """
 
     service: str
@@ -48,9 +51,19 @@ class HiddenCalls:
         self._lags = GapModel()
         self._units: Counter[str] = Counter()
         self._taught = 0
+        self._tasks: list[Half] = []
+        self._later: Counter[str] = Counter()
+        self._lasted = 0
+
+    def add_tasks(self, tasks: Iterable[Half]) -> None:
+        """Tasks of calls that were not seen, which name one image each."""
+        self._tasks += tasks
 
     def beside(self, unit: UnitFacts) -> list[Half]:
         """Those that were open while a unit ran, and that can have named its image."""
+        return self._beside(unit) + self._tasks_beside(unit)
+
+    def _beside(self, unit: UnitFacts) -> list[Half]:
         place = bisect_left(self._ends, unit.end)
         return [
             half
@@ -58,36 +71,59 @@ class HiddenCalls:
             if half.start <= unit.start and (not unit.images or not half.images or unit.images & half.images)
         ]
 
+    def _tasks_beside(self, unit: UnitFacts) -> list[Half]:
+        """Tasks of unseen calls that were at work on a unit's image."""
+        return [
+            task
+            for task in self._tasks
+            if task.start <= unit.start and unit.end <= task.end and not unit.images.isdisjoint(task.images)
+        ]
+
     def learn(self, certain: Iterable[tuple[CallFacts, UnitFacts]]) -> None:
-        """How long before their responses calls run units: these ran these for certain."""
-        if not self._halves:
+        """How long before their responses calls run units, and how many after: these ran these for certain."""
+        if not self._halves and not self._tasks:
             return
         taught: set[int] = set()
+        lasted: dict[int, int] = {}
         for call, unit in certain:
-            if call.call.status_code is not None and not call.goes_on and unit.end <= call.end:
-                base = base_of(unit.kind)
+            if call.call.status_code is None:
+                continue
+            base = base_of(unit.kind)
+            if not call.goes_on and unit.end <= call.end:
                 self._lags.learn((base, LAST), call.end - unit.start)
                 self._units[base] += 1
                 taught.add(id(call))
+            elif call.goes_on and unit.start > call.end:
+                self._later[base] += 1
+                lasted[id(call)] = max(lasted.get(id(call), 0), unit.end - call.end)
         self._taught = len(taught)
+        self._lasted = sum(lasted.values())
 
     def log_rate(self, unit: UnitFacts, workers: Workers) -> float:
         """Logarithm of how many such units per ns these calls ran then; minus infinity if none of them was open."""
-        rate = 0.0
+        if not self._halves and not self._tasks:
+            return -math.inf
         base, process = base_of(unit.kind), workers.group_of.get(unit.connection_id)
         share = self.share(unit)
-        for half in self.beside(unit):
+        per_call = (self._units[base] + 1) / (self._taught + 1)
+        of_task = (self._later[base] + 1) / (self._lasted + _SECOND)
+        rate = 0.0
+        for half in self._beside(unit):
             log_density = self._lags.log_density((base, LAST), half.end - unit.start)
-            own = workers.group_of.get(half.connection_id)
-            if own is not None and process is not None:
-                log_density += workers.against(own, process)
-            rate += math.exp(log_density) * (1.0 if half.images else share)
-        if rate <= 0.0:
-            return -math.inf
-        return math.log(rate) + math.log((self._units[base] + 1) / (self._taught + 1))
+            likely = (1.0 if half.images else share) * _in_process(half, process, workers)
+            rate += math.exp(log_density) * per_call * likely
+        for task in self._tasks_beside(unit):
+            rate += of_task * _in_process(task, process, workers)
+        return math.log(rate) if rate > 0.0 else -math.inf
 
     def share(self, unit: UnitFacts) -> float:
         """Share of the calls that name a unit's image: how likely one names it of which that is not known."""
         if not unit.images:
             return 1.0
         return (max(self._named[image] for image in unit.images) + 1) / (self._calls + 1)
+
+
+def _in_process(half: Half, process: int | None, workers: Workers) -> float:
+    """How likely one runs a unit in a process, beside one of which the process is not known."""
+    own = workers.group_of.get(half.connection_id)
+    return 1.0 if own is None or process is None else math.exp(workers.against(own, process))

@@ -59,7 +59,7 @@ def settle(
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
     hidden.learn(certain)
-    uses = [_use(call, units, certain=True) for call, units in (*stories, *parts)]
+    uses = [_use(call, units, certain=not call.doubtful) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
     basis: _Basis | None = None
     workers: Workers | None = None
@@ -72,7 +72,7 @@ def settle(
             workers, told_before = learn_workers([*uses, *told]), told
         if basis is None or basis.group_of != workers.group_of:
             tell_returns(certain, open_, workers.group_of)
-            basis = _learn_certain(stories, workers.group_of)
+            basis = _learn_certain([story for story in stories if not story[0].doubtful], workers.group_of)
         model = _learn(basis, solved, runs, workers)
         model.log_stray_rate, model.hidden = stray_rate, hidden
         before = [solution.choice for _, solution, _ in settled]

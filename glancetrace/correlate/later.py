@@ -49,7 +49,7 @@ class LaterWork:
 
     def learn(self, call: CallFacts, unit: UnitFacts) -> None:
         """Tasks that a call's unit created carry its later work."""
-        if call.sql.goes_on:
+        if call.sql.goes_on and not unit.of_unseen:
             for task in unit.tasks:
                 self._by_task[task] = call
                 last = self._last_of_task[task]

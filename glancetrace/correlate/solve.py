@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from glancetrace.correlate.affinity import Workers
 from glancetrace.correlate.facts import CallFacts, UnitFacts
@@ -98,6 +99,19 @@ class Solution:
     against: list[dict[int, float]]
     worth: float = 0.0
     crowded: set[int] = field(default_factory=set)
+
+
+class _Placed(NamedTuple):
+    """What is looked at of a unit each time that it is put before others: see `UnitFacts`; `group`: its process."""
+
+    kind: str
+    base: str
+    start: int
+    end: int
+    returned: int
+    served: int
+    answer: int
+    group: int | None
 
 
 @dataclass(slots=True, eq=False)
@@ -222,6 +236,8 @@ class _Beam:
         ways: dict[tuple[int, ...], _Way] = {}
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         process = self._model.workers.group_of.get(unit.connection_id)
+        kind, end = unit.kind, unit.end
+        placed = _Placed(kind, base_of(kind), unit.start, end, unit.returned, unit.served, unit.answer, process)
         queues = process is not None and self._model.yields.strict
         overtaken = self._turns.between
         for score, all_of, step in self._ways:
@@ -232,10 +248,10 @@ class _Beam:
                 if number in moves:
                     move = moves[number]
                 else:
-                    move = moves[number] = self._move(number, unit)
+                    move = moves[number] = self._move(number, unit, placed)
                 if move is not None and score + move[0] >= lowest:
                     worth = score + move[0] - overtaken(number, all_of)
-                    others = self._passed(all_of, number, process, unit.end) if queues else all_of
+                    others = self._passed(all_of, number, process, end) if queues else all_of
                     changed = (*others[:position], move[1], *others[position + 1 :])
                     if changed in ways:
                         _keep(ways, worth, changed, _Step(step, unit_number, call))
@@ -251,40 +267,38 @@ class _Beam:
                 for score, all_of, step in self._ways
             ]
 
-    def _move(self, number: int, unit: UnitFacts) -> tuple[float, int] | None:
+    def _move(self, number: int, unit: UnitFacts, placed: _Placed) -> tuple[float, int] | None:
         """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
         call, state, next_start, following, worker, served, passed = self._progress[number]
-        facts, kind = self._component.calls[call], unit.kind
-        base = base_of(kind)
-        gaps, workers = self._model.gaps, self._model.workers
-        group = workers.group_of.get(unit.connection_id)
-        worth = math.log(self._model.hidden.share(unit)) if facts.runs_anything and not facts.images else 0.0
+        kind, base, start, end, returned, unit_served, answer, group = placed
+        facts, model = self._component.calls[call], self._model
+        worth = math.log(model.hidden.share(unit)) if facts.runs_anything and not facts.images else 0.0
         if following == LAST and _open_ended(facts):
             worth += _OPEN_END
-            if facts.call.status_code is None and unit.start > next_start:
+            if facts.call.status_code is None and start > next_start:
                 worth += _BROKEN_OFF
         else:
-            worth += self._model.grammar.log_probability(state, kind)
-            gap = next_start - unit.waits_since(next_start)
+            worth += model.grammar.log_probability(state, kind)
+            gap = next_start - (end if returned == end else unit.waits_since(next_start))
             if following == LAST and gap >= facts.end - facts.latest:
                 gap = max(gap, facts.call.uncertainty)
             if gap >= -CLOCK_SLACK:
-                worth += gaps.log_density((base, following), gap)
-                if group is not None and self._model.yields.strict:
+                worth += model.gaps.log_density((base, following), gap)
+                if group is not None and model.yields.strict:
+                    since = end if returned == end else unit.waits_since(served)
                     place = (facts.call.operation, base, following)
-                    wait = Wait(group, unit.waits_since(served), served, place, unit.answer)
-                    worth -= self._model.yields.cost(wait, passed)
+                    worth -= model.yields.cost(Wait(group, since, served, place, answer), passed)
             elif following != LAST and ("members" in (base, following) or facts.goes_on):
-                worth += _NESTED + gaps.log_density((base, following), 0)
+                worth += _NESTED + model.gaps.log_density((base, following), 0)
             else:
                 return None
         if group is not None and worker is None:
-            worth += workers.surprise
+            worth += model.workers.surprise
             worker = group
-        elif group is not None and worker is not None:
-            worth += workers.against(worker, group)
-        after = self._model.grammar.before(state, kind, forgets=facts.goes_on)
-        return worth, self._number((call, after, unit.start, base, worker, unit.served, False))
+        elif group is not None and worker != group and worker is not None:
+            worth += model.workers.against(worker, group)
+        after = model.grammar.before(state, kind, forgets=facts.goes_on)
+        return worth, self._number((call, after, start, base, worker, unit_served, False))
 
     def _passed(self, all_of: tuple[int, ...], one: int, process: int | None, end: int) -> Sequence[int]:
         """The progress of all open calls when a unit that ends at `end` goes to `one`: it passes those of its process

@@ -161,6 +161,7 @@ class Turns:
         self._began: list[int] = []
         self._first: list[float] = []
         self._later: list[float] = []
+        self._first_of: dict[int, float] = {}
 
     def add(self, state: int, start: int, queued: Queue | None, began: int) -> None:
         """The next progress: a wait in a queue, up to `start`; `began` when its call did, ns."""
@@ -168,9 +169,16 @@ class Turns:
         self._queue_of.append(queue)
         self._starts.append(start)
         self._began.append(began)
-        first = math.exp(self._grammar.log_probability(state, START)) if queue >= 0 else 0.0
+        first = 0.0
+        if queue >= 0:
+            known = self._first_of.get(state)
+            first = self._first_of[state] = self._likely_first(state) if known is None else known
         self._first.append(first)
         self._later.append(1 - first)
+
+    def _likely_first(self, state: int) -> float:
+        """How likely nothing stands before what a state knows."""
+        return math.exp(self._grammar.log_probability(state, START))
 
     def between(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since a unit of its own has overtaken."""

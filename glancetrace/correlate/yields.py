@@ -116,12 +116,13 @@ class Yields:
 
     def cost(self, wait: Wait, passed: bool) -> float:
         """What it costs that a call waited so; `passed`: one of its component is known to have passed it."""
-        own = self.if_passed(wait.place, wait.answer)
-        bystanders = self._bystanders.get(wait.process)
+        process, since, until, place, answer = wait
+        own = self.if_passed(place, answer)
+        bystanders = self._bystanders.get(process)
         if bystanders is None:
             return own if passed else 0.0
-        passed = passed or (own > 0 and bystanders.pass_(wait.since, wait.until))
-        return (own if passed else 0.0) + bystanders.are_passed(wait.since, wait.until)
+        passed = passed or (own > 0 and bystanders.pass_(since, until))
+        return (own if passed else 0.0) + bystanders.are_passed(since, until)
 
     def _share(self, kind: int) -> float:
         """How often calls are passed that wait after such an answer."""

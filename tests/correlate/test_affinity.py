@@ -38,3 +38,20 @@ def test_connections_of_a_proxy_join_nothing() -> None:
 def test_nothing_to_learn_from() -> None:
     workers = learn_workers([])
     assert (workers.group_of, workers.groups, workers.surprise) == ({}, 1, 0)
+
+
+def test_one_call_that_was_given_a_wrong_unit_does_not_make_two_processes_one() -> None:
+    """Though its connections had served few calls, of which it was a fifth."""
+    one = [Use(100, SERVICE, pair, certain=True) for pair in [(1, 2), (1, 2), (2, 5), (5, 6)] * 3]
+    other = [Use(101, SERVICE, pair, certain=True) for pair in [(3, 4), (3, 4), (4, 7), (7, 8)] * 3]
+    workers = learn_workers([*one, *other, Use(102, SERVICE, (6, 8), certain=True)])
+    assert workers.group_of[1] == workers.group_of[6]
+    assert workers.group_of[3] == workers.group_of[8]
+    assert workers.group_of[1] != workers.group_of[3]
+
+
+def test_a_connection_that_nothing_joined_to_the_database_is_of_no_process() -> None:
+    uses = [Use(100, SERVICE, (1, 2), certain=True)] * 3 + [Use(101, SERVICE, (1, 2))]
+    workers = learn_workers(uses)
+    assert workers.group_of[100] == workers.group_of[1]
+    assert 101 not in workers.group_of

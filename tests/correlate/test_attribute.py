@@ -235,3 +235,24 @@ def test_registry_runs_the_sql_of_version_one() -> None:
     link = scene.play().link("UPDATE images")
     assert link is not None
     assert link.call_id == 2
+
+
+def test_a_call_whose_response_may_be_anothers_has_no_certain_links() -> None:
+    scene = Scene()
+    call = scene.call("image-show", 200, 0, 100)
+    assert call.exchange is not None
+    call.exchange.doubtful = True
+    scene.session().texts(10, select(), "ROLLBACK")
+    links = scene.play().links
+    assert [(link.call_id, link.link_class, link.score) for link in links] == [(1, INFERRED, 0.9)] * 2
+    assert "its response may be another call's" in links[0].evidence[-1]
+
+
+def test_keystones_statements_are_of_no_call_whose_response_may_be_anothers() -> None:
+    scene = Scene()
+    call = scene.call("token-create", 201, 0, 100, service="keystone", image_id=None)
+    scene.session(user="keystone", schema="keystone").texts(10, "SELECT id FROM user", "ROLLBACK")
+    assert len(scene.play().links) == 2
+    assert call.exchange is not None
+    call.exchange.doubtful = True
+    assert scene.play().links == []
