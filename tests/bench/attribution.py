@@ -34,14 +34,15 @@ _COLUMNS = (
 
 
 def judged(folders: Iterable[Path]) -> Iterator[tuple[str, Path, Truth]]:
-    """(name, capture, truth) of all captures in these folders and in theirs."""
+    """(name, capture, truth) of all captures in these folders and in theirs; the name is that of both, if they differ."""
     for folder in folders:
         for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
             if not any(place.glob("final_db.json*")) or not any(place.glob("wsgi.jsonl*")):
                 continue
             truth = read_truth(place)
             for capture in sorted(place.glob("*.pcap*")):
-                yield capture.name.split(".")[0], capture, truth
+                name = capture.name.split(".")[0]
+                yield name if name == place.name else f"{place.name}/{name}", capture, truth
 
 
 def analyze_timed(capture: Path) -> tuple[Trace, float]:
