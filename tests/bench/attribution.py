@@ -34,7 +34,7 @@ _COLUMNS = (
 
 
 def judged(folders: Iterable[Path]) -> Iterator[tuple[str, Path, Truth]]:
-    """(name, capture, truth) of all captures in these folders and in theirs; the name is that of both, if they differ."""
+    """(name, capture, truth) of all captures in these folders and in theirs; the name says the folder if it differs."""
     for folder in folders:
         for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
             if not any(place.glob("final_db.json*")) or not any(place.glob("wsgi.jsonl*")):
