@@ -71,7 +71,7 @@ def tell_unseen_tasks(units: Sequence[UnitFacts], calls: Sequence[CallFacts]) ->
                 unit.request_ids |= frozenset() if row.task in begun else {row.request_id}
             elif row.image_id not in nameless:
                 unit.of_unseen = True
-                if row.task in ends and row.image_id is not None:
+                if row.task in ends and row.image_id is not None and row.task not in unseen:
                     start = begun[row.task].start if row.task in begun else 0
                     last = _last(ends[row.task], row.image_id, units)
                     unseen[row.task] = Half("glance", start, last.end, last.connection_id, frozenset([row.image_id]))
