@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glancetrace.cli.options import Callback, option, say, with_options
+from glancetrace.cores import usable_cores
 from glancetrace.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Reading:
     @property
     def job_count(self) -> int:
         """Processes that decode: as many as were asked for, else two where there are two cores."""
-        return self.jobs or min(2, _cores())
+        return self.jobs or min(2, usable_cores())
 
     def analyze(self, paths: Sequence[str], *, warn: bool = True) -> Trace:
         """The trace of captures, with a progress bar where somebody waits; `warn`: tell of damage on standard error."""
@@ -104,13 +104,6 @@ class Reading:
 
         with ProgressBar(enabled=self.progress) as bar:
             return look(paths, self.port_map(), progress=bar if bar.enabled else None)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 DECRYPTING = (

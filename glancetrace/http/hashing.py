@@ -1,9 +1,10 @@
 """Hashes bodies as they pass, off the main thread.
 
-hashlib releases the interpreter lock while it hashes, so one thread per algorithm lets the main thread go on decoding.
-What waits for a thread is bounded: a few pieces. Bytes are collected first, since handing over small pieces costs more
-than hashing them, and a body that stays small is hashed by whoever asks for its digest. The collected bytes of all
-bodies together are bounded too. What came in large parts is hashed part by part, not copied.
+hashlib releases the interpreter lock while it hashes, so that the main thread can go on decoding: pieces of all bodies
+are jobs, in a lane per algorithm (`glancetrace.http.lanes`). What waits there is bounded: a few pieces. Bytes are
+collected first, since handing over small pieces costs more than hashing them, and a body that stays small is hashed by
+whoever asks for its digest. The collected bytes of all bodies together are bounded too. What came in large parts is
+hashed part by part, not copied.
 
 The same image passes several times: from the client to a proxy, from the proxy to Glance, and to everybody who
 downloads it. Comparing bytes is many times faster than hashing them, so pieces have the same boundaries in every body,
@@ -14,12 +15,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from queue import Empty, Queue
-from threading import Event, Thread
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 
 from glancetrace.http.exchange import BodyHasher
+from glancetrace.http.lanes import Lanes
 
 __all__ = ["HashPool"]
 
@@ -68,60 +69,6 @@ class _State:
         for part in piece:
             state.update(part)
         self.hashes[name] = state
-
-
-class _Worker:
-    """A thread that hashes pieces of many bodies, in order."""
-
-    def __init__(self, name: str) -> None:
-        self._queue: Queue[tuple[_State, _State, str, _Piece] | Event | None] = Queue(_WAITING_PIECES)
-        self._error: Exception | None = None
-        self._thread = Thread(target=self._work, name=f"hash-{name}", daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        while True:
-            item = self._queue.get()
-            if item is None:
-                return
-            if isinstance(item, Event):
-                item.set()
-                continue
-            state, before, name, piece = item
-            try:
-                state.go_on(before, name, piece)
-            except (ValueError, TypeError, KeyError, BufferError, MemoryError) as error:
-                self._error = self._error or error  # what follows on a broken one is broken, too
-            del item, state, before, piece
-
-    def put(self, state: _State, before: _State, name: str, piece: _Piece) -> None:
-        """Hand over a piece; waits while too many are under way."""
-        self.check()
-        self._queue.put((state, before, name, piece))
-
-    def wait(self) -> None:
-        """Until everything handed over so far is hashed."""
-        done = Event()
-        self._queue.put(done)
-        done.wait()
-        self.check()
-
-    def check(self) -> None:
-        """Raise what went wrong in the thread."""
-        if self._error is not None:
-            raise self._error
-
-    def stop(self, *, drop: bool) -> None:
-        """End the thread; `drop`: without hashing what still waits."""
-        while drop:
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                break
-            if isinstance(item, Event):
-                item.set()
-        self._queue.put(None)
-        self._thread.join()
 
 
 class _PooledHasher:
@@ -199,14 +146,14 @@ _Key = tuple[_State, int, bytes, bytes]
 
 
 class HashPool:
-    """Threads that hash bodies, one per algorithm, from the first body that needs it to the end of the context.
+    """Hashes bodies in threads, from the first body that needs them to the end of the context.
 
     Digests may be asked for inside the context and after it. When the context ends with an exception, nothing that
     still waits is hashed.
     """
 
     def __init__(self) -> None:
-        self._workers: dict[str, _Worker] = {}
+        self._lanes = Lanes("hash", _WAITING_PIECES, (ValueError, TypeError, KeyError, BufferError, MemoryError))
         self._closed = False
         self._collecting: dict[_PooledHasher, None] = {}
         self._starts: dict[tuple[str, ...], _State] = {}
@@ -222,8 +169,7 @@ class HashPool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._closed = True
-        for worker in self._workers.values():
-            worker.stop(drop=error is not None)
+        self._lanes.stop(drop=error is not None)
 
     def new(self, algorithms: Iterable[str]) -> BodyHasher:
         """A hasher for one body, with hashlib's names of algorithms; ValueError for one that hashlib does not have."""
@@ -253,20 +199,13 @@ class HashPool:
             if not threaded:
                 state.go_on(before, name, piece)
                 continue
-            worker = self._workers.get(name)
-            if worker is None:
-                worker = self._workers[name] = _Worker(name)
-            worker.put(state, before, name, piece)
+            self._lanes.put(name, partial(state.go_on, before, name, piece))
         self._remember(key, piece, state)
         return state
 
     def wait(self) -> None:
         """Until all pieces are hashed; raises what went wrong in a thread."""
-        for worker in self._workers.values():
-            if self._closed:
-                worker.check()
-            else:
-                worker.wait()
+        self._lanes.wait()
 
     def note_collected(self, hasher: _PooledHasher, length: int) -> None:
         """A hasher has collected `length` more bytes; when it is too much, those that began first hand theirs over."""

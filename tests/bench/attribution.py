@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import glancetrace.pipeline
+import glancetrace.stages
 from glancetrace.document import render_document
+from glancetrace.pipeline import analyze
 from glancetrace.trace import Trace
 from tests.support.degrade import LOSSES, degrade
 from tests.support.evaluate import Figures, judge
@@ -47,8 +48,8 @@ def judged(folders: Iterable[Path]) -> Iterator[tuple[str, Path, Truth]]:
 
 def analyze_timed(capture: Path) -> tuple[Trace, float]:
     """A capture's trace, and the seconds of processor time that attribution took."""
-    pipeline: Any = glancetrace.pipeline
-    original = pipeline.attribute
+    stages: Any = glancetrace.stages
+    original = stages.attribute
     seconds = []
 
     def timed(*arguments: Any) -> Any:
@@ -57,11 +58,11 @@ def analyze_timed(capture: Path) -> tuple[Trace, float]:
         seconds.append(time.process_time() - started)
         return links
 
-    pipeline.attribute = timed
+    stages.attribute = timed
     try:
-        return pipeline.analyze(str(capture)), sum(seconds)
+        return analyze(str(capture)), sum(seconds)
     finally:
-        pipeline.attribute = original
+        stages.attribute = original
 
 
 def judge_capture(capture: Path, truth: Truth, *, lossy: bool = False) -> Figures:
