@@ -180,7 +180,7 @@ def test_memory_follows_what_is_open(spilled: Spilled, monkeypatch: pytest.Monke
 
 def test_a_transaction_that_is_open_for_too_long_is_cut(spilled: Spilled) -> None:
     """It is said so; its statements are there, and their outcome is not known."""
-    whole, parts = analysed("mixed-64"), spilled("mixed-64", epoch=500, held=500)
+    whole, parts = analysed("concurrent-old-8"), spilled("concurrent-old-8", epoch=100, held=100)
     cut = [issue for issue in parts.tables.issues if issue.kind == "sql-unit-cut"]
     assert sum(issue.count for issue in cut) > 0
     assert len(parts.tables.statements) == len(whole.tables.statements)
