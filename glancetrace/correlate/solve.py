@@ -39,7 +39,7 @@ _STEP = 1800
 """Ways times options of one unit that are looked at: many ways are cheap where two calls share it."""
 _EFFORT = 600_000
 """The same of all units of a component; above that the beam is narrower, and less sure. What is saved is left."""
-_WORST = 24.0
+_WORST = 14.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _COUNTED = 9.0
 """Differences up to this are counted against a link."""
@@ -257,10 +257,10 @@ class _Beam:
                         _keep(ways, worth, changed, _Step(step, unit_number, call))
                     else:
                         ways[changed] = worth, changed, _Step(step, unit_number, call)
-        if len(ways) > self._width:
-            self._crowded.update(self._open)
         if ways:
             self._ways = _best(ways, self._width)
+            if len(ways) > self._width == len(self._ways):
+                self._crowded.update(self._open)
         else:  # whatever is done with it contradicts what comes later
             self._ways = [
                 (score - _IMPOSSIBLE, all_of, _Step(step, unit_number, options[0]))
