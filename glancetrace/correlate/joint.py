@@ -2,7 +2,7 @@
 
 Calls all of whose units are certain tell orders, gaps and processes. With these, each component (units that share
 candidate calls, and these calls' other units) is solved as a whole; what came out with confidence is learnt from in
-turn, and all is solved again.
+turn, and all is solved again, but for components that came out the same twice, and surely.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def settle(
     basis: _Basis | None = None
     workers: Workers | None = None
     told_before: list[Use] = []
+    steady: dict[int, Settled] = {}
     for _ in range(_ROUNDS):
         runs = [run for component, sure in _how_sure(components, settled) for run in _runs(component, sure)]
         solved = _solved_stories(settled)
@@ -76,9 +77,14 @@ def settle(
         model = _learn(basis, solved, runs, workers)
         model.log_stray_rate, model.hidden = stray_rate, hidden
         before = [solution.choice for _, solution, _ in settled]
-        settled = [(component, solve(component, model), model) for component in components]
-        if [solution.choice for _, solution, _ in settled] == before:
+        settled = [
+            steady.get(number) or (component, solve(component, model), model)
+            for number, component in enumerate(components)
+        ]
+        same = [number for number, choice in enumerate(before) if choice == settled[number][1].choice]
+        if len(same) == len(components):
             break
+        steady = {number: settled[number] for number in same if all(map(_is_sure, settled[number][1].against))}
     for component, solution, model in settled:
         improve(component, solution, model)
     return settled
@@ -160,6 +166,11 @@ def _learn_story(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: 
         gaps.learn(place, until - unit.waits_since(until))
 
 
+def _is_sure(against: Mapping[int, float]) -> bool:
+    """A unit's call is learnt from, for all others together weigh so little beside it."""
+    return 1 / (1 + sum(against.values())) >= _SURE
+
+
 def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
     """Calls all of whose units were given to them with confidence."""
     stories: list[Story] = []
@@ -170,7 +181,7 @@ def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
             component.units, component.options, solution.choice, solution.against, strict=True
         ):
             units_of[call].append(unit)
-            if 1 / (1 + sum(against.values())) < _SURE:
+            if not _is_sure(against):
                 doubtful.update(options)
         stories += [
             (component.calls[call], units) for call, units in units_of.items() if call >= 0 and call not in doubtful
@@ -188,7 +199,7 @@ def _how_sure(
         yield (
             component,
             [
-                call if 1 / (1 + sum(against.values())) >= _SURE else None
+                call if _is_sure(against) else None
                 for call, against in zip(solution.choice, solution.against, strict=True)
             ],
         )

@@ -251,6 +251,9 @@ class _Beam:
                     move = moves[number] = self._move(number, unit, placed)
                 if move is not None and score + move[0] >= lowest:
                     worth = score + move[0] - overtaken(number, all_of)
+                    if worth < lowest:
+                        continue
+                    lowest = max(lowest, worth - _WORST)
                     others = self._passed(all_of, number, process, end) if queues else all_of
                     changed = (*others[:position], move[1], *others[position + 1 :])
                     if changed in ways:
