@@ -9,10 +9,11 @@ It counts for every such call, as far as it can have named the unit's image and 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from glancetrace.correlate.affinity import Workers
 from glancetrace.correlate.facts import CallFacts, UnitFacts
@@ -46,18 +47,22 @@ class HiddenCalls:
     def __init__(self, halves: Iterable[Half], calls: Sequence[CallFacts]) -> None:
         self._halves = sorted(halves, key=lambda half: (half.end, half.start, half.connection_id))
         self._ends = [half.end + CLOCK_SLACK for half in self._halves]
+        starts = accumulate((half.start for half in reversed(self._halves)), min)
+        self._first_start = list(starts)[::-1]
         self._named = Counter(image for call in calls for image in call.images)
         self._calls = len(calls)
         self._lags = GapModel()
         self._units: Counter[str] = Counter()
         self._taught = 0
-        self._tasks: list[Half] = []
+        self._tasks: dict[str, list[Half]] = defaultdict(list)
         self._later: Counter[str] = Counter()
         self._lasted = 0
 
     def add_tasks(self, tasks: Iterable[Half]) -> None:
         """Tasks of calls that were not seen, which name one image each."""
-        self._tasks += tasks
+        for task in tasks:
+            for image in task.images:
+                self._tasks[image].append(task)
 
     def beside(self, unit: UnitFacts) -> list[Half]:
         """Those that were open while a unit ran, and that can have named its image."""
@@ -65,9 +70,10 @@ class HiddenCalls:
 
     def _beside(self, unit: UnitFacts) -> list[Half]:
         place = bisect_left(self._ends, unit.end)
+        until = bisect_right(self._first_start, unit.start, place)
         return [
             half
-            for half in self._halves[place:]
+            for half in self._halves[place:until]
             if half.start <= unit.start and (not unit.images or not half.images or unit.images & half.images)
         ]
 
@@ -75,8 +81,9 @@ class HiddenCalls:
         """Tasks of unseen calls that were at work on a unit's image."""
         return [
             task
-            for task in self._tasks
-            if task.start <= unit.start and unit.end <= task.end and not unit.images.isdisjoint(task.images)
+            for image in sorted(unit.images)
+            for task in self._tasks.get(image, ())
+            if task.start <= unit.start and unit.end <= task.end
         ]
 
     def learn(self, certain: Iterable[tuple[CallFacts, UnitFacts]]) -> None:
