@@ -83,14 +83,14 @@ class Lanes:
 
     def _work(self) -> None:
         while not self._stopped:
-            self._do_next()
+            self._do_next(stay=True)
 
-    def _do_next(self) -> None:
-        """Do a job of the lane where most wait; if all of these lanes have one under way, until that has changed."""
+    def _do_next(self, *, stay: bool = False) -> None:
+        """Do a job of the lane where most wait; if there is none, wait for one under way, or with `stay` for any."""
         with self._changed:
             free = [lane for lane, jobs in self._jobs.items() if jobs and lane not in self._busy]
             if not free:
-                if not self._stopped:
+                if self._busy or (stay and not self._stopped):
                     self._changed.wait()
                 return
             lane = max(free, key=lambda lane: len(self._jobs[lane]))

@@ -21,6 +21,9 @@ def test_every_job_is_done_once_and_in_the_order_of_its_lane(processors: int, mo
     for number in range(300):
         for lane, own in done.items():
             lanes.put(lane, lambda own=own, number=number: own.append(number))
+        if number % 3 == 0:
+            lanes.wait()
+            assert all(own[-1] == number for own in done.values())
     lanes.wait()
     lanes.stop(drop=False)
     assert all(own == list(range(300)) for own in done.values())
