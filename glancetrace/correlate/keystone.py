@@ -1,0 +1,293 @@
+"""Which call ran which of Keystone's statements: whom they name, which process ran them, and step after step.
+
+What names another user, project, role or token is of another call (`identities`), and what is left to one call is
+certain. Calls whose units are certain tell which connections are of one process (`affinity`). The rest is shared: a
+first guess (`guess`), mended two calls at a time until no two do better (`exchange`), by what the links of their chains
+are worth (`chains`). The odds of all such exchanges say how sure each link is. Calls that ask the same are twins in
+whatever names nobody: then the link is to their group.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+
+from glancetrace.correlate.affinity import Use, Workers, learn_workers
+from glancetrace.correlate.candidates import OpenCalls
+from glancetrace.correlate.chains import Chains
+from glancetrace.correlate.choice import Choice
+from glancetrace.correlate.exchange import Shared, share
+from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.guess import guess
+from glancetrace.correlate.identities import Identities, learn_identities
+from glancetrace.correlate.ksteps import KeystoneUnit, StepReader
+from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN
+from glancetrace.correlate.units import UnitOfWork
+
+__all__ = ["choose_by_steps"]
+
+_SILENT = frozenset({"version-list", "version-show", "healthcheck"})
+"""Operations that run no SQL."""
+_MAX_REJECTED = 8
+_ROUNDS = 2
+"""Times that what links are worth is learnt anew from what was found."""
+_SWEEPS = 6
+_EFFORT = 60
+"""Units looked at in exchanges, for each unit that is shared: above that the rest stays as it is, and less sure."""
+_BETTER = 0.01
+_APART = 4
+"""Calls that each of two groups of connections must have served to be two processes."""
+_TOLD_APART = 0.99
+_MOST_SURE = 0.999
+_DOUBTFUL = 0.9
+_LIKELY = 0.01
+"""Odds from which a call is one of those that can have run a unit, too."""
+
+
+def choose_by_steps(calls: Sequence[CallFacts], units: Iterable[UnitOfWork]) -> dict[int, Choice]:
+    """The call of each unit of Keystone's, by the unit's identity.
+
+    Args:
+        calls: all its calls, in order of when they began; each of those that ran at the time was seen.
+    """
+    calls = [call for call in calls if call.call.operation not in _SILENT]
+    reader = StepReader()
+    read = [found for unit in units if not unit.setup and (found := reader.read(unit)) is not None]
+    read.sort(key=lambda unit: (unit.start, unit.unit.statements[0].id))
+    identities = learn_identities(calls, read)
+    _find_options(calls, read, identities)
+    choices: dict[int, Choice] = {}
+    for unit in read:
+        if len(unit.options) == 1:
+            choices[id(unit.unit)] = _only_choice(calls[unit.options[0]], unit, identities)
+    if len(choices) < len(read):
+        workers = _tell_processes(calls, read)
+        sharing = _Sharing(calls, read)
+        sharing.run()
+        for unit in read:
+            if unit.options and id(unit.unit) not in choices:
+                choice = sharing.choice(unit, workers, identities)
+                if choice is not None:
+                    choices[id(unit.unit)] = choice
+    return choices
+
+
+def _find_options(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], identities: Identities) -> None:
+    """Calls that were open and can name whom a unit names."""
+    index = {id(call): number for number, call in enumerate(calls)}
+    active = OpenCalls(list(calls))
+    for unit in units:
+        left: list[CallFacts] = []
+        for call in active.at(unit.start):
+            if call.latest < unit.end and not call.doubtful:
+                reason = "its response came first"
+            elif identities.unlike(call, unit):
+                reason = "is about another user, project, role or token"
+            else:
+                left.append(call)
+                continue
+            if len(unit.rejected) < _MAX_REJECTED:
+                unit.rejected.append((call.call.id, reason))
+        # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
+        within = [call for call in left if call.start <= unit.start and unit.end <= call.end]
+        unit.options = [index[id(call)] for call in within or left]
+
+
+def _tell_processes(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> Workers:
+    """Which connections are of one process; calls of another cannot have run a unit."""
+    workers = Workers()
+    before = -1
+    while True:
+        used: dict[int, set[int]] = defaultdict(set)
+        alone = [unit for unit in units if len(unit.options) == 1]
+        for unit in alone:
+            used[unit.options[0]].add(unit.connection_id)
+        if len(alone) == before:
+            return workers
+        before = len(alone)
+        workers = learn_workers([_use(calls[call], found) for call, found in sorted(used.items())])
+        for unit in units:
+            if len(unit.options) > 1:
+                left = [call for call in unit.options if not _apart(workers, calls[call], unit)]
+                unit.options = left or unit.options
+
+
+def _use(call: CallFacts, databases: set[int]) -> Use:
+    inside = len(call.call.hops) > 1
+    return Use(call.connection_id, call.server, tuple(sorted(databases)), inside=inside, certain=not call.doubtful)
+
+
+def _apart(workers: Workers, call: CallFacts, unit: KeystoneUnit) -> bool:
+    """A call and a unit's connection are of two processes."""
+    one, other = workers.group_of.get(call.connection_id), workers.group_of.get(unit.connection_id)
+    if one is None or other is None or one == other:
+        return False
+    return min(workers.calls[one], workers.calls[other]) >= _APART
+
+
+class _Sharing:
+    """The units of calls that share candidates, and how likely each is of another call."""
+
+    def __init__(self, calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> None:
+        self._calls = calls
+        self._units = [unit for unit in units if unit.options]
+        self._chains = Chains(calls, self._units)
+        self._own: list[list[KeystoneUnit]] = [[] for _ in calls]
+        self._loose: dict[KeystoneUnit, None] = {}
+        self._against: dict[KeystoneUnit, dict[int, float]] = defaultdict(dict)
+        self._unsettled: set[int] = set()
+        self._call_of: dict[KeystoneUnit, int] = {}
+
+    def run(self) -> None:
+        """Share all units."""
+        self._chains.learn_connections(self._units)
+        for component in _components(self._units):
+            for call, units in guess(self._chains, component).items():
+                self._own[call] = units
+        given = {unit for own in self._own for unit in own}
+        self._loose = {unit: None for unit in self._units if unit not in given}
+        pairs = self._pairs()
+        effort = _EFFORT * len(self._units)
+        for _ in range(_ROUNDS):
+            self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
+            effort = self._mend(pairs, effort)
+        self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Calls that have common candidates, in order."""
+        found: dict[tuple[int, int], None] = {}
+        seen: set[tuple[int, ...]] = set()
+        for unit in self._units:
+            options = tuple(unit.options)
+            if options not in seen:
+                seen.add(options)
+                found.update(dict.fromkeys(combinations(sorted(options), 2)))
+        return sorted(found)
+
+    def _mend(self, pairs: Sequence[tuple[int, int]], effort: int) -> int:
+        """Let two calls at a time share anew until no two do better; tells what is left of the effort."""
+        dirty = set(range(len(self._calls)))
+        self._against.clear()
+        for _ in range(_SWEEPS):
+            changed: set[int] = set()
+            for pair in pairs:
+                if changed.isdisjoint(pair) and dirty.isdisjoint(pair):
+                    continue
+                effort -= len(self._own[pair[0]]) + len(self._own[pair[1]])
+                if effort < 0:
+                    break
+                if self._exchange(pair):
+                    changed.update(pair)
+            dirty = changed
+            if not changed or effort < 0:
+                break
+        self._unsettled = dirty
+        return effort
+
+    def _exchange(self, pair: tuple[int, int]) -> bool:
+        """Let two calls share anew; tells whether another way was better. If not, the odds of others are noted."""
+        one, other = pair
+        first, second = self._own[one], self._own[other]
+        units = [*first, *second, *self._loose_of(pair)]
+        units.sort(key=lambda unit: unit.start)
+        may = [(one in unit.options, other in unit.options, unit in self._loose) for unit in units]
+        shared = share(self._chains, pair, units, may)
+        if not shared.open:
+            for unit in (*first, *second):
+                self._against[unit].pop(one, None)
+                self._against[unit].pop(other, None)
+            return False
+        now = self._chains.worth(one, first) + self._chains.worth(other, second)
+        took = sum(loose and whose < 2 for (_, _, loose), whose in zip(may, shared.choice, strict=True))
+        if took or shared.worth > now + _BETTER:
+            self._own[one] = [unit for unit, whose in zip(units, shared.choice, strict=True) if whose == 0]
+            self._own[other] = [unit for unit, whose in zip(units, shared.choice, strict=True) if whose == 1]
+            for unit, whose in zip(units, shared.choice, strict=True):
+                if whose < 2:
+                    self._loose.pop(unit, None)
+            return True
+        self._note(pair, units, shared)
+        return False
+
+    def _loose_of(self, pair: tuple[int, int]) -> list[KeystoneUnit]:
+        return [unit for unit in self._loose if pair[0] in unit.options or pair[1] in unit.options]
+
+    def _note(self, pair: tuple[int, int], units: Sequence[KeystoneUnit], shared: Shared) -> None:
+        for unit, whose, odds in zip(units, shared.choice, shared.odds(), strict=True):
+            if whose < 2:
+                self._against[unit][pair[1 - whose]] = odds
+
+    def choice(self, unit: KeystoneUnit, workers: Workers, identities: Identities) -> Choice | None:
+        """The call that a unit went to, how surely, and which others it can be of."""
+        number = self._call_of.get(unit)
+        if number is None:
+            return None
+        call = self._calls[number]
+        against = {other: odds for other, odds in self._against[unit].items() if other != number and odds > 0}
+        total = 1 + sum(against.values())
+        best = f"best of {len(unit.options)} calls, step after step" if len(unit.options) > 1 else "only call left"
+        evidence = [*_support(call, unit, identities), *_of_process(call, unit, workers), best]
+        score = 1 / total
+        choice = Choice(call, INFERRED, score, (), rejected=unit.rejected)
+        alike = [other for other, odds in against.items() if odds >= _LIKELY and _asks(call) == _asks(self._calls[other])]
+        if alike and score < _TOLD_APART:
+            choice.link_class = TWIN
+            choice.candidates = tuple(sorted(self._calls[other].call.id for other in (number, *alike)))
+            choice.group_id = choice.candidates[0]
+            choice.score = (1 + sum(against[other] for other in alike)) / total
+        most = _DOUBTFUL if number in self._unsettled or call.doubtful else _MOST_SURE
+        choice.score = min(most, round(choice.score, 3))
+        choice.evidence = tuple(evidence)
+        return choice
+
+
+def _components(units: Sequence[KeystoneUnit]) -> Iterator[list[KeystoneUnit]]:
+    """Units that share candidates."""
+    parent: dict[int, int] = {}
+
+    def find(one: int) -> int:
+        parent.setdefault(one, one)
+        while parent[one] != one:
+            parent[one] = one = parent[parent[one]]
+        return one
+
+    for unit in units:
+        first = find(unit.options[0])
+        for call in unit.options[1:]:
+            parent[find(call)] = first
+            first = find(first)
+    groups: dict[int, list[KeystoneUnit]] = defaultdict(list)
+    for unit in units:
+        groups[find(unit.options[0])].append(unit)
+    yield from groups.values()
+
+
+def _asks(facts: CallFacts) -> object:
+    """Calls that ask the same of Keystone: whom they ask about is told by what names somebody."""
+    call = facts.call
+    if call.operation == "token-issue":
+        return call.operation, call.target, call.user_id, call.project_id, call.status_code
+    return call.operation, call.target, call.token, call.status_code
+
+
+def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Choice:
+    evidence = (*_support(call, unit, identities), "only call left")
+    if call.doubtful:
+        evidence = (*evidence, "its response may be another call's, for packets are missing")
+        return Choice(call, INFERRED, _DOUBTFUL, evidence, rejected=unit.rejected)
+    return Choice(call, CERTAIN, 1.0, evidence, rejected=unit.rejected)
+
+
+def _support(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Iterator[str]:
+    own = identities.of_call.get(call.call.id)
+    if own is not None and unit.audits & own[0]:
+        yield "audit id of its token"
+    elif own is not None and unit.names & own[0] - identities.common:
+        yield "names whom it is about"
+
+
+def _of_process(call: CallFacts, unit: KeystoneUnit, workers: Workers) -> Iterator[str]:
+    own = workers.group_of.get(call.connection_id)
+    if own is not None and own == workers.group_of.get(unit.connection_id):
+        yield "its connection is of the call's process"
