@@ -17,6 +17,7 @@ from glancetrace.correlate.facts import CallFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.queues import Pools
 
 __all__ = ["Chain", "Chains"]
 
@@ -28,6 +29,8 @@ _BRIEF = 100_000_000
 """ns within which the next unit on a connection is likely of the same call."""
 _NO_ANSWER = -6.0
 """What it is worth that a call without a response ends anywhere."""
+_APART = -9.0
+"""What it is worth that two connections of two processes serve one call."""
 _BETWEEN = ("unit", "unit")
 
 Chain = tuple[int, Sequence[KeystoneUnit]]
@@ -37,13 +40,14 @@ Chain = tuple[int, Sequence[KeystoneUnit]]
 class Chains:
     """What links are worth; it learns from chains."""
 
-    def __init__(self, calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> None:
+    def __init__(self, calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], pools: Pools) -> None:
         self._calls = calls
         self._operations = [call.call.operation for call in calls]
         self._steps = 2 + len({unit.step for unit in units})
         self._counts: dict[tuple[str, int], dict[int, float]] = {}
         self._gaps = GapModel()
         self._known: dict[tuple[str, int, int], float] = {}
+        self._pools = pools
 
     def learn_connections(self, units: Iterable[KeystoneUnit]) -> None:
         """Units that follow each other on a connection: most are of one call."""
@@ -92,14 +96,27 @@ class Chains:
 
     def link(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float | None:
         """What it is worth that a call runs a unit next, after `before` or its request; None: it cannot."""
-        operation = self._operations[call]
+        follows = self.follows(call, before, unit)
+        return None if follows is None else follows + self.waits(call, before, unit)
+
+    def follows(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float | None:
+        """The part of a link that is told by steps; None: it cannot be, for the one before is not over."""
         if before is None:
-            gap = unit.start - self._calls[call].start
-            return self._follows(operation, _BEGIN, unit.step) + self._gaps.log_density((FIRST, operation), gap)
-        gap = unit.start - before.end
-        if gap < -CLOCK_SLACK:
+            return self._follows(self._operations[call], _BEGIN, unit.step)
+        if unit.start - before.end < -CLOCK_SLACK:
             return None
-        return self._follows(operation, before.step, unit.step) + self._gaps.log_density(_BETWEEN, gap)
+        return self._follows(self._operations[call], before.step, unit.step)
+
+    def waits(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float:
+        """The part of a link that is told by how long the call waited, and by which connections it uses."""
+        facts = self._calls[call]
+        if before is None:
+            wait = self._gaps.log_density((FIRST, self._operations[call]), unit.start - facts.start)
+            beside = facts.connection_id
+        else:
+            wait = self._gaps.log_density(_BETWEEN, unit.start - before.end)
+            beside = before.connection_id
+        return wait + _APART if self._pools.apart(beside, unit.connection_id) else wait
 
     def ending(self, call: int, last: KeystoneUnit | None) -> float:
         """What it is worth that a call answers after a unit, or without any."""

@@ -19,7 +19,7 @@ from glancetrace.correlate.ksteps import KeystoneUnit
 
 __all__ = ["Shared", "share"]
 
-_WORST = 18.0
+_WORST = 10.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _LEFT_OUT = -30.0
 """What it is worth that a unit goes to none, where it had none before: less than anything that may be."""
@@ -87,7 +87,6 @@ def share(
         may: for each unit, whether the first call can have run it, whether the second can, whether none can.
     """
     first, second = calls
-    link = chains.link
     shared = Shared()
     states: list[Before] = [(None, None)]
     best = [0.0]
@@ -101,12 +100,8 @@ def share(
         lowest = max(best) - _WORST
         for source, (state, score) in enumerate(zip(states, best, strict=True)):
             if score < lowest:
-                continue
-            moves: list[tuple[Before, int, float]] = []
-            if one and (worth := link(first, state[0], unit)) is not None:
-                moves.append(((unit, state[1]), 0, worth))
-            if two and (worth := link(second, state[1], unit)) is not None:
-                moves.append(((state[0], unit), 1, worth))
+                continue  # given up
+            moves = _moves(chains, calls, state, unit, (one, two))
             if none:
                 moves.append((state, 2, _LEFT_OUT))
             for target, whose, worth in moves:
@@ -135,3 +130,17 @@ def share(
         shared.choice.append(whose)
     shared.choice.reverse()
     return shared
+
+
+def _moves(
+    chains: Chains, calls: tuple[int, int], state: Before, unit: KeystoneUnit, may: tuple[bool, bool]
+) -> list[tuple[Before, int, float]]:
+    """Ways to go on from a state: the next state, whose the unit is then, and what that is worth."""
+    one = chains.follows(calls[0], state[0], unit) if may[0] else None
+    two = chains.follows(calls[1], state[1], unit) if may[1] else None
+    moves: list[tuple[Before, int, float]] = []
+    if one is not None and (two is None or one > two - _WORST):
+        moves.append(((unit, state[1]), 0, one + chains.waits(calls[0], state[0], unit)))
+    if two is not None and (one is None or two > one - _WORST):
+        moves.append(((state[0], unit), 1, two + chains.waits(calls[1], state[1], unit)))
+    return moves

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
-from glancetrace.correlate.affinity import Use, Workers, learn_workers
 from glancetrace.correlate.candidates import OpenCalls
 from glancetrace.correlate.chains import Chains
 from glancetrace.correlate.choice import Choice
@@ -23,6 +22,7 @@ from glancetrace.correlate.guess import guess
 from glancetrace.correlate.identities import Identities, learn_identities
 from glancetrace.correlate.ksteps import KeystoneUnit, StepReader
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN
+from glancetrace.correlate.queues import Pools, tell_pools
 from glancetrace.correlate.units import UnitOfWork
 
 __all__ = ["choose_by_steps"]
@@ -30,14 +30,13 @@ __all__ = ["choose_by_steps"]
 _SILENT = frozenset({"version-list", "version-show", "healthcheck"})
 """Operations that run no SQL."""
 _MAX_REJECTED = 8
-_ROUNDS = 2
-"""Times that what links are worth is learnt anew from what was found."""
+_ENOUGH = 6
+_MOSTLY = 0.7
+"""Units of a connection that must be of one process before all are, and their share."""
 _SWEEPS = 6
 _EFFORT = 60
 """Units looked at in exchanges, for each unit that is shared: above that the rest stays as it is, and less sure."""
 _BETTER = 0.01
-_APART = 4
-"""Calls that each of two groups of connections must have served to be two processes."""
 _TOLD_APART = 0.99
 _MOST_SURE = 0.999
 _DOUBTFUL = 0.9
@@ -62,12 +61,13 @@ def choose_by_steps(calls: Sequence[CallFacts], units: Iterable[UnitOfWork]) -> 
         if len(unit.options) == 1:
             choices[id(unit.unit)] = _only_choice(calls[unit.options[0]], unit, identities)
     if len(choices) < len(read):
-        workers = _tell_processes(calls, read)
-        sharing = _Sharing(calls, read)
+        pools = _tell_pools(calls, read)
+        _part_by_process(calls, read, pools)
+        sharing = _Sharing(calls, read, pools)
         sharing.run()
         for unit in read:
             if unit.options and id(unit.unit) not in choices:
-                choice = sharing.choice(unit, workers, identities)
+                choice = sharing.choice(unit, identities)
                 if choice is not None:
                     choices[id(unit.unit)] = choice
     return choices
@@ -94,45 +94,49 @@ def _find_options(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], ide
         unit.options = [index[id(call)] for call in within or left]
 
 
-def _tell_processes(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> Workers:
-    """Which connections are of one process; calls of another cannot have run a unit."""
-    workers = Workers()
-    before = -1
-    while True:
-        used: dict[int, set[int]] = defaultdict(set)
-        alone = [unit for unit in units if len(unit.options) == 1]
-        for unit in alone:
+def _tell_pools(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> Pools:
+    """Which connections are of one process, as calls tell whose units are certain."""
+    used: dict[int, set[int]] = defaultdict(set)
+    certain: list[tuple[CallFacts, KeystoneUnit]] = []
+    for unit in units:
+        if len(unit.options) == 1 and not calls[unit.options[0]].doubtful:
             used[unit.options[0]].add(unit.connection_id)
-        if len(alone) == before:
-            return workers
-        before = len(alone)
-        workers = learn_workers([_use(calls[call], found) for call, found in sorted(used.items())])
+            certain.append((calls[unit.options[0]], unit))
+    pools = tell_pools(units, used.values())
+    _tell_requests(pools, certain, enough=1)
+    return pools
+
+
+def _tell_requests(pools: Pools, given: Iterable[tuple[CallFacts, KeystoneUnit]], enough: int) -> None:
+    """Whose units' connections are mostly of one pool, that connection of requests leads to its process."""
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for call, unit in given:
+        pool = pools.pool_of.get(unit.connection_id)
+        if pool is not None and call.connection_id not in pools.pool_of:
+            votes[call.connection_id][pool] += 1
+    for connection, counts in votes.items():
+        pool, most = counts.most_common(1)[0]
+        if most >= max(enough, _MOSTLY * counts.total()):
+            pools.pool_of[connection] = pool
+
+
+def _part_by_process(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], pools: Pools) -> None:
+    """Calls of another process cannot have run a unit."""
+    if pools.two:
         for unit in units:
             if len(unit.options) > 1:
-                left = [call for call in unit.options if not _apart(workers, calls[call], unit)]
+                left = [c for c in unit.options if not pools.apart(calls[c].connection_id, unit.connection_id)]
                 unit.options = left or unit.options
-
-
-def _use(call: CallFacts, databases: set[int]) -> Use:
-    inside = len(call.call.hops) > 1
-    return Use(call.connection_id, call.server, tuple(sorted(databases)), inside=inside, certain=not call.doubtful)
-
-
-def _apart(workers: Workers, call: CallFacts, unit: KeystoneUnit) -> bool:
-    """A call and a unit's connection are of two processes."""
-    one, other = workers.group_of.get(call.connection_id), workers.group_of.get(unit.connection_id)
-    if one is None or other is None or one == other:
-        return False
-    return min(workers.calls[one], workers.calls[other]) >= _APART
 
 
 class _Sharing:
     """The units of calls that share candidates, and how likely each is of another call."""
 
-    def __init__(self, calls: Sequence[CallFacts], units: Sequence[KeystoneUnit]) -> None:
+    def __init__(self, calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], pools: Pools) -> None:
         self._calls = calls
         self._units = [unit for unit in units if unit.options]
-        self._chains = Chains(calls, self._units)
+        self._pools = pools
+        self._chains = Chains(calls, self._units, pools)
         self._own: list[list[KeystoneUnit]] = [[] for _ in calls]
         self._loose: dict[KeystoneUnit, None] = {}
         self._against: dict[KeystoneUnit, dict[int, float]] = defaultdict(dict)
@@ -140,19 +144,31 @@ class _Sharing:
         self._call_of: dict[KeystoneUnit, int] = {}
 
     def run(self) -> None:
-        """Share all units."""
+        """Share all units, twice: what was found tells more processes, and how long calls wait."""
         self._chains.learn_connections(self._units)
+        effort = _EFFORT * len(self._units)
+        for last in (False, True):
+            self._guess()
+            effort = self._mend(effort, _SWEEPS if last else 1)
+            self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
+            if not last:
+                self._learn_processes()
+        self._mend(effort, _SWEEPS)
+        self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
+
+    def _guess(self) -> None:
+        self._own = [[] for _ in self._calls]
         for component in _components(self._units):
             for call, units in guess(self._chains, component).items():
                 self._own[call] = units
         given = {unit for own in self._own for unit in own}
         self._loose = {unit: None for unit in self._units if unit not in given}
-        pairs = self._pairs()
-        effort = _EFFORT * len(self._units)
-        for _ in range(_ROUNDS):
-            self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
-            effort = self._mend(pairs, effort)
-        self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
+
+    def _learn_processes(self) -> None:
+        """What was found tells more connections of requests."""
+        given = ((call, unit) for call, own in zip(self._calls, self._own, strict=True) for unit in own)
+        _tell_requests(self._pools, given, _ENOUGH)
+        _part_by_process(self._calls, self._units, self._pools)
 
     def _pairs(self) -> list[tuple[int, int]]:
         """Calls that have common candidates, in order."""
@@ -165,11 +181,12 @@ class _Sharing:
                 found.update(dict.fromkeys(combinations(sorted(options), 2)))
         return sorted(found)
 
-    def _mend(self, pairs: Sequence[tuple[int, int]], effort: int) -> int:
+    def _mend(self, effort: int, sweeps: int) -> int:
         """Let two calls at a time share anew until no two do better; tells what is left of the effort."""
         dirty = set(range(len(self._calls)))
         self._against.clear()
-        for _ in range(_SWEEPS):
+        pairs = self._pairs()
+        for _ in range(sweeps):
             changed: set[int] = set()
             for pair in pairs:
                 if changed.isdisjoint(pair) and dirty.isdisjoint(pair):
@@ -218,7 +235,7 @@ class _Sharing:
             if whose < 2:
                 self._against[unit][pair[1 - whose]] = odds
 
-    def choice(self, unit: KeystoneUnit, workers: Workers, identities: Identities) -> Choice | None:
+    def choice(self, unit: KeystoneUnit, identities: Identities) -> Choice | None:
         """The call that a unit went to, how surely, and which others it can be of."""
         number = self._call_of.get(unit)
         if number is None:
@@ -227,7 +244,7 @@ class _Sharing:
         against = {other: odds for other, odds in self._against[unit].items() if other != number and odds > 0}
         total = 1 + sum(against.values())
         best = f"best of {len(unit.options)} calls, step after step" if len(unit.options) > 1 else "only call left"
-        evidence = [*_support(call, unit, identities), *_of_process(call, unit, workers), best]
+        evidence = [*_support(call, unit, identities), *_of_process(call, unit, self._pools), best]
         score = 1 / total
         choice = Choice(call, INFERRED, score, (), rejected=unit.rejected)
         alike = [other for other, odds in against.items() if odds >= _LIKELY and _asks(call) == _asks(self._calls[other])]
@@ -287,7 +304,7 @@ def _support(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Ite
         yield "names whom it is about"
 
 
-def _of_process(call: CallFacts, unit: KeystoneUnit, workers: Workers) -> Iterator[str]:
-    own = workers.group_of.get(call.connection_id)
-    if own is not None and own == workers.group_of.get(unit.connection_id):
+def _of_process(call: CallFacts, unit: KeystoneUnit, pools: Pools) -> Iterator[str]:
+    own = pools.pool_of.get(call.connection_id)
+    if own is not None and own == pools.pool_of.get(unit.connection_id):
         yield "its connection is of the call's process"
