@@ -118,6 +118,10 @@ class Chains:
             beside = before.connection_id
         return wait + _APART if self._pools.apart(beside, unit.connection_id) else wait
 
+    def ends(self, call: int) -> tuple[int, int]:
+        """When a call began, and when it answered, ns."""
+        return self._calls[call].start, self._calls[call].end
+
     def ending(self, call: int, last: KeystoneUnit | None) -> float:
         """What it is worth that a call answers after a unit, or without any."""
         facts, operation = self._calls[call], self._operations[call]

@@ -1,11 +1,10 @@
-"""Two calls share their units anew: the best way of it, and how sure that is.
+"""Two calls share their units anew, in the best way.
 
 Calls that ask Keystone the same at the same time, in one process, take the same steps one after another. What two of
 them ran is one row of units in order of time, and each unit goes to one of the two. A way of sharing is worth the sum
 of its links, from a call's request over its units to its response (see `Chains`), so all that matters of a way is which
-unit each of the two ran last. Mostly there is one such state, now and then a few, when both calls wait for the same:
-the best way, and the odds of every other one, are found in one pass (Viterbi's algorithm, and forward and backward sums
-over the same states).
+unit each of the two ran last. Mostly there is one such state, now and then a few, when both calls wait for the same,
+so the best way is found in one pass (Viterbi's algorithm).
 """
 
 from __future__ import annotations
@@ -27,54 +26,14 @@ _LEFT_OUT = -30.0
 Before = tuple[KeystoneUnit | None, KeystoneUnit | None]
 """The last unit of each call."""
 
-_Edge = tuple[int, int, int, float]
-"""From a state, to a state of the next moment, whose the unit is (0, 1; 2: of none), what that is worth."""
-
 
 @dataclass(slots=True)
 class Shared:
-    """The best way: for each unit whose it is (0, 1; 2: of none), what it is `worth`; and all others that may be.
-
-    `open`: there is another.
-    """
+    """The best way: for each unit whose it is (0, 1; 2: of none), and what that is `worth`; `open`: there is another."""
 
     choice: list[int] = field(default_factory=list)
     worth: float = -math.inf
     open: bool = False
-    layers: list[list[_Edge]] = field(default_factory=list)
-    ends: list[float] = field(default_factory=list)
-
-    def odds(self) -> list[float]:
-        """For each unit: how likely it is of another than in the best way, beside how likely it is not."""
-        forward = [[0.0]]
-        for edges in self.layers:
-            sums = [-math.inf] * (1 + max(edge[1] for edge in edges))
-            for source, target, _, worth in edges:
-                sums[target] = _sum(sums[target], forward[-1][source] + worth)
-            forward.append(sums)
-        after = self.ends
-        found: list[float] = []
-        for place in range(len(self.layers) - 1, -1, -1):
-            edges, before = self.layers[place], forward[place]
-            sums = [-math.inf] * len(before)
-            kept = other = -math.inf
-            for source, target, whose, worth in edges:
-                sums[source] = _sum(sums[source], worth + after[target])
-                whole = before[source] + worth + after[target]
-                if whose == self.choice[place]:
-                    kept = _sum(kept, whole)
-                else:
-                    other = _sum(other, whole)
-            found.append(math.exp(min(50.0, other - kept)) if other > -math.inf else 0.0)
-            after = sums
-        return found[::-1]
-
-
-def _sum(one: float, other: float) -> float:
-    """Logarithm of the sum of two numbers, of which the logarithms are given."""
-    if other > one:
-        one, other = other, one
-    return one if other - one < -_WORST - 9 else one + math.log1p(math.exp(other - one))
 
 
 def share(
@@ -96,7 +55,6 @@ def share(
         after: list[Before] = []
         scores: list[float] = []
         back: list[tuple[int, int]] = []
-        edges: list[_Edge] = []
         lowest = max(best) - _WORST
         for source, (state, score) in enumerate(zip(states, best, strict=True)):
             if score < lowest:
@@ -114,15 +72,15 @@ def share(
                 elif score + worth > scores[number]:
                     scores[number] = score + worth
                     back[number] = source, whose
-                edges.append((source, number, whose, worth))
         if not after:
             return Shared()
         shared.open = shared.open or len(after) > 1
         states, best = after, scores
-        shared.layers.append(edges)
         backs.append(back)
-    shared.ends = [chains.ending(first, one) + chains.ending(second, two) for one, two in states]
-    worths = [score + end for score, end in zip(best, shared.ends, strict=True)]
+    worths = [
+        score + chains.ending(first, one) + chains.ending(second, two)
+        for score, (one, two) in zip(best, states, strict=True)
+    ]
     shared.worth = max(worths)
     place = worths.index(shared.worth)
     for back in reversed(backs):

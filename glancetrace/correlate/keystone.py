@@ -3,8 +3,8 @@
 What names another user, project, role or token is of another call (`identities`), and what is left to one call is
 certain. Calls whose units are certain tell which connections are of one process (`affinity`). The rest is shared: a
 first guess (`guess`), mended two calls at a time until no two do better (`exchange`), by what the links of their chains
-are worth (`chains`). The odds of all such exchanges say how sure each link is. Calls that ask the same are twins in
-whatever names nobody: then the link is to their group.
+are worth (`chains`). Where two calls could have changed places says how sure each link is (`doubts`). Calls that ask
+alike are twins in all units that do not tell whom they ask about: then a link names their group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from itertools import combinations
 from glancetrace.correlate.candidates import OpenCalls
 from glancetrace.correlate.chains import Chains
 from glancetrace.correlate.choice import Choice
-from glancetrace.correlate.exchange import Shared, share
+from glancetrace.correlate.doubts import Doubt, tell_doubts
+from glancetrace.correlate.exchange import share
 from glancetrace.correlate.facts import CallFacts
 from glancetrace.correlate.guess import guess
 from glancetrace.correlate.identities import Identities, learn_identities
@@ -38,10 +39,13 @@ _EFFORT = 60
 """Units looked at in exchanges, for each unit that is shared: above that the rest stays as it is, and less sure."""
 _BETTER = 0.01
 _TOLD_APART = 0.99
-_MOST_SURE = 0.999
+"""How sure a choice among calls that ask alike must be to be more than a link to their group."""
+_MOST_SURE = 0.98
+"""Score of an inferred link at most: of those that nothing spoke against, 95 to 100 % were right."""
+_MOST_SURE_UNSETTLED = 0.9
+"""The same of calls that could not be held against all others."""
 _DOUBTFUL = 0.9
-_LIKELY = 0.01
-"""Odds from which a call is one of those that can have run a unit, too."""
+"""Score at most of a link to a call whose response may be another's."""
 
 
 def choose_by_steps(calls: Sequence[CallFacts], units: Iterable[UnitOfWork]) -> dict[int, Choice]:
@@ -139,7 +143,7 @@ class _Sharing:
         self._chains = Chains(calls, self._units, pools)
         self._own: list[list[KeystoneUnit]] = [[] for _ in calls]
         self._loose: dict[KeystoneUnit, None] = {}
-        self._against: dict[KeystoneUnit, dict[int, float]] = defaultdict(dict)
+        self._doubts: Mapping[KeystoneUnit, Doubt] = {}
         self._unsettled: set[int] = set()
         self._call_of: dict[KeystoneUnit, int] = {}
 
@@ -155,6 +159,7 @@ class _Sharing:
                 self._learn_processes()
         self._mend(effort, _SWEEPS)
         self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
+        self._doubts = tell_doubts(self._chains, self._own)
 
     def _guess(self) -> None:
         self._own = [[] for _ in self._calls]
@@ -184,7 +189,6 @@ class _Sharing:
     def _mend(self, effort: int, sweeps: int) -> int:
         """Let two calls at a time share anew until no two do better; tells what is left of the effort."""
         dirty = set(range(len(self._calls)))
-        self._against.clear()
         pairs = self._pairs()
         for _ in range(sweeps):
             changed: set[int] = set()
@@ -203,7 +207,7 @@ class _Sharing:
         return effort
 
     def _exchange(self, pair: tuple[int, int]) -> bool:
-        """Let two calls share anew; tells whether another way was better. If not, the odds of others are noted."""
+        """Let two calls share anew; tells whether another way was better."""
         one, other = pair
         first, second = self._own[one], self._own[other]
         units = [*first, *second, *self._loose_of(pair)]
@@ -211,9 +215,6 @@ class _Sharing:
         may = [(one in unit.options, other in unit.options, unit in self._loose) for unit in units]
         shared = share(self._chains, pair, units, may)
         if not shared.open:
-            for unit in (*first, *second):
-                self._against[unit].pop(one, None)
-                self._against[unit].pop(other, None)
             return False
         now = self._chains.worth(one, first) + self._chains.worth(other, second)
         took = sum(loose and whose < 2 for (_, _, loose), whose in zip(may, shared.choice, strict=True))
@@ -224,38 +225,29 @@ class _Sharing:
                 if whose < 2:
                     self._loose.pop(unit, None)
             return True
-        self._note(pair, units, shared)
         return False
 
     def _loose_of(self, pair: tuple[int, int]) -> list[KeystoneUnit]:
         return [unit for unit in self._loose if pair[0] in unit.options or pair[1] in unit.options]
-
-    def _note(self, pair: tuple[int, int], units: Sequence[KeystoneUnit], shared: Shared) -> None:
-        for unit, whose, odds in zip(units, shared.choice, shared.odds(), strict=True):
-            if whose < 2:
-                self._against[unit][pair[1 - whose]] = odds
 
     def choice(self, unit: KeystoneUnit, identities: Identities) -> Choice | None:
         """The call that a unit went to, how surely, and which others it can be of."""
         number = self._call_of.get(unit)
         if number is None:
             return None
-        call = self._calls[number]
-        against = {other: odds for other, odds in self._against[unit].items() if other != number and odds > 0}
-        total = 1 + sum(against.values())
+        call, doubt = self._calls[number], self._doubts[unit]
         best = f"best of {len(unit.options)} calls, step after step" if len(unit.options) > 1 else "only call left"
-        evidence = [*_support(call, unit, identities), *_of_process(call, unit, self._pools), best]
-        score = 1 / total
-        choice = Choice(call, INFERRED, score, (), rejected=unit.rejected)
-        alike = [other for other, odds in against.items() if odds >= _LIKELY and _asks(call) == _asks(self._calls[other])]
-        if alike and score < _TOLD_APART:
+        evidence = (*_support(call, unit, identities), *_of_process(call, unit, self._pools), best)
+        choice = Choice(call, INFERRED, 1 - doubt.error, evidence, rejected=unit.rejected)
+        others = doubt.others.intersection(unit.options)
+        alike = [other for other in others if _asks(self._calls[other]) == _asks(call)]
+        if alike and choice.score < _TOLD_APART:
             choice.link_class = TWIN
             choice.candidates = tuple(sorted(self._calls[other].call.id for other in (number, *alike)))
             choice.group_id = choice.candidates[0]
-            choice.score = (1 + sum(against[other] for other in alike)) / total
-        most = _DOUBTFUL if number in self._unsettled or call.doubtful else _MOST_SURE
+            choice.score = 1 - doubt.error * (1 - len(alike) / len(doubt.others))
+        most = _DOUBTFUL if call.doubtful else _MOST_SURE_UNSETTLED if number in self._unsettled else _MOST_SURE
         choice.score = min(most, round(choice.score, 3))
-        choice.evidence = tuple(evidence)
         return choice
 
 
@@ -281,11 +273,8 @@ def _components(units: Sequence[KeystoneUnit]) -> Iterator[list[KeystoneUnit]]:
 
 
 def _asks(facts: CallFacts) -> object:
-    """Calls that ask the same of Keystone: whom they ask about is told by what names somebody."""
-    call = facts.call
-    if call.operation == "token-issue":
-        return call.operation, call.target, call.user_id, call.project_id, call.status_code
-    return call.operation, call.target, call.token, call.status_code
+    """Calls that ask alike: whom they ask about is told by units that name somebody, and by no others."""
+    return facts.call.method, facts.call.target, facts.call.status_code
 
 
 def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Choice:
