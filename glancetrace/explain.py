@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from glancetrace.correlate.ksteps import step_of
 from glancetrace.correlate.link import CERTAIN, EXACT, TWIN, Link
 from glancetrace.correlate.weighing import Weight, alternatives, position, weigh
 from glancetrace.errors import UsageError
@@ -203,6 +204,8 @@ def _kind(statements: list[SqlStatement]) -> str:
     """What a unit does; one that only ends a transaction belongs to the set-up of its connection."""
     if all(s.operation in ("COMMIT", "ROLLBACK") for s in statements):
         return "set-up"
+    if statements[0].service == "keystone":
+        return step_of(statements)
     reads = [s for s in statements if s.parsed is not None and "images" in s.parsed.shape.tables]
     lists = any(s.parsed is not None and s.parsed.shape.limit is not None and not s.image_ids for s in reads)
     return kind_of_unit(statements, lists)

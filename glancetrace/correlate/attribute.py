@@ -20,6 +20,7 @@ from glancetrace.correlate.hidden import Half, HiddenCalls
 from glancetrace.correlate.hosts import Hosts, learn_hosts
 from glancetrace.correlate.intent import tell_intent
 from glancetrace.correlate.joint import Settled, settle
+from glancetrace.correlate.keystone import choose_by_steps
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.roles import learn_roles
@@ -86,7 +87,7 @@ def attribute(
             hidden = HiddenCalls((half for half in halves if half.service == service), facts)
             links += _attribute_service(facts, units, hidden, roles_of)
         else:
-            links += _attribute_sure(facts, units, _hidden_callers(calls, project_of))
+            links += _attribute_keystone(facts, units, _hidden_callers(calls, project_of))
     links.sort(key=attrgetter("statement_id"))
     return links
 
@@ -264,13 +265,20 @@ def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[Ca
     ]
 
 
-def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
-    """Links of units that only one call can have run: Keystone's statements name nothing that tells calls apart."""
+def _attribute_keystone(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
+    """Links of Keystone's units; where calls were not seen that may have run them, of those that one alone can have."""
+    calls.sort(key=_beginning)
+    vague = any(facts.call.uncertainty > _VAGUE for facts in calls)
+    choices = _choose_sure(calls, units, hidden) if hidden or vague else choose_by_steps(calls, units)
+    return [link for unit in units for link in _links(unit, choices, alone=False)]
+
+
+def _choose_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> dict[int, Choice]:
+    """The call of each unit that only one can have run, whatever it does."""
     # Who asked at an uncertain moment can have run what others seem to have run; validations are hidden ones anyway.
     vague = [facts for facts in calls if facts.call.uncertainty > _VAGUE]
     hidden = hidden + [facts for facts in vague if facts.call.operation not in _HARMLESS]
     calls = [facts for facts in calls if facts.call.uncertainty <= _VAGUE]
-    calls.sort(key=_beginning)
     hidden.sort(key=_beginning)
     active, unseen = OpenCalls(calls), OpenCalls(hidden)
     choices: dict[int, Choice] = {}
@@ -283,7 +291,7 @@ def _attribute_sure(calls: list[CallFacts], units: list[UnitOfWork], hidden: lis
         if len(candidates.calls) == 1 and not candidates.calls[0].doubtful:
             call = candidates.calls[0]
             choices[id(unit)] = Choice(call, CERTAIN, 1.0, ("only call left",), rejected=candidates.rejected)
-    return [link for unit in units for link in _links(unit, choices, alone=False)]
+    return choices
 
 
 def _several_ran_at(open_calls: list[CallFacts], start: int, end: int) -> bool:

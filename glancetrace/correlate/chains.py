@@ -46,6 +46,7 @@ class Chains:
         self._steps = 2 + len({unit.step for unit in units})
         self._counts: dict[tuple[str, int], dict[int, float]] = {}
         self._gaps = GapModel()
+        self._densities: dict[tuple[tuple[str, str], int], float] = {}
         self._known: dict[tuple[str, int, int], float] = {}
         self._pools = pools
 
@@ -65,7 +66,7 @@ class Chains:
 
     def learn(self, chains: Iterable[Chain]) -> None:
         """Chains that were found, instead of all that was known."""
-        self._counts, self._gaps = {}, GapModel()
+        self._counts, self._gaps, self._densities = {}, GapModel(), {}
         for call, units in chains:
             operation, last, since = self._operations[call], _BEGIN, self._calls[call].start
             for unit in units:
@@ -111,12 +112,20 @@ class Chains:
         """The part of a link that is told by how long the call waited, and by which connections it uses."""
         facts = self._calls[call]
         if before is None:
-            wait = self._gaps.log_density((FIRST, self._operations[call]), unit.start - facts.start)
+            wait = self._density((FIRST, self._operations[call]), unit.start - facts.start)
             beside = facts.connection_id
         else:
-            wait = self._gaps.log_density(_BETWEEN, unit.start - before.end)
+            wait = self._density(_BETWEEN, unit.start - before.end)
             beside = before.connection_id
         return wait + _APART if self._pools.apart(beside, unit.connection_id) else wait
+
+    def _density(self, place: tuple[str, str], gap: int) -> float:
+        """Logarithm of the density of a wait, to an eighth of a millisecond."""
+        key = (place, gap >> 17)
+        value = self._densities.get(key)
+        if value is None:
+            value = self._densities[key] = self._gaps.log_density(place, key[1] << 17)
+        return value
 
     def ends(self, call: int) -> tuple[int, int]:
         """When a call began, and when it answered, ns."""
@@ -129,7 +138,7 @@ class Chains:
             return _NO_ANSWER
         since = facts.start if last is None else last.end
         follows = self._follows(operation, _BEGIN if last is None else last.step, _END)
-        return follows + self._gaps.log_density((operation, LAST), facts.end - since)
+        return follows + self._density((operation, LAST), facts.end - since)
 
     def worth(self, call: int, units: Sequence[KeystoneUnit]) -> float:
         """What a whole chain is worth; minus infinity if it cannot be."""

@@ -18,7 +18,7 @@ from glancetrace.correlate.ksteps import KeystoneUnit
 
 __all__ = ["Shared", "share"]
 
-_WORST = 10.0
+_WORST = 7.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _LEFT_OUT = -30.0
 """What it is worth that a unit goes to none, where it had none before: less than anything that may be."""
@@ -29,7 +29,7 @@ Before = tuple[KeystoneUnit | None, KeystoneUnit | None]
 
 @dataclass(slots=True)
 class Shared:
-    """The best way: for each unit whose it is (0, 1; 2: of none), and what that is `worth`; `open`: there is another."""
+    """The best way: for each unit whose it is (0, 1; 2: of none), what that is `worth`, and whether another is `open`."""
 
     choice: list[int] = field(default_factory=list)
     worth: float = -math.inf

@@ -151,11 +151,11 @@ class _Sharing:
         """Share all units, twice: what was found tells more processes, and how long calls wait."""
         self._chains.learn_connections(self._units)
         effort = _EFFORT * len(self._units)
-        for last in (False, True):
+        for sweeps in (0, _SWEEPS):
             self._guess()
-            effort = self._mend(effort, _SWEEPS if last else 1)
+            effort = self._mend(effort, sweeps)
             self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
-            if not last:
+            if not sweeps:
                 self._learn_processes()
         self._mend(effort, _SWEEPS)
         self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
