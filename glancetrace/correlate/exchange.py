@@ -29,7 +29,7 @@ Before = tuple[KeystoneUnit | None, KeystoneUnit | None]
 
 @dataclass(slots=True)
 class Shared:
-    """The best way: for each unit whose it is (0, 1; 2: of none), what that is `worth`, and whether another is `open`."""
+    """The best way: for each unit whose it is (0, 1; 2: of none), what that is `worth`; `open`: there are others."""
 
     choice: list[int] = field(default_factory=list)
     worth: float = -math.inf

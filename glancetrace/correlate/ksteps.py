@@ -22,6 +22,8 @@ _PROJECTS = frozenset({"project_id", "target_id", "domain_id", "default_project_
 _AUDITS = frozenset({"audit_id", "audit_chain_id"})
 _ROLES = frozenset({"role_id", "prior_role_id", "implied_role_id"})
 _NAMED = frozenset({"user", "local_user", "project"})
+_NOBODY = frozenset({"<<keystone.domain.root>>", "<<null>>"})
+"""What Keystone writes where there is no id: the root of its domains, the absence of a value."""
 _NONE: frozenset[str] = frozenset()
 
 
@@ -112,7 +114,7 @@ class StepReader:
             end=unit.end_ts,
             connection_id=unit.statements[0].command.session.connection_id,
             step=self._steps.setdefault(step, len(self._steps)),
-            names=frozenset(names) if names else _NONE,
+            names=frozenset(names) - _NOBODY if names else _NONE,
             roles=frozenset(roles) if roles else _NONE,
             audits=frozenset(audits) if audits else _NONE,
         )

@@ -4,8 +4,9 @@ A FOLDER holds captures with their truth, or folders that do; without one, the s
 counted as `tests.support.evaluate` says: statements, precision, recall, exact calls, precision up to twins, right and
 all links by class and (of inferred ones) by score, asynchronous work, background work adopted, changes of status whose
 call is right, intervals that overlap, changes called illegal, seconds of processor time per 100 000 statements of the
-attribution alone. `--losses` judges each capture with packets missing as well (see `tests.support.degrade`), `--json`
-prints the figures as JSON.
+attribution alone; then Keystone's statements, precision, recall, precision up to twins, links by class and score: of
+calls that a client made, for its record does not tell whose validations are whose. `--losses` judges each capture with
+packets missing as well (see `tests.support.degrade`), `--json` prints the figures as JSON.
 """
 
 from __future__ import annotations
@@ -82,11 +83,16 @@ def _line(name: str, figures: Figures) -> str:
     links = " ".join(f"{kind} {count}" for kind, count in sorted(figures.get("glance_by_class", {}).items()))
     scores = " ".join(f">={floor} {count}" for floor, count in figures.get("glance_by_score", {}).items())
     later = f"{figures.get('glance_async_right', 0)}/{figures.get('glance_async_truth', 0)}"
+    keystone = [figures.get(f"keystone_{key}") for key in ("precision", "recall", "precision_up_to_twins")]
+    told_apart = " ".join("-" if share is None else f"{share:.5f}" for share in keystone)
+    of_keystone = " ".join(f"{kind} {count}" for kind, count in sorted(figures.get("keystone_by_class", {}).items()))
+    sure = " ".join(f">={floor} {count}" for floor, count in figures.get("keystone_by_score", {}).items())
     return (
         f"{name:32.32}{figures.get('glance_n', 0):>9,}  {shown}  {told:>9}  {causes:>7}  "
         f"{figures['seconds_per_100k']:>6.2f}  {links}; async {later}; "
         f"adopted {figures.get('glance_background_adopted', 0)}; "
-        f"overlaps {figures['intervals_overlapping']}; illegal {figures['illegal']}; scores {scores}"
+        f"overlaps {figures['intervals_overlapping']}; illegal {figures['illegal']}; scores {scores}; "
+        f"keystone {figures.get('keystone_n', 0):,} {told_apart} {of_keystone}; scores {sure}"
     )
 
 
