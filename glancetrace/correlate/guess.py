@@ -14,7 +14,6 @@ from glancetrace.correlate.ksteps import KeystoneUnit
 
 __all__ = ["guess"]
 
-_WIDTH = 6
 _WORST = 18.0
 """A way that is so much less likely than the best (natural logarithm) is given up."""
 _LEFT_OUT = -40.0
@@ -32,8 +31,8 @@ _Way = tuple[float, tuple[KeystoneUnit | None, ...], _Decision | None]
 """What it is worth, the earliest unit so far of each open call, its last decision."""
 
 
-def guess(chains: Chains, units: Sequence[KeystoneUnit]) -> dict[int, list[KeystoneUnit]]:
-    """Index of a call -> its units in order of time; `units` share candidates."""
+def guess(chains: Chains, units: Sequence[KeystoneUnit], width: int) -> dict[int, list[KeystoneUnit]]:
+    """Index of a call -> its units in order of time; `units` share candidates, `width` ways are kept."""
     order = sorted(units, key=lambda unit: (-unit.end, -unit.start, unit.connection_id))
     last_place = {call: place for place, unit in enumerate(order) for call in unit.options}
     ways: list[_Way] = [(0.0, (), None)]
@@ -43,9 +42,9 @@ def guess(chains: Chains, units: Sequence[KeystoneUnit]) -> dict[int, list[Keyst
             if call not in open_:
                 open_.append(call)
                 ways = [(score, (*nexts, None), decision) for score, nexts, decision in ways]
-        ways = _take(chains, ways, unit, [(call, open_.index(call)) for call in unit.options])
+        ways = _take(chains, ways, unit, [(call, open_.index(call)) for call in unit.options], width)
         for call in [call for call in open_ if last_place[call] == place]:
-            ways = _close(chains, ways, call, open_.index(call))
+            ways = _close(chains, ways, call, open_.index(call), width)
             open_.remove(call)
     found: dict[int, list[KeystoneUnit]] = {}
     decision = ways[0][2]
@@ -58,7 +57,9 @@ def guess(chains: Chains, units: Sequence[KeystoneUnit]) -> dict[int, list[Keyst
     return found
 
 
-def _take(chains: Chains, ways: list[_Way], unit: KeystoneUnit, places: Sequence[tuple[int, int]]) -> list[_Way]:
+def _take(
+    chains: Chains, ways: list[_Way], unit: KeystoneUnit, places: Sequence[tuple[int, int]], width: int
+) -> list[_Way]:
     """The best ways after a unit went to one of its calls, or to none if none can have it."""
     moves: dict[tuple[int, KeystoneUnit | None], float | None] = {}
     best: dict[tuple[KeystoneUnit | None, ...], _Way] = {}
@@ -84,10 +85,10 @@ def _take(chains: Chains, ways: list[_Way], unit: KeystoneUnit, places: Sequence
             known = best.get(nexts)
             if known is None or known[0] < score + _LEFT_OUT:
                 best[nexts] = score + _LEFT_OUT, nexts, _Decision(unit, -1, decision)
-    return _kept(best)
+    return _kept(best, width)
 
 
-def _close(chains: Chains, ways: list[_Way], call: int, place: int) -> list[_Way]:
+def _close(chains: Chains, ways: list[_Way], call: int, place: int, width: int) -> list[_Way]:
     """A call's units are complete."""
     best: dict[tuple[KeystoneUnit | None, ...], _Way] = {}
     for score, nexts, decision in ways:
@@ -97,9 +98,9 @@ def _close(chains: Chains, ways: list[_Way], call: int, place: int) -> list[_Way
         known = best.get(others)
         if known is None or known[0] < score + worth:
             best[others] = score + worth, others, decision
-    return _kept(best)
+    return _kept(best, width)
 
 
-def _kept(best: dict[tuple[KeystoneUnit | None, ...], _Way]) -> list[_Way]:
-    ways = sorted(best.values(), key=lambda way: -way[0])[:_WIDTH]
+def _kept(best: dict[tuple[KeystoneUnit | None, ...], _Way], width: int) -> list[_Way]:
+    ways = sorted(best.values(), key=lambda way: -way[0])[:width]
     return [way for way in ways if way[0] > ways[0][0] - _WORST]

@@ -34,6 +34,8 @@ _MAX_REJECTED = 8
 _ENOUGH = 6
 _MOSTLY = 0.7
 """Units of a connection that must be of one process before all are, and their share."""
+_WIDTH = 6
+"""Ways that are kept of a first guess; one is enough to learn from."""
 _SWEEPS = 6
 _EFFORT = 60
 """Units looked at in exchanges, for each unit that is shared: above that the rest stays as it is, and less sure."""
@@ -42,8 +44,9 @@ _TOLD_APART = 0.99
 """How sure a choice among calls that ask alike must be to be more than a link to their group."""
 _MOST_SURE = 0.98
 """Score of an inferred link at most: of those that nothing spoke against, 95 to 100 % were right."""
-_MOST_SURE_UNSETTLED = 0.9
-"""The same of calls that could not be held against all others."""
+_MOST_SURE_CROWDED = 0.9
+"""The same where many calls can have run a unit, or a call could not be held against all others."""
+_CROWD = 6
 _DOUBTFUL = 0.9
 """Score at most of a link to a call whose response may be another's."""
 
@@ -152,7 +155,7 @@ class _Sharing:
         self._chains.learn_connections(self._units)
         effort = _EFFORT * len(self._units)
         for sweeps in (0, _SWEEPS):
-            self._guess()
+            self._guess(_WIDTH if sweeps else 1)
             effort = self._mend(effort, sweeps)
             self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
             if not sweeps:
@@ -161,10 +164,10 @@ class _Sharing:
         self._call_of = {unit: call for call, own in enumerate(self._own) for unit in own}
         self._doubts = tell_doubts(self._chains, self._own)
 
-    def _guess(self) -> None:
+    def _guess(self, width: int) -> None:
         self._own = [[] for _ in self._calls]
         for component in _components(self._units):
-            for call, units in guess(self._chains, component).items():
+            for call, units in guess(self._chains, component, width).items():
                 self._own[call] = units
         given = {unit for own in self._own for unit in own}
         self._loose = {unit: None for unit in self._units if unit not in given}
@@ -246,7 +249,8 @@ class _Sharing:
             choice.candidates = tuple(sorted(self._calls[other].call.id for other in (number, *alike)))
             choice.group_id = choice.candidates[0]
             choice.score = 1 - doubt.error * (1 - len(alike) / len(doubt.others))
-        most = _DOUBTFUL if call.doubtful else _MOST_SURE_UNSETTLED if number in self._unsettled else _MOST_SURE
+        crowded = number in self._unsettled or len(unit.options) >= _CROWD
+        most = _DOUBTFUL if call.doubtful else _MOST_SURE_CROWDED if crowded else _MOST_SURE
         choice.score = min(most, round(choice.score, 3))
         return choice
 
