@@ -155,7 +155,7 @@ class _Sharing:
         self._chains.learn_connections(self._units)
         effort = _EFFORT * len(self._units)
         for sweeps in (0, _SWEEPS):
-            self._guess(_WIDTH if sweeps else 1)
+            self._guess(_WIDTH if sweeps else 3)
             effort = self._mend(effort, sweeps)
             self._chains.learn((call, own) for call, own in enumerate(self._own) if own)
             if not sweeps:
