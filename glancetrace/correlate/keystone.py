@@ -243,13 +243,17 @@ class _Sharing:
         evidence = (*_support(call, unit, identities), *_of_process(call, unit, self._pools), best)
         choice = Choice(call, INFERRED, 1 - doubt.error, evidence, rejected=unit.rejected)
         others = doubt.others.intersection(unit.options)
+        crowded = number in self._unsettled or len(unit.options) >= _CROWD
         alike = [other for other in others if _asks(self._calls[other]) == _asks(call)]
-        if alike and choice.score < _TOLD_APART:
+        if crowded and not alike:
+            same = _whole(call)
+            alike = [other for other in unit.options if other != number and _whole(self._calls[other]) == same]
+            others = others.union(alike)
+        if alike and (choice.score < _TOLD_APART or crowded):
             choice.link_class = TWIN
             choice.candidates = tuple(sorted(self._calls[other].call.id for other in (number, *alike)))
             choice.group_id = choice.candidates[0]
-            choice.score = 1 - doubt.error * (1 - len(alike) / len(doubt.others))
-        crowded = number in self._unsettled or len(unit.options) >= _CROWD
+            choice.score = 1 - doubt.error * (1 - len(alike) / max(len(doubt.others), len(alike)))
         most = _DOUBTFUL if call.doubtful else _MOST_SURE_CROWDED if crowded else _MOST_SURE
         choice.score = min(most, round(choice.score, 3))
         return choice
@@ -276,9 +280,15 @@ def _components(units: Sequence[KeystoneUnit]) -> Iterator[list[KeystoneUnit]]:
     yield from groups.values()
 
 
-def _asks(facts: CallFacts) -> object:
+def _asks(facts: CallFacts) -> tuple[str, str, int | None]:
     """Calls that ask alike: whom they ask about is told by units that name somebody, and by no others."""
     return facts.call.method, facts.call.target, facts.call.status_code
+
+
+def _whole(facts: CallFacts) -> object:
+    """Calls that are alike in all that they show."""
+    call = facts.call
+    return *_asks(facts), call.user_id, call.project_id, call.token, call.subject_token if call.token else None
 
 
 def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Choice:

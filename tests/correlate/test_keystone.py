@@ -151,7 +151,7 @@ def _unit(connection_id: int, start: int) -> KeystoneUnit:
 def test_pools_are_told_by_their_queues(stack: bool) -> None:
     """Connections 1 and 2 are taken in turn by one process, 3 and 4 by another that has less to do."""
     units = [_unit(1 + number % 2, 20 * number) for number in range(80)]
-    units += [_unit(3 + number % 2, 100 * number + 5) for number in range(18)]
+    units += [_unit(3 + number % 2, 70 * number + 5) for number in range(22)]
     if stack:  # the connection given back last is taken first
         units = [_unit(2 if number % 8 else 1, 20 * number) for number in range(200)]
     units.sort(key=lambda unit: unit.start)
