@@ -174,7 +174,13 @@ class _Sharing:
 
     def _learn_processes(self) -> None:
         """What was found tells more connections of requests."""
-        given = ((call, unit) for call, own in zip(self._calls, self._own, strict=True) for unit in own)
+        looks = [_whole(call) for call in self._calls]
+        given = (
+            (self._calls[call], unit)
+            for call, own in enumerate(self._own)
+            for unit in own
+            if sum(looks[other] == looks[call] for other in unit.options) == 1  # a guess tells nothing of twins
+        )
         _tell_requests(self._pools, given, _ENOUGH)
         _part_by_process(self._calls, self._units, self._pools)
 
@@ -253,7 +259,7 @@ class _Sharing:
             choice.link_class = TWIN
             choice.candidates = tuple(sorted(self._calls[other].call.id for other in (number, *alike)))
             choice.group_id = choice.candidates[0]
-            choice.score = 1 - doubt.error * (1 - len(alike) / max(len(doubt.others), len(alike)))
+            choice.score = 1 - doubt.error * (1 - len(alike) / len(others))
         most = _DOUBTFUL if call.doubtful else _MOST_SURE_CROWDED if crowded else _MOST_SURE
         choice.score = min(most, round(choice.score, 3))
         return choice
