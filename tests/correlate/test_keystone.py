@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.ksteps import KeystoneUnit, step_of
 from glancetrace.correlate.link import CERTAIN, TWIN
 from glancetrace.correlate.queues import tell_pools
 from glancetrace.correlate.units import UnitOfWork
@@ -163,3 +163,11 @@ def test_pools_are_told_by_their_queues(stack: bool) -> None:
     assert pools.apart(1, 4)
     assert not pools.apart(1, 2)
     assert not pools.apart(1, 99)
+
+
+def test_steps_are_explained_by_their_tables() -> None:
+    scene = Scene()
+    keystone(scene).texts(10, of_user("alpha"), "ROLLBACK")
+    statements, _ = scene.units()
+    assert step_of(statements) == "user"
+    assert step_of(statements[1:]) == "set-up"
