@@ -98,7 +98,11 @@ def _choice(
     if number is None:
         return None
     call, doubt = calls[number], sharing.doubts[unit]
-    best = f"best of {len(unit.options)} calls, step after step" if len(unit.options) > 1 else "only call left"
+    best = (
+        f"best of {len(unit.options)} calls, step after step"
+        if len(unit.options) > 1
+        else "only call left of its process"
+    )
     evidence = (*_support(call, unit, identities), *_of_process(call, unit, pools), best)
     choice = Choice(call, INFERRED, 1 - doubt.error, evidence, rejected=unit.rejected)
     others = doubt.others.intersection(unit.options)
