@@ -48,6 +48,7 @@ class Chains:
         self._gaps = GapModel()
         self._densities: dict[tuple[tuple[str, str], int], float] = {}
         self._known: dict[tuple[str, int, int], float] = {}
+        self._waits: dict[tuple[KeystoneUnit, KeystoneUnit], float] = {}
         self._pools = pools
 
     def learn_connections(self, units: Iterable[KeystoneUnit]) -> None:
@@ -66,7 +67,7 @@ class Chains:
 
     def learn(self, chains: Iterable[Chain]) -> None:
         """Chains that were found, instead of all that was known."""
-        self._counts, self._gaps, self._densities = {}, GapModel(), {}
+        self._counts, self._gaps, self._densities, self._waits = {}, GapModel(), {}, {}
         for call, units in chains:
             operation, last, since = self._operations[call], _BEGIN, self._calls[call].start
             for unit in units:
@@ -110,14 +111,18 @@ class Chains:
 
     def waits(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float:
         """The part of a link that is told by how long the call waited, and by which connections it uses."""
-        facts = self._calls[call]
         if before is None:
+            facts = self._calls[call]
             wait = self._density((FIRST, self._operations[call]), unit.start - facts.start)
-            beside = facts.connection_id
-        else:
+            return self._beside(wait, facts.connection_id, unit)
+        value = self._waits.get((before, unit))
+        if value is None:
             wait = self._density(_BETWEEN, unit.start - before.end)
-            beside = before.connection_id
-        return wait + _APART if self._pools.apart(beside, unit.connection_id) else wait
+            value = self._waits[before, unit] = self._beside(wait, before.connection_id, unit)
+        return value
+
+    def _beside(self, wait: float, connection: int, unit: KeystoneUnit) -> float:
+        return wait + _APART if self._pools.apart(connection, unit.connection_id) else wait
 
     def _density(self, place: tuple[str, str], gap: int) -> float:
         """Logarithm of the density of a wait, to an eighth of a millisecond."""

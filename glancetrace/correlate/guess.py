@@ -62,8 +62,8 @@ def _take(
 ) -> list[_Way]:
     """The best ways after a unit went to one of its calls, or to none if none can have it."""
     moves: dict[tuple[int, KeystoneUnit | None], float | None] = {}
-    best: dict[tuple[KeystoneUnit | None, ...], _Way] = {}
-    for score, nexts, decision in ways:
+    found: list[tuple[float, int, int, int]] = []
+    for number, (score, nexts, _) in enumerate(ways):
         taken = False
         for call, place in places:
             following = nexts[place]
@@ -74,18 +74,22 @@ def _take(
                 worth = moves[key] = chains.ending(call, unit)
             else:
                 worth = moves[key] = chains.link(call, unit, following)
-            if worth is None:
-                continue
-            taken = True
-            changed = (*nexts[:place], unit, *nexts[place + 1 :])
-            known = best.get(changed)
-            if known is None or known[0] < score + worth:
-                best[changed] = score + worth, changed, _Decision(unit, call, decision)
+            if worth is not None:
+                taken = True
+                found.append((score + worth, -number, call, place))
         if not taken:
-            known = best.get(nexts)
-            if known is None or known[0] < score + _LEFT_OUT:
-                best[nexts] = score + _LEFT_OUT, nexts, _Decision(unit, -1, decision)
-    return _kept(best, width)
+            found.append((score + _LEFT_OUT, -number, -1, -1))
+    found.sort(reverse=True)
+    lowest = found[0][0] - _WORST
+    best: dict[tuple[KeystoneUnit | None, ...], _Way] = {}
+    for worth, number, call, place in found:
+        if worth <= lowest or len(best) == width:
+            break
+        _, nexts, decision = ways[-number]
+        changed = nexts if call < 0 else (*nexts[:place], unit, *nexts[place + 1 :])
+        if changed not in best:
+            best[changed] = worth, changed, _Decision(unit, call, decision)
+    return list(best.values())
 
 
 def _close(chains: Chains, ways: list[_Way], call: int, place: int, width: int) -> list[_Way]:
