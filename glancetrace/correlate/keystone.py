@@ -35,7 +35,7 @@ _MOST_SURE = 0.98
 _MOST_SURE_CROWDED = 0.9
 """The same where many calls can have run a unit, or a call could not be held against all others."""
 _LEAST = 0.5
-"""Score of an inferred link at least: below, some other call is likelier, and it is not known which."""
+"""Score of a link at least: below, some other call is likelier, and it is not known which."""
 _CROWD = 6
 """Calls that are many."""
 _DOUBTFUL = 0.9
@@ -121,7 +121,7 @@ def _choice(
         choice.score = 1 - doubt.error * (1 - len(alike) / len(others))
     most = _DOUBTFUL if call.doubtful else _MOST_SURE_CROWDED if crowded else _MOST_SURE
     choice.score = min(most, round(choice.score, 3))
-    return choice if choice.link_class == TWIN or choice.score >= _LEAST else None
+    return choice if choice.score >= _LEAST else None
 
 
 def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Choice:
