@@ -100,7 +100,7 @@ def without_keystone(document: dict[str, Any]) -> dict[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(("name", "epoch"), [("mixed-64", 5_000), ("hot50-32", EPOCH)])
 def test_keystones_certain_links_are_right_whatever_an_epoch_teaches(name: str, epoch: int, spilled: Spilled) -> None:
-    """Who asks is learnt from an epoch's own units, so what is left to one call may be more or less."""
+    """Who asks is learnt from an epoch's units, so what is left to one call, or too unsure to be a link, may differ."""
     whole, parts = render_document(analysed(name)), render_document(spilled(name, epoch))
     of_whole, of_parts = without_keystone(whole), without_keystone(parts)
     if name == "mixed-64":
@@ -109,7 +109,7 @@ def test_keystones_certain_links_are_right_whatever_an_epoch_teaches(name: str, 
     assert len(sure) > 100
     known = {key: link["call_id"] for key, link in of_whole.items() if link["class"] == "certain"}
     assert {key: call for key, call in sure.items() if known.get(key, call) != call} == {}
-    assert len(of_parts.keys() ^ of_whole.keys()) <= 0.02 * len(of_whole)
+    assert len(of_parts.keys() ^ of_whole.keys()) <= 0.05 * len(of_whole)
 
 
 def test_units_wait_for_the_calls_that_may_have_run_them(spilled: Spilled, tmp_path: Path) -> None:
