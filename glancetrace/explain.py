@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from glancetrace.correlate.ksteps import step_of
+from glancetrace.correlate.keystone.steps import step_of
 from glancetrace.correlate.link import CERTAIN, EXACT, TWIN, Link
 from glancetrace.correlate.weighing import Weight, alternatives, position, weigh
 from glancetrace.errors import UsageError

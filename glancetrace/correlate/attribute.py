@@ -20,7 +20,7 @@ from glancetrace.correlate.hidden import Half, HiddenCalls
 from glancetrace.correlate.hosts import Hosts, learn_hosts
 from glancetrace.correlate.intent import tell_intent
 from glancetrace.correlate.joint import Settled, settle
-from glancetrace.correlate.keystone import choose_by_steps
+from glancetrace.correlate.keystone.choose import choose_by_steps
 from glancetrace.correlate.later import LaterWork
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN, Link
 from glancetrace.correlate.roles import learn_roles

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from glancetrace.correlate.ksteps import KeystoneUnit, step_of
+from glancetrace.correlate.keystone.queues import tell_pools
+from glancetrace.correlate.keystone.steps import KeystoneUnit, step_of
 from glancetrace.correlate.link import CERTAIN, TWIN
-from glancetrace.correlate.queues import tell_pools
 from glancetrace.correlate.units import UnitOfWork
 from tests.support.scene import Scene, Session
 

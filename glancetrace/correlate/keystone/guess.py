@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from glancetrace.correlate.chains import Chains
-from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.keystone.chains import Chains
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["guess"]
 

@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from glancetrace.correlate.chains import Chains
-from glancetrace.correlate.doubts import Doubt, tell_doubts
-from glancetrace.correlate.exchange import share
 from glancetrace.correlate.facts import CallFacts
-from glancetrace.correlate.guess import guess
-from glancetrace.correlate.ksteps import KeystoneUnit
-from glancetrace.correlate.processes import part_by_process, tell_requests
-from glancetrace.correlate.queues import Pools
+from glancetrace.correlate.keystone.chains import Chains
+from glancetrace.correlate.keystone.doubts import Doubt, tell_doubts
+from glancetrace.correlate.keystone.exchange import share
+from glancetrace.correlate.keystone.guess import guess
+from glancetrace.correlate.keystone.processes import part_by_process, tell_requests
+from glancetrace.correlate.keystone.queues import Pools
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["Sharing", "asks_of", "looks_of"]
 

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["Pools", "tell_pools"]
 

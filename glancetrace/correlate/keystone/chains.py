@@ -16,8 +16,8 @@ from itertools import pairwise
 from glancetrace.correlate.facts import CallFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.correlate.ksteps import KeystoneUnit
-from glancetrace.correlate.queues import Pools
+from glancetrace.correlate.keystone.queues import Pools
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["Chain", "Chains"]
 

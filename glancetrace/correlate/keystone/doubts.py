@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from glancetrace.correlate.chains import Chains
-from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.keystone.chains import Chains
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["Doubt", "tell_doubts"]
 

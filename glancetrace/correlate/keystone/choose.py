@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from glancetrace.correlate.candidates import OpenCalls
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts
-from glancetrace.correlate.identities import Identities, learn_identities
-from glancetrace.correlate.ksteps import KeystoneUnit, StepReader
+from glancetrace.correlate.keystone.identities import Identities, learn_identities
+from glancetrace.correlate.keystone.processes import part_by_process, tell_processes
+from glancetrace.correlate.keystone.queues import Pools
+from glancetrace.correlate.keystone.sharing import Sharing, asks_of, looks_of
+from glancetrace.correlate.keystone.steps import KeystoneUnit, StepReader
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN
-from glancetrace.correlate.processes import part_by_process, tell_processes
-from glancetrace.correlate.queues import Pools
-from glancetrace.correlate.sharing import Sharing, asks_of, looks_of
 from glancetrace.correlate.units import UnitOfWork
 
 __all__ = ["choose_by_steps"]

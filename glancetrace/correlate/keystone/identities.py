@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glancetrace.correlate.facts import CallFacts
-from glancetrace.correlate.ksteps import KeystoneUnit
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 from glancetrace.glance.call import ApiCall
 
 __all__ = ["Identities", "learn_identities"]

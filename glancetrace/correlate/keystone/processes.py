@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from glancetrace.correlate.facts import CallFacts
-from glancetrace.correlate.ksteps import KeystoneUnit
-from glancetrace.correlate.queues import Pools, tell_pools
+from glancetrace.correlate.keystone.queues import Pools, tell_pools
+from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["part_by_process", "tell_processes", "tell_requests"]
 
