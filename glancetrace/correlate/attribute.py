@@ -87,7 +87,8 @@ def attribute(
             hidden = HiddenCalls((half for half in halves if half.service == service), facts)
             links += _attribute_service(facts, units, hidden, roles_of)
         else:
-            links += _attribute_keystone(facts, units, _hidden_callers(calls, project_of))
+            own = [half for half in halves if half.service == service]
+            links += _attribute_keystone(facts, units, _hidden_callers(calls, project_of), own)
     links.sort(key=attrgetter("statement_id"))
     return links
 
@@ -265,11 +266,13 @@ def _hidden_callers(calls: list[ApiCall], project_of: dict[str, str]) -> list[Ca
     ]
 
 
-def _attribute_keystone(calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts]) -> list[Link]:
+def _attribute_keystone(
+    calls: list[CallFacts], units: list[UnitOfWork], hidden: list[CallFacts], halves: Sequence[Half]
+) -> list[Link]:
     """Links of Keystone's units; where calls were not seen that may have run them, of those that one alone can have."""
     calls.sort(key=_beginning)
     vague = any(facts.call.uncertainty > _VAGUE for facts in calls)
-    choices = _choose_sure(calls, units, hidden) if hidden or vague else choose_by_steps(calls, units)
+    choices = _choose_sure(calls, units, hidden) if hidden or vague else choose_by_steps(calls, units, halves)
     return [link for unit in units for link in _links(unit, choices, alone=False)]
 
 

@@ -68,6 +68,12 @@ class HiddenCalls:
         """Those that were open while a unit ran, and that can have named its image."""
         return self._beside(unit) + self._tasks_beside(unit)
 
+    def number_beside(self, start: int, end: int) -> int:
+        """How many were open from `start` to `end`, ns, whatever image they named."""
+        place = bisect_left(self._ends, end)
+        until = bisect_right(self._first_start, start, place)
+        return sum(half.start <= start for half in self._halves[place:until])
+
     def _beside(self, unit: UnitFacts) -> list[Half]:
         place = bisect_left(self._ends, unit.end)
         until = bisect_right(self._first_start, unit.start, place)

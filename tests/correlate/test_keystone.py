@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from glancetrace.correlate.hidden import Half
 from glancetrace.correlate.keystone.queues import tell_pools
 from glancetrace.correlate.keystone.steps import KeystoneUnit, step_of
 from glancetrace.correlate.link import CERTAIN, TWIN
 from glancetrace.correlate.units import UnitOfWork
-from tests.support.scene import Scene, Session
+from tests.support.scene import Scene, Session, ms
 
 ROOT = "<<keystone.domain.root>>"
 PLAIN = "SELECT service.id FROM service WHERE service.enabled = true"
@@ -137,6 +138,22 @@ def test_a_call_that_was_not_seen_keeps_others_from_being_certain() -> None:
     scene.call("image-show", 200, 0, 100, token="a token that nobody is seen to validate", connection_id=103)
     keystone(scene).texts(10, of_user("alpha"), "ROLLBACK")
     assert scene.play().links == []
+
+
+@pytest.mark.parametrize(("missing", "score"), [(0, 1.0), (1, 0.5), (2, None)])
+def test_calls_whose_requests_are_missing_may_have_run_it(missing: int, score: float | None) -> None:
+    """Each as likely as the one that was seen, unless the unit names what no other call can."""
+    scene = Scene()
+    log_in(scene, "alpha", 0, 100)
+    database = keystone(scene)
+    database.texts(10, of_user("alpha"), "ROLLBACK")
+    database.texts(50, check("alpha"), "ROLLBACK")
+    halves = [Half("keystone", ms(0), ms(90), 110 + number) for number in range(missing)]
+    played = scene.play(halves)
+    link, named = played.link(of_user("alpha")), played.link(check("alpha"))
+    assert (link and link.score) == score
+    assert named is not None
+    assert (named.link_class, named.score) == (CERTAIN, 1.0)
 
 
 def _unit(connection_id: int, start: int) -> KeystoneUnit:

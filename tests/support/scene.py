@@ -6,10 +6,12 @@ sets the status flags.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glancetrace.correlate.attribute import attribute
+from glancetrace.correlate.hidden import Half
 from glancetrace.correlate.hops import fold_hops
 from glancetrace.correlate.link import Link
 from glancetrace.correlate.nesting import nest_calls
@@ -250,7 +252,7 @@ class Scene:
             statement.id = number
         return statements, [unit for rows in by_connection.values() for unit in cut_units(rows)]
 
-    def play(self) -> Played:
+    def play(self, halves: Sequence[Half] = ()) -> Played:
         """Everything that the pipeline does with these rows."""
         calls = fold_hops(self.calls)
         for number, call in enumerate(calls, 1):
@@ -262,7 +264,7 @@ class Scene:
             by_service.setdefault(unit.statements[0].service, []).append(unit)
             for statement in unit.statements:
                 statement.unit_id = number
-        links = attribute(calls, {key: rows for key, rows in by_service.items() if key != "other"})
+        links = attribute(calls, {key: rows for key, rows in by_service.items() if key != "other"}, halves)
         own = [s for s in statements if s.service == "glance"]
         images = tell_stories(own, calls, {link.statement_id: link for link in links})
         return Played(calls, statements, units, links, images)

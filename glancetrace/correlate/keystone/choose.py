@@ -10,10 +10,12 @@ names their group.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from glancetrace.correlate.candidates import OpenCalls
 from glancetrace.correlate.choice import Choice
 from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.hidden import Half, HiddenCalls
 from glancetrace.correlate.keystone.identities import Identities, learn_identities
 from glancetrace.correlate.keystone.processes import part_by_process, tell_processes
 from glancetrace.correlate.keystone.queues import Pools
@@ -38,15 +40,20 @@ _LEAST = 0.5
 """Score of a link at least: below, some other call is likelier, and it is not known which."""
 _CROWD = 6
 """Calls that are many."""
+_OF_TOKEN = "audit id of its token"
+"""Evidence that no other call can share."""
 _DOUBTFUL = 0.9
 """Score at most of a link to a call whose response may be another's."""
 
 
-def choose_by_steps(calls: Sequence[CallFacts], units: Iterable[UnitOfWork]) -> dict[int, Choice]:
+def choose_by_steps(
+    calls: Sequence[CallFacts], units: Iterable[UnitOfWork], halves: Iterable[Half] = ()
+) -> dict[int, Choice]:
     """The call of each unit of Keystone's, by the unit's identity.
 
     Args:
-        calls: all its calls, in order of when they began; each of those that ran at the time was seen.
+        calls: all its calls, in order of when they began; each of those that ran at the time was seen, but for
+        halves: calls of which only the response was seen.
     """
     calls = [call for call in calls if call.call.operation not in _SILENT]
     reader = StepReader()
@@ -68,7 +75,23 @@ def choose_by_steps(calls: Sequence[CallFacts], units: Iterable[UnitOfWork]) -> 
                 choice = _choice(calls, sharing, unit, identities, pools)
                 if choice is not None:
                     choices[id(unit.unit)] = choice
-    return choices
+    _allow_for_unseen(calls, read, halves, choices)
+    return {unit: choice for unit, choice in choices.items() if choice.score >= _LEAST}
+
+
+def _allow_for_unseen(
+    calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], halves: Iterable[Half], choices: dict[int, Choice]
+) -> None:
+    """Lower the scores of units that calls may have run whose requests were not seen, each as likely as any other."""
+    longest = max((call.end - call.start for call in calls if call.call.status_code is not None), default=0)
+    hidden = HiddenCalls((replace(half, start=max(half.start, half.end - longest)) for half in halves), calls)
+    for unit in units:
+        choice = choices.get(id(unit.unit))
+        count = 0 if choice is None else hidden.number_beside(unit.start, unit.end)
+        if choice is not None and count and _OF_TOKEN not in choice.evidence:
+            choice.score = round(choice.score * len(unit.options) / (len(unit.options) + count), 3)
+            choice.link_class = INFERRED if choice.link_class == CERTAIN else choice.link_class
+            choice.evidence = (*choice.evidence, "a call whose request is missing was under way too")
 
 
 def _find_options(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], identities: Identities) -> None:
@@ -121,7 +144,7 @@ def _choice(
         choice.score = 1 - doubt.error * (1 - len(alike) / len(others))
     most = _DOUBTFUL if call.doubtful else _MOST_SURE_CROWDED if crowded else _MOST_SURE
     choice.score = min(most, round(choice.score, 3))
-    return choice if choice.score >= _LEAST else None
+    return choice
 
 
 def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Choice:
@@ -135,7 +158,7 @@ def _only_choice(call: CallFacts, unit: KeystoneUnit, identities: Identities) ->
 def _support(call: CallFacts, unit: KeystoneUnit, identities: Identities) -> Iterator[str]:
     own = identities.of_call.get(call.call.id)
     if own is not None and unit.audits & own[0]:
-        yield "audit id of its token"
+        yield _OF_TOKEN
     elif own is not None and unit.names & own[0] - identities.common:
         yield "names whom it is about"
 
