@@ -37,7 +37,9 @@ _MOST_SURE = 0.98
 _MOST_SURE_CROWDED = 0.9
 """The same where many calls can have run a unit, or a call could not be held against all others."""
 _LEAST = 0.5
-"""Score of a link at least: below, some other call is likelier, and it is not known which."""
+"""Score of an inferred link at least: below, some other call is likelier, and it is not known which."""
+_LEAST_TWIN = 0.85
+"""The same of a link to a group, which says little by itself: below, half of such groups were the wrong ones."""
 _CROWD = 6
 """Calls that are many."""
 _OF_TOKEN = "audit id of its token"
@@ -76,7 +78,11 @@ def choose_by_steps(
                 if choice is not None:
                     choices[id(unit.unit)] = choice
     _allow_for_unseen(calls, read, halves, choices)
-    return {unit: choice for unit, choice in choices.items() if choice.score >= _LEAST}
+    return {
+        unit: choice
+        for unit, choice in choices.items()
+        if choice.score >= (_LEAST_TWIN if choice.link_class == TWIN else _LEAST)
+    }
 
 
 def _allow_for_unseen(
