@@ -20,6 +20,7 @@ from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.improve import improve
+from glancetrace.correlate.joined import Joined
 from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.correlate.turns import Pairs, learn_patience, pairs_of_waits
@@ -220,22 +221,12 @@ def _runs(component: Component, sure: Sequence[int | None]) -> Iterator[Story]:
 
 def _components(open_: Sequence[Candidates], units_of: dict[int, list[UnitFacts]]) -> list[Component]:
     """Units that share candidates, with all other units of these calls."""
-    parent: dict[int, int] = {}
-
-    def find(one: int) -> int:
-        parent.setdefault(one, one)
-        while parent[one] != one:
-            parent[one] = one = parent[parent[one]]
-        return one
-
+    joined = Joined()
     for candidates in open_:
-        first = find(id(candidates.calls[0]))
-        for call in candidates.calls[1:]:
-            parent[find(id(call))] = first
-            first = find(first)
+        joined.join(map(id, candidates.calls))
     groups: dict[int, list[Candidates]] = defaultdict(list)
     for candidates in open_:
-        groups[find(id(candidates.calls[0]))].append(candidates)
+        groups[joined.find(id(candidates.calls[0]))].append(candidates)
     return [_component(group, units_of) for group in groups.values()]
 
 

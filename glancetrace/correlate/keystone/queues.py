@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from glancetrace.correlate.joined import Joined
 from glancetrace.correlate.keystone.steps import KeystoneUnit
 
 __all__ = ["Pools", "tell_pools"]
@@ -89,21 +90,10 @@ def _cases(units: Sequence[KeystoneUnit]) -> _Cases:
 
 def _joined(together: Iterable[Iterable[int]]) -> dict[int, int]:
     """Connection -> the lowest one of those that were used together, directly or not."""
-    parent: dict[int, int] = {}
-
-    def find(one: int) -> int:
-        parent.setdefault(one, one)
-        while parent[one] != one:
-            parent[one] = one = parent[parent[one]]
-        return one
-
+    joined = Joined()
     for connections in together:
-        first, *rest = sorted(connections)
-        first = find(first)
-        for one in rest:
-            other = find(one)
-            parent[max(first, other)] = first = min(first, other)
-    return {one: find(one) for one in sorted(parent)}
+        joined.join(connections)
+    return joined.members()
 
 
 def _in_turn(counts: Sequence[int]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from glancetrace.correlate.facts import CallFacts
+from glancetrace.correlate.joined import Joined
 from glancetrace.correlate.keystone.chains import Chains
 from glancetrace.correlate.keystone.doubts import Doubt, tell_doubts
 from glancetrace.correlate.keystone.exchange import share
@@ -151,22 +152,12 @@ class Sharing:
 
 def _components(units: Sequence[KeystoneUnit]) -> Iterator[list[KeystoneUnit]]:
     """Units that share candidates."""
-    parent: dict[int, int] = {}
-
-    def find(one: int) -> int:
-        parent.setdefault(one, one)
-        while parent[one] != one:
-            parent[one] = one = parent[parent[one]]
-        return one
-
+    joined = Joined()
     for unit in units:
-        first = find(unit.options[0])
-        for call in unit.options[1:]:
-            parent[find(call)] = first
-            first = find(first)
+        joined.join(unit.options)
     groups: dict[int, list[KeystoneUnit]] = defaultdict(list)
     for unit in units:
-        groups[find(unit.options[0])].append(unit)
+        groups[joined.find(unit.options[0])].append(unit)
     yield from groups.values()
 
 
