@@ -78,7 +78,8 @@ def _of_call(call: ApiCall, of_token: Mapping[str, tuple[Names, bool]]) -> tuple
         methods = _member(asked, "identity", "methods")
         if not own or not isinstance(methods, list) or not _METHODS.issuperset(map(str, methods)):
             return None
-        tokens = {call.token, _member(asked, "identity", "token", "id")} - {None, ""}
+        used = _member(asked, "identity", "token", "id")
+        tokens = {call.token, used if isinstance(used, str) else None} - {None, ""}
         own.update(_asked(asked))
     elif call.operation == "token-validate":
         tokens = {call.token, call.subject_token}
