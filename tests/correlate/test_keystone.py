@@ -108,6 +108,17 @@ def test_two_logins_of_one_user_are_twins() -> None:
     assert {(link.link_class, link.group_id, link.candidates) for link in links} == {(TWIN, 1, (1, 2))}
 
 
+@pytest.mark.parametrize(("calls", "linked"), [(16, True), (17, False)])
+def test_what_very_many_calls_can_have_run_is_left_out(calls: int, linked: bool) -> None:
+    scene = Scene()
+    for number in range(calls):
+        log_in(scene, "alpha", number * 0.1, 100, 101 + number)
+    keystone(scene).texts(10, of_user("alpha"), "ROLLBACK")
+    played = scene.play()
+    assert bool(played.links) is linked
+    assert {statement.kind for statement in played.statements} == {"request" if linked else "unattributed"}
+
+
 def test_one_call_is_not_given_two_units_that_ran_at_once() -> None:
     scene = Scene()
     log_in(scene, "alpha", 0, 100, 101)

@@ -35,6 +35,8 @@ _BETWEEN = ("unit", "unit")
 
 Chain = tuple[int, Sequence[KeystoneUnit]]
 """Index of a call, and its units in order of time."""
+_Links = dict[tuple[KeystoneUnit, KeystoneUnit], float | None]
+"""Two units -> what it is worth that a call of one operation runs them one after the other."""
 
 
 class Chains:
@@ -46,9 +48,10 @@ class Chains:
         self._steps = 2 + len({unit.step for unit in units})
         self._counts: dict[tuple[str, int], dict[int, float]] = {}
         self._gaps = GapModel()
-        self._densities: dict[tuple[tuple[str, str], int], float] = {}
+        self._densities: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
         self._known: dict[tuple[str, int, int], float] = {}
-        self._waits: dict[tuple[KeystoneUnit, KeystoneUnit], float] = {}
+        links: dict[str, _Links] = {operation: {} for operation in self._operations}
+        self._links = [links[operation] for operation in self._operations]
         self._pools = pools
 
     def learn_connections(self, units: Iterable[KeystoneUnit]) -> None:
@@ -63,11 +66,12 @@ class Chains:
                 if following.start - unit.end < _BRIEF:
                     for operation in operations:
                         self._count(operation, unit.step, following.step, 0.5 / len(operations))
-        self._known.clear()
+        self._forget_links()
 
     def learn(self, chains: Iterable[Chain]) -> None:
         """Chains that were found, instead of all that was known."""
-        self._counts, self._gaps, self._densities, self._waits = {}, GapModel(), {}, {}
+        self._counts, self._gaps = {}, GapModel()
+        self._densities.clear()
         for call, units in chains:
             operation, last, since = self._operations[call], _BEGIN, self._calls[call].start
             for unit in units:
@@ -77,7 +81,12 @@ class Chains:
             if self._calls[call].call.status_code is not None:
                 self._count(operation, last, _END)
                 self._gaps.learn((operation, LAST), self._calls[call].end - since)
+        self._forget_links()
+
+    def _forget_links(self) -> None:
         self._known.clear()
+        for links in self._links:
+            links.clear()
 
     def _count(self, operation: str, step: int, following: int, weight: float = 1.0) -> None:
         for key in ((operation, step), ("", step)):
@@ -98,8 +107,14 @@ class Chains:
 
     def link(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float | None:
         """What it is worth that a call runs a unit next, after `before` or its request; None: it cannot."""
-        follows = self.follows(call, before, unit)
-        return None if follows is None else follows + self.waits(call, before, unit)
+        if before is None:
+            return self._follows(self._operations[call], _BEGIN, unit.step) + self.waits(call, None, unit)
+        links, key = self._links[call], (before, unit)
+        value = links.get(key, math.inf)
+        if value == math.inf:
+            follows = self.follows(call, before, unit)
+            value = links[key] = None if follows is None else follows + self.waits(call, before, unit)
+        return value
 
     def follows(self, call: int, before: KeystoneUnit | None, unit: KeystoneUnit) -> float | None:
         """The part of a link that is told by steps; None: it cannot be, for the one before is not over."""
@@ -113,23 +128,18 @@ class Chains:
         """The part of a link that is told by how long the call waited, and by which connections it uses."""
         if before is None:
             facts = self._calls[call]
-            wait = self._density((FIRST, self._operations[call]), unit.start - facts.start)
-            return self._beside(wait, facts.connection_id, unit)
-        value = self._waits.get((before, unit))
-        if value is None:
-            wait = self._density(_BETWEEN, unit.start - before.end)
-            value = self._waits[before, unit] = self._beside(wait, before.connection_id, unit)
-        return value
-
-    def _beside(self, wait: float, connection: int, unit: KeystoneUnit) -> float:
+            place, gap, connection = (FIRST, self._operations[call]), unit.start - facts.start, facts.connection_id
+        else:
+            place, gap, connection = _BETWEEN, unit.start - before.end, before.connection_id
+        wait = self._density(place, gap)
         return wait + _APART if self._pools.apart(connection, unit.connection_id) else wait
 
     def _density(self, place: tuple[str, str], gap: int) -> float:
         """Logarithm of the density of a wait, to an eighth of a millisecond."""
-        key = (place, gap >> 17)
-        value = self._densities.get(key)
+        known, rounded = self._densities[place], gap >> 17
+        value = known.get(rounded)
         if value is None:
-            value = self._densities[key] = self._gaps.log_density(place, key[1] << 17)
+            value = known[rounded] = self._gaps.log_density(place, rounded << 17)
         return value
 
     def ends(self, call: int) -> tuple[int, int]:

@@ -42,6 +42,8 @@ _LEAST_TWIN = 0.85
 """The same of a link to a group, which says little by itself: below, half of such groups were the wrong ones."""
 _CROWD = 6
 """Calls that are many."""
+_MANY = 16
+"""Calls that are too many to tell who ran a unit: above, one link of five was right, for most of the work there was."""
 _OF_TOKEN = "audit id of its token"
 """Evidence that no other call can share."""
 _DOUBTFUL = 0.9
@@ -70,6 +72,7 @@ def choose_by_steps(
     if len(choices) < len(read):
         pools = tell_processes(calls, read)
         part_by_process(calls, read, pools)
+        _leave_out_crowded(read)
         sharing = Sharing(calls, read, pools)
         sharing.run()
         for unit in read:
@@ -105,11 +108,12 @@ def _find_options(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], ide
     index = {id(call): number for number, call in enumerate(calls)}
     active = OpenCalls(list(calls))
     for unit in units:
+        start, end, names = unit.start, unit.end, unit.names
         left: list[CallFacts] = []
-        for call in active.at(unit.start):
-            if call.latest < unit.end and not call.doubtful:
+        for call in active.at(start):
+            if call.latest < end and not call.doubtful:
                 reason = "its response came first"
-            elif identities.unlike(call, unit):
+            elif names and identities.unlike(call, unit):
                 reason = "is about another user, project, role or token"
             else:
                 left.append(call)
@@ -117,8 +121,15 @@ def _find_options(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], ide
             if len(unit.rejected) < _MAX_REJECTED:
                 unit.rejected.append((call.call.id, reason))
         # Packets are captured a little out of order, so the windows have slack; who needs none goes before who does.
-        within = [call for call in left if call.start <= unit.start and unit.end <= call.end]
+        within = [call for call in left if call.start <= start and end <= call.end]
         unit.options = [index[id(call)] for call in within or left]
+
+
+def _leave_out_crowded(units: Iterable[KeystoneUnit]) -> None:
+    """Give up units that so many calls can have run that none of them is likely."""
+    for unit in units:
+        if len(unit.options) > _MANY:
+            unit.options = []
 
 
 def _choice(

@@ -59,18 +59,25 @@ def share(
         for source, (state, score) in enumerate(zip(states, best, strict=True)):
             if score < lowest:
                 continue  # given up
-            moves = _moves(chains, calls, state, unit, (one, two))
+            one_last, two_last = state
+            to_one = chains.link(first, one_last, unit) if one else None
+            to_two = chains.link(second, two_last, unit) if two else None
+            moves: list[tuple[Before, int, float]] = []
+            if to_one is not None and (to_two is None or to_one > to_two - _WORST):
+                moves.append(((unit, two_last), 0, score + to_one))
+            if to_two is not None and (to_one is None or to_two > to_one - _WORST):
+                moves.append(((one_last, unit), 1, score + to_two))
             if none:
-                moves.append((state, 2, _LEFT_OUT))
+                moves.append((state, 2, score + _LEFT_OUT))
             for target, whose, worth in moves:
                 number = index.get(target)
                 if number is None:
-                    number = index[target] = len(after)
+                    index[target] = len(after)
                     after.append(target)
-                    scores.append(score + worth)
+                    scores.append(worth)
                     back.append((source, whose))
-                elif score + worth > scores[number]:
-                    scores[number] = score + worth
+                elif worth > scores[number]:
+                    scores[number] = worth
                     back[number] = source, whose
         if not after:
             return Shared()
@@ -89,16 +96,3 @@ def share(
     shared.choice.reverse()
     return shared
 
-
-def _moves(
-    chains: Chains, calls: tuple[int, int], state: Before, unit: KeystoneUnit, may: tuple[bool, bool]
-) -> list[tuple[Before, int, float]]:
-    """Ways to go on from a state: the next state, whose the unit is then, and what that is worth."""
-    one = chains.follows(calls[0], state[0], unit) if may[0] else None
-    two = chains.follows(calls[1], state[1], unit) if may[1] else None
-    moves: list[tuple[Before, int, float]] = []
-    if one is not None and (two is None or one > two - _WORST):
-        moves.append(((unit, state[1]), 0, one + chains.waits(calls[0], state[0], unit)))
-    if two is not None and (one is None or two > one - _WORST):
-        moves.append(((state[0], unit), 1, two + chains.waits(calls[1], state[1], unit)))
-    return moves

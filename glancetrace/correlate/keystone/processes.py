@@ -47,8 +47,9 @@ def tell_requests(pools: Pools, given: Iterable[tuple[CallFacts, KeystoneUnit]],
 
 def part_by_process(calls: Sequence[CallFacts], units: Sequence[KeystoneUnit], pools: Pools) -> None:
     """Calls of another process cannot have run a unit."""
-    if pools.two:
+    if pools.others:
+        leads_to = [pools.pool_of.get(call.connection_id) for call in calls]
         for unit in units:
-            if len(unit.options) > 1:
-                left = [c for c in unit.options if not pools.apart(calls[c].connection_id, unit.connection_id)]
-                unit.options = left or unit.options
+            others = pools.of_others(unit.connection_id)
+            if len(unit.options) > 1 and others:
+                unit.options = [call for call in unit.options if leads_to[call] not in others] or unit.options

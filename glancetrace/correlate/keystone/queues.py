@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glancetrace.correlate.joined import Joined
@@ -42,15 +42,19 @@ _Cases = dict[tuple[int, int], list[int]]
 
 @dataclass(slots=True)
 class Pools:
-    """Connection -> the pool that it is of, or leads to, and the pools that are of two processes."""
+    """Connection -> the pool that it is of, or leads to; pool -> the pools that are of other processes for certain."""
 
     pool_of: dict[int, int] = field(default_factory=dict)
-    two: frozenset[tuple[int, int]] = frozenset()
+    others: dict[int, set[int]] = field(default_factory=dict)
 
     def apart(self, one: int, other: int) -> bool:
         """Two connections are of two processes."""
-        a, b = self.pool_of.get(one), self.pool_of.get(other)
-        return a is not None and b is not None and a != b and (a, b) in self.two
+        others = self.others.get(self.pool_of.get(one, -1))
+        return others is not None and self.pool_of.get(other) in others
+
+    def of_others(self, connection: int) -> Container[int | None]:
+        """Pools that are of other processes than a connection."""
+        return self.others.get(self.pool_of.get(connection, -1), ())
 
 
 def tell_pools(units: Sequence[KeystoneUnit], together: Iterable[Iterable[int]]) -> Pools:
@@ -138,5 +142,6 @@ def _merged(cases: _Cases, connections: Iterable[int], group_of: Mapping[int, in
                 between[c][a] = known
                 known[0] += counts[0]
                 known[1] += counts[1]
-    two = {(a, b) for a, others in between.items() for b, counts in others.items() if _out_of_turn(counts)}
-    return Pools({one: group for group, own in members.items() for one in own}, frozenset(two))
+    apart = {a: {b for b, counts in others.items() if _out_of_turn(counts)} for a, others in between.items()}
+    pool_of = {one: group for group, own in members.items() for one in own}
+    return Pools(pool_of, {pool: others for pool, others in apart.items() if others})
