@@ -23,6 +23,8 @@ __all__ = ["Explanation", "UnitExplanation", "explain"]
 
 _SHOWN = 100
 """Characters of a statement that are shown."""
+_NAMED = 8
+"""Calls that are named of those that were open."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class UnitExplanation:
         rejected: (call id, reason). alternatives: (call id or None, probability) that the joint solution weighed.
         place: the units of the call in order, and which of them it is (from 1); empty and None where not known.
         kind: what became of its statements (request, background, unattributed ...).
+        open_calls: of a unit without a call, the calls to its service that were open all the time while it ran.
     """
 
     unit_id: int | None
@@ -54,6 +57,7 @@ class UnitExplanation:
     alternatives: list[tuple[int | None, float]] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
     place: int | None = None
+    open_calls: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,7 +97,9 @@ def _unit_lines(unit: UnitExplanation) -> Iterator[str]:
     first, last = unit.statement_ids[0], unit.statement_ids[-1]
     yield f"unit {unit.unit_id}, statements {first} to {last}, frame {unit.first_frame}: {unit.sql}"
     if unit.call_id is None:
-        yield f"  no call ({unit.kind})"
+        more = len(unit.open_calls) - _NAMED
+        named = ", ".join(map(str, unit.open_calls[:_NAMED])) or "none"
+        yield f"  no call ({unit.kind}); open while it ran: {named}{f' and {more} more' if more > 0 else ''}"
     else:
         score = "" if unit.score is None else f", score {unit.score:g}"
         yield f"  call {unit.call_id}: {unit.link_class}, {unit.relation}{score}"
@@ -181,7 +187,17 @@ def _explain_unit(trace: Trace, statements: list[SqlStatement]) -> UnitExplanati
     link = next((trace.link_of[s.id] for s in statements if s.id in trace.link_of), None)
     if link is not None:
         _take_link(trace, unit, link)
+    else:
+        unit.open_calls = [call.id for call in trace.tables.calls if _open_during(call, statements)]
     return unit
+
+
+def _open_during(call: ApiCall, statements: list[SqlStatement]) -> bool:
+    """A call to the statements' service was open from the first of them to the last."""
+    whose = statements[0].service
+    if call.service != whose and (call.service, whose) != ("registry", "glance"):
+        return False
+    return call.ts <= statements[0].command.ts and (call.dur is None or call.ts + call.dur >= statements[-1].end_ts)
 
 
 def _take_link(trace: Trace, unit: UnitExplanation, link: Link) -> None:

@@ -41,6 +41,24 @@ def test_a_statement_is_explained_with_its_unit() -> None:
     assert [weight.name for weight in unit.evidence] == list(link.evidence)
 
 
+def test_what_has_no_call_names_those_that_were_open() -> None:
+    crowded = trace("mixed-64")
+    linked = {link.statement_id for link in crowded.tables.links}
+    unlinked = [s for s in crowded.tables.statements if s.kind == "unattributed" and s.id not in linked]
+    (unit,) = crowded.explain(statement=unlinked[-1].id).units
+    own = [crowded.tables.statements[number - 1] for number in unit.statement_ids]
+    begin, end = own[0].command.ts, own[-1].end_ts
+    assert len(unit.open_calls) > 16
+    for number in unit.open_calls:
+        call = crowded.tables.calls[number - 1]
+        assert call.service == own[0].service == "keystone"
+        assert call.ts <= begin
+        assert call.dur is None or call.ts + call.dur >= end
+    first = ", ".join(map(str, unit.open_calls[:8]))
+    text = str(crowded.explain(statement=unlinked[-1].id))
+    assert f"no call (unattributed); open while it ran: {first} and {len(unit.open_calls) - 8} more\n" in text
+
+
 def test_joint_links_have_weights_and_alternatives() -> None:
     crowded = trace("concurrent-old-8")
     link = next(link for link in crowded.tables.links if link.joint is not None)

@@ -95,4 +95,3 @@ def share(
         shared.choice.append(whose)
     shared.choice.reverse()
     return shared
-
