@@ -2,10 +2,11 @@
 
 A FOLDER holds captures with their truth, or folders that do; without one, the samples are judged. One line per capture,
 counted as `tests.support.evaluate` says: statements, precision, recall, exact calls, precision up to twins, right and
-all links by class and (of inferred ones) by score, asynchronous work, background work adopted, changes of status whose
-call is right, intervals that overlap, changes called illegal, seconds of processor time per 100 000 statements of the
-attribution alone; then Keystone's statements, precision, recall, precision up to twins, links by class and score: of
-calls that a client made, for its record does not tell whose validations are whose. `--losses` judges each capture with
+all links by class and (of inferred ones) by score, asynchronous work, background work adopted, statements whose call is
+wrong and those of them that two calls only exchanged (same text, same process), changes of status whose call is right,
+intervals that overlap, changes called illegal, seconds of processor time per 100 000 statements of the attribution
+alone; then Keystone's statements, precision, recall, precision up to twins, links by class and score: of calls that a
+client made, for its record does not tell whose validations are whose. `--losses` judges each capture with
 packets missing as well (see `tests.support.degrade`), `--json` prints the figures as JSON.
 """
 
@@ -91,6 +92,7 @@ def _line(name: str, figures: Figures) -> str:
         f"{name:32.32}{figures.get('glance_n', 0):>9,}  {shown}  {told:>9}  {causes:>7}  "
         f"{figures['seconds_per_100k']:>6.2f}  {links}; async {later}; "
         f"adopted {figures.get('glance_background_adopted', 0)}; "
+        f"wrong {figures.get('glance_wrong', 0)}, exchanged {figures.get('glance_exchanged', 0)}; "
         f"overlaps {figures['intervals_overlapping']}; illegal {figures['illegal']}; scores {scores}; "
         f"keystone {figures.get('keystone_n', 0):,} {told_apart} {of_keystone}; scores {sure}"
     )

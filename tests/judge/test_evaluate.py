@@ -59,6 +59,27 @@ def test_a_wrong_link_costs_precision_and_recall(truth: Truth, document: dict[st
     assert figures["glance_recall"] < 0.5
 
 
+def test_an_exchange_of_one_text_is_told_from_another_mistake(truth: Truth, document: dict[str, Any]) -> None:
+    ran = sorted(truth.commands, key=lambda row: int(row["start_ns"]))
+    links = [(link, ran[link["statement_id"] - 1]) for link in document["links"]]
+    own = [(link, row["sql"], row["pid"]) for link, row in links if row["service"] == "glance" and row["sql"]]
+    pairs = [(one, other) for one in own for other in own if one[0]["call_id"] < other[0]["call_id"]]
+    same = next(pair for pair in pairs if pair[0][1:] == pair[1][1:])
+    exchange(same[0][0], same[1][0])
+    figures = judge(truth, document)
+    assert (figures["glance_wrong"], figures["glance_exchanged"]) == (2, 2)
+    exchange(same[0][0], same[1][0])
+    unlike = next(pair for pair in pairs if pair[0][1] != pair[1][1] and pair[0][1].startswith("INSERT"))
+    exchange(unlike[0][0], unlike[1][0])
+    figures = judge(truth, document)
+    assert (figures["glance_wrong"], figures["glance_exchanged"]) == (2, 0)
+
+
+def exchange(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Let two links trade their calls."""
+    one["call_id"], other["call_id"] = other["call_id"], one["call_id"]
+
+
 def test_an_invented_transition_is_seen(truth: Truth, document: dict[str, Any]) -> None:
     document["images"][0]["transitions"].append({"from": "active", "to": "deleted", "source": "sql", "legal": False})
     figures = judge(truth, document)
