@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glancetrace.check.evidence import Evidence, found, image_text
+from glancetrace.check.evidence import Evidence, call_text, found, image_text
 from glancetrace.check.wording import byte_text, count_text, duration_text
 from glancetrace.glance.call import ApiCall
+from glancetrace.glance.statement import SqlStatement
 from glancetrace.timeline.image import OBSERVED, ImageStory, Transition
 from glancetrace.trace import Finding
 
@@ -87,19 +88,57 @@ def find_illegal(evidence: Evidence) -> Iterator[Finding]:
     What is inferred where packets are missing proves nothing: `find_uncertain` tells it.
     """
     for image in evidence.tables.images:
-        for transition in image.transitions:
+        for number, transition in enumerate(image.transitions):
             if transition.legal or (evidence.lossy and transition.certainty != OBSERVED):
                 continue
             sure = "" if transition.certainty == OBSERVED else f" ({transition.certainty})"
+            message = (
+                f"{image_text(image)} went from {transition.from_status or 'nothing'} to {transition.to_status}{sure}"
+            )
+            frames = [transition.frame, transition.commit_frame]
+            read = _stale_read(evidence, image, number)
+            if read is not None and transition.call_id is not None:
+                before = duration_text(max(0, image.transitions[number - 1].ts - read.end_ts))
+                writer = call_text(evidence.calls[transition.call_id])
+                message = (
+                    f"{message}: {writer} wrote back what it had read {before} before it was {transition.from_status}"
+                )
+                frames.append(read.command.request_frame)
             yield found(
                 "status-illegal",
-                f"{image_text(image)} went from {transition.from_status or 'nothing'} to {transition.to_status}{sure}",
+                message,
                 transition.ts,
                 image_id=image.id,
                 call_id=transition.call_id,
                 statement_id=transition.statement_id,
-                frames=[transition.frame, transition.commit_frame],
+                frames=frames,
             )
+
+
+def _stale_read(evidence: Evidence, image: ImageStory, number: int) -> SqlStatement | None:
+    """How a change came about that undid the one before: its call had read the image before that one, and wrote all.
+
+    Glance saves an image whole, its status too (`glance/db/__init__.py: ImageRepo.save`), and asks for the status that
+    it was to have had (`from_state`) only where an operation is about the status.
+    """
+    change, before = image.transitions[number], image.transitions[:number]
+    if change.call_id is None or not before or before[-1].call_id == change.call_id:
+        return None
+    reads = [s for s in evidence.statements_of(change.call_id) if _reads(s, image.id) and s.end_ts < before[-1].ts]
+    if not reads:
+        return None
+    then = [earlier.to_status for earlier in before if earlier.ts <= reads[-1].command.ts]
+    return reads[-1] if then and then[-1] == change.to_status else None
+
+
+def _reads(statement: SqlStatement, image_id: str) -> bool:
+    parsed = statement.parsed
+    return (
+        statement.operation == "SELECT"
+        and image_id in statement.image_ids
+        and parsed is not None
+        and "images" in parsed.shape.tables
+    )
 
 
 def find_uncertain(evidence: Evidence) -> Iterator[Finding]:

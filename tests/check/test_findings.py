@@ -74,6 +74,20 @@ def test_illegal_transition(rows: Rows) -> None:
     assert finding.frames == [200, 201]
 
 
+@pytest.mark.parametrize(("read", "stale"), [(1.5, True), (2.5, False), (0.5, False)])
+def test_an_illegal_change_that_wrote_back_what_was_over_says_so(rows: Rows, read: float, stale: bool) -> None:
+    image = story(CREATED, SAVING, ACTIVE, ("active", "saving", 3.0))
+    tagging = rows.call("image-tag-add", 204, 0.4, lasts=3)
+    select = rows.statement(READ, read, call=tagging)
+    image.transitions[3].legal = False
+    image.transitions[3].call_id = tagging.id
+    rows.tables.images.append(image)
+    finding = one(find_illegal(Evidence(rows.tables, rows.capture())))
+    text = ": image-tag-add (call 1) wrote back what it had read 499 ms before it was active"
+    assert finding.message == f"overcloud-full ({IMAGE_ID}) went from active to saving{text if stale else ''}"
+    assert (select.command.request_frame in finding.frames) is stale
+
+
 def test_an_inferred_change_proves_nothing_where_packets_are_missing(rows: Rows) -> None:
     image = story(CREATED, ("queued", "deactivated", 1.0), certainty="inferred")
     image.transitions[1].legal = False
