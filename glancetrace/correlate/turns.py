@@ -73,8 +73,8 @@ def pairs_of_waits(stories: Iterable[Story], process_of: Mapping[int, int], *, w
     """Pairs of known waits of which the second one began while the first one lasted.
 
     Args:
-        stories: calls with units that followed one another; calls that go on and calls that do not never stand in one
-            queue. process_of: connection id -> process, where that is known.
+        stories: calls with units that followed one another, in order of their ends; calls that go on and calls that do
+            not never stand in one queue. process_of: connection id -> process, where that is known.
         whole: these are all units of the calls.
     """
     queues: _Queues = defaultdict(list)
@@ -96,7 +96,7 @@ def _add_waits(
     queues: _Queues, call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[int, int], *, whole: bool
 ) -> None:
     before: UnitFacts | None = None
-    for unit in sorted(units, key=lambda unit: unit.end):
+    for unit in units:
         base, process = base_of(unit.kind), process_of.get(unit.connection_id)
         if before is not None:
             since, last = before.waits_since(unit.start), base_of(before.kind)

@@ -125,6 +125,8 @@ def _passed(
     for unit, number in zip(component.units, joint.solution.choice, strict=True):
         if number >= 0 and component.calls[number] is not call:
             units_of[number].append(unit)
+    for units in units_of.values():
+        units.sort(key=lambda unit: unit.end)
     for wait in waits_of(call, story, model.workers.group_of):
         before = wait.until == story[place].served
         cost = model.yields.if_passed(wait.place, wait.answer)

@@ -57,10 +57,14 @@ class Wait(NamedTuple):
     answer: int
 
 
-def waits_of(call: CallFacts, units: Iterable[UnitFacts], process_of: Mapping[int, int]) -> Iterator[Wait]:
-    """What a call waited for after each of its units; `process_of`: connection id -> process, where that is known."""
-    story = sorted(units, key=lambda unit: unit.end)
-    for unit, following in zip_longest(story, story[1:]):
+def waits_of(call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[int, int]) -> Iterator[Wait]:
+    """What a call waited for after each of its units.
+
+    Args:
+        call: the call. units: all of its units, in order of their ends.
+        process_of: connection id -> process, where that is known.
+    """
+    for unit, following in zip_longest(units, units[1:]):
         process = process_of.get(unit.connection_id)
         if following is None:
             if call.goes_on or call.call.status_code is None:
