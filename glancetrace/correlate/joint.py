@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from glancetrace.correlate.affinity import Use, Workers, learn_workers
 from glancetrace.correlate.candidates import Candidates
-from glancetrace.correlate.facts import CallFacts, UnitFacts
+from glancetrace.correlate.facts import CallFacts, UnitFacts, tell_kinds
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.correlate.hidden import HiddenCalls
@@ -25,7 +25,6 @@ from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.correlate.turns import Pairs, learn_patience, pairs_of_waits
 from glancetrace.correlate.yields import Wait, waits_of
-from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
 
@@ -60,6 +59,8 @@ def settle(
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
+    tell_kinds(unit for _, unit in certain)
+    tell_kinds(candidates.unit for candidates in open_)
     hidden.learn(certain)
     uses = [_use(call, units, certain=not call.doubtful) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
@@ -156,7 +157,7 @@ def _learn_run(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: li
     grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
         gap = following.start - unit.waits_since(following.start)
-        gaps.learn((base_of(unit.kind), base_of(following.kind)), gap)
+        gaps.learn((unit.base, following.base), gap)
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -170,7 +171,7 @@ def _learn_story(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: 
     if not units:
         gaps.learn((FIRST, LAST), call.end - call.start)
         return
-    bases = [base_of(kind) for kind in kinds]
+    bases = [unit.base for unit in units]
     gaps.learn((FIRST, bases[0]), units[0].start - call.began(units[0].start))
     untils = [*(unit.start for unit in units[1:]), call.end]
     for unit, place, until in zip(units, pairwise([*bases, LAST]), untils, strict=True):

@@ -28,7 +28,7 @@ from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Patience, Turns
 from glancetrace.correlate.yields import Wait, Yields
-from glancetrace.glance.sequences import START, base_of
+from glancetrace.glance.sequences import START
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
 
@@ -237,7 +237,7 @@ class _Beam:
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         process = self._model.workers.group_of.get(unit.connection_id)
         kind, end = unit.kind, unit.end
-        placed = _Placed(kind, base_of(kind), unit.start, end, unit.returned, unit.served, unit.answer, process)
+        placed = _Placed(kind, unit.base, unit.start, end, unit.returned, unit.served, unit.answer, process)
         queues = process is not None and self._model.yields.strict
         overtaken = self._turns.between
         for score, all_of, step in self._ways:

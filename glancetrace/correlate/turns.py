@@ -25,7 +25,7 @@ from typing import NamedTuple
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel, Place
 from glancetrace.correlate.grammar import RouteGrammar
-from glancetrace.glance.sequences import START, base_of
+from glancetrace.glance.sequences import START
 
 __all__ = ["Pairs", "Patience", "Queue", "Turns", "learn_patience", "pairs_of_waits"]
 
@@ -97,9 +97,9 @@ def _add_waits(
 ) -> None:
     before: UnitFacts | None = None
     for unit in units:
-        base, process = base_of(unit.kind), process_of.get(unit.connection_id)
+        base, process = unit.base, process_of.get(unit.connection_id)
         if before is not None:
-            since, last = before.waits_since(unit.start), base_of(before.kind)
+            since, last = before.waits_since(unit.start), before.base
         else:
             since, last = call.began(unit.start), FIRST
         if process is not None and since <= unit.start and (whole or before is not None):
@@ -110,7 +110,7 @@ def _add_waits(
         return
     process = process_of.get(before.connection_id)
     if process is not None and before.end <= call.end:
-        wait = _Wait(before.waits_since(call.end), call.end, (base_of(before.kind), LAST))
+        wait = _Wait(before.waits_since(call.end), call.end, (before.base, LAST))
         queues[(process, LAST, False), False].append(wait)
 
 

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import LAST
-from glancetrace.glance.sequences import base_of
 
 __all__ = ["Wait", "Yields", "waits_of"]
 
@@ -71,9 +70,9 @@ def waits_of(call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[in
                 return
             until, base = call.end, LAST
         else:
-            until, base = following.served, base_of(following.kind)
+            until, base = following.served, following.base
         if process is not None and until >= unit.end:
-            place = (call.call.operation, base_of(unit.kind), base)
+            place = (call.call.operation, unit.base, base)
             yield Wait(process, unit.waits_since(until), until, place, unit.answer)
 
 
