@@ -65,6 +65,8 @@ class HiddenCalls:
 
     def beside(self, unit: UnitFacts) -> list[Half]:
         """Those that were open while a unit ran, and that can have named its image."""
+        if not self._halves and not self._tasks:
+            return []
         return self._beside(unit) + self._tasks_beside(unit)
 
     def number_beside(self, start: int, end: int) -> int:
