@@ -8,7 +8,7 @@ turn, and all is solved again, but for components that came out the same twice, 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -145,9 +145,13 @@ def _learn(basis: _Basis, solved: Sequence[Story], runs: Sequence[Story], worker
 
 
 def _learn_stories(grammar: RouteGrammar, gaps: GapModel, whole: Sequence[Story], runs: Sequence[Story]) -> None:
-    for call, units in whole:
-        if not call.call.uncertainty:
-            _learn_story(grammar, gaps, call, units)
+    timed = [(call, units) for call, units in whole if not call.call.uncertainty]
+    # Most calls of a route run the same units.
+    alike = Counter((route_of(call), tuple(unit.kind for unit in units)) for call, units in timed)
+    for (route, kinds), times in alike.items():
+        grammar.learn(route, kinds, times)
+    for call, units in timed:
+        _learn_gaps(gaps, call, units)
     for call, units in runs:
         _learn_run(grammar, gaps, call, units)
 
@@ -165,9 +169,8 @@ def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
     return Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1, certain=certain)
 
 
-def _learn_story(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
-    kinds = [unit.kind for unit in units]
-    grammar.learn(route_of(call), kinds)
+def _learn_gaps(gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
+    """How long a call waited before, between and after all of its units."""
     if not units:
         gaps.learn((FIRST, LAST), call.end - call.start)
         return
