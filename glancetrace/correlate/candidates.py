@@ -17,6 +17,7 @@ __all__ = ["Candidates", "OpenCalls", "find_candidates"]
 
 _MAX_REJECTED = 8
 """Rejected candidates kept per unit; under load there are dozens, and the nearest say most."""
+_NEVER = 1 << 63
 _ONE_HOST = Hosts({})
 
 
@@ -44,18 +45,19 @@ class OpenCalls:
         self._calls = calls
         self._next = 0
         self._open: list[CallFacts] = []
-        self._first_end = 0
+        self._first_end = _NEVER
 
     def at(self, ts: int) -> list[CallFacts]:
         """Calls open at `ts`, which must not fall, in order of when they can have begun."""
         calls = self._calls
-        began = self._next
         while self._next < len(calls) and calls[self._next].earliest <= ts:
-            self._open.append(calls[self._next])
+            call = calls[self._next]
             self._next += 1
-        if self._next > began or (self._open and self._first_end < ts):
+            self._open.append(call)
+            self._first_end = min(self._first_end, call.latest)
+        if self._first_end < ts:
             self._open = [call for call in self._open if call.latest >= ts]
-            self._first_end = min(map(attrgetter("latest"), self._open), default=ts)
+            self._first_end = min(map(attrgetter("latest"), self._open), default=_NEVER)
         return self._open
 
 

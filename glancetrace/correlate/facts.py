@@ -6,7 +6,7 @@ Everything here is read once per call and once per unit; comparing is set work.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,11 @@ from glancetrace.correlate.units import UnitOfWork
 from glancetrace.glance.call import ApiCall
 from glancetrace.glance.database import RowChange
 from glancetrace.glance.grammar import ANY, CREATE, IMAGE, LIST, NOTHING, OperationSql, sql_of
-from glancetrace.glance.sequences import kind_of_unit
+from glancetrace.glance.sequences import base_of, kind_of_unit
 from glancetrace.net.run import Endpoint
 from glancetrace.sql.statement import Shape
 
-__all__ = ["ANOTHER_IMAGE", "CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction"]
+__all__ = ["ANOTHER_IMAGE", "CallFacts", "UnitFacts", "UnitReader", "call_facts", "contradiction", "tell_kinds"]
 
 ANOTHER_IMAGE = "names another image"
 """The contradiction that most calls are in."""
@@ -86,8 +86,9 @@ class UnitFacts:
     `telling`: something of it can speak for a call; `expires_tasks`: it deletes expired tasks; `prepared`: tables that
     it was about to write (see `intent`); `of_unseen`: it names a task of a call that was not seen (see `tasks`);
     `served`: the first packet for it, a ping's or that of a new connection, ns; `returned`: when its connection,
-    `connection_id`, was given back, ns (see `pool`). `kind` and `rows` are read when more than one call could have run
-    it, or when there is something to learn.
+    `connection_id`, was given back, ns (see `pool`); `answer`: how long the answer to its last statement took, ns.
+    `kind`: what it does, as `glance.sequences` says it, and `base`, the same without marks, are told when there is
+    something to learn (see `tell_kinds`); `rows` are read when more than one call could have run it.
     """
 
     unit: UnitOfWork
@@ -108,15 +109,10 @@ class UnitFacts:
     served: int = 0
     returned: int = 0
     connection_id: int = 0
-    known_kind: str | None = None
+    answer: int = 0
+    kind: str = ""
+    base: str = ""
     known_rows: UnitRows | None = None
-
-    @property
-    def kind(self) -> str:
-        """What it does, as `glance.sequences` says it."""
-        if self.known_kind is None:
-            self.known_kind = kind_of_unit(self.unit.statements, self.reads_list)
-        return self.known_kind
 
     @property
     def rows(self) -> UnitRows:
@@ -124,12 +120,6 @@ class UnitFacts:
         if self.known_rows is None:
             self.known_rows = read_rows(self.unit.statements, self.reads_list)
         return self.known_rows
-
-    @property
-    def answer(self) -> int:
-        """How long the answer to its last statement took, ns."""
-        last = self.unit.statements[-1]
-        return last.end_ts - last.command.ts
 
     def waits_since(self, until: int) -> int:
         """Since when its call had waited for what began at `until`, ns."""
@@ -260,6 +250,7 @@ def _facts(
 ) -> UnitFacts:
     start, end = unit.ts, unit.end_ts
     connection_id = unit.statements[0].command.session.connection_id
+    answer = end - unit.statements[-1].command.ts
     if not written:
         telling = reads_list or bool(images)
         return UnitFacts(
@@ -277,6 +268,7 @@ def _facts(
             telling,
             returned=end,
             connection_id=connection_id,
+            answer=answer,
         )
     of_tasks = [change for change in written if change.table in _TASK_TABLES]
     request_ids = {change.values.get("request_id") for change in of_tasks if change.table == "tasks"}
@@ -296,8 +288,16 @@ def _facts(
         telling=True,
         returned=end,
         connection_id=connection_id,
+        answer=answer,
         expires_tasks=any(change.table == "tasks" and change.row_id is None for change in of_tasks),
     )
+
+
+def tell_kinds(units: Iterable[UnitFacts]) -> None:
+    """Fill `kind` and `base` of units."""
+    for unit in units:
+        unit.kind = kind_of_unit(unit.unit.statements, unit.reads_list)
+        unit.base = base_of(unit.kind)
 
 
 def contradiction(call: CallFacts, unit: UnitFacts) -> str | None:

@@ -75,10 +75,11 @@ class GapModel:
             densities = self._densities[place] = self._log_densities(place)
         if gap <= _SHORTEST:
             return densities[0] if gap > -_SHORTEST else densities[0] + _EARLY
-        place_in_bins = min(_BINS - 1.0, 0.5 + _PER_DECADE * math.log10(gap / _SHORTEST))
+        place_in_bins = 0.5 + _PER_DECADE * math.log10(gap / _SHORTEST)
         lower = int(place_in_bins)
-        upper = min(_BINS - 1, lower + 1)
-        return densities[lower] + (place_in_bins - lower) * (densities[upper] - densities[lower])
+        if lower >= _BINS - 1:
+            return densities[-1]
+        return densities[lower] + (place_in_bins - lower) * (densities[lower + 1] - densities[lower])
 
     def _log_densities(self, place: Place) -> list[float]:
         shares = [1.0 / _BINS] * _BINS

@@ -52,12 +52,12 @@ class RouteGrammar:
             other._counts[context].update(counts)
         return other
 
-    def learn(self, route: Route, kinds: Sequence[str]) -> None:
-        """A call of `route` ran these units, in order of time, and no others."""
+    def learn(self, route: Route, kinds: Sequence[str], times: int = 1) -> None:
+        """So many calls of `route` ran these units, in order of time, and no others."""
         story: tuple[str, ...] = ()
         for kind in (*reversed(kinds), START):
             for context in _contexts(route, story):
-                self._counts[context][kind] += 1
+                self._counts[context][kind] += times
             story = (*story, kind)
         self._known.clear()
 

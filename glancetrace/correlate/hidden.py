@@ -19,7 +19,6 @@ from glancetrace.correlate.affinity import Workers
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import LAST, GapModel
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.glance.sequences import base_of
 
 __all__ = ["Half", "HiddenCalls"]
 
@@ -66,6 +65,8 @@ class HiddenCalls:
 
     def beside(self, unit: UnitFacts) -> list[Half]:
         """Those that were open while a unit ran, and that can have named its image."""
+        if not self._halves and not self._tasks:
+            return []
         return self._beside(unit) + self._tasks_beside(unit)
 
     def number_beside(self, start: int, end: int) -> int:
@@ -101,7 +102,7 @@ class HiddenCalls:
         for call, unit in certain:
             if call.call.status_code is None:
                 continue
-            base = base_of(unit.kind)
+            base = unit.base
             if not call.goes_on and unit.end <= call.end:
                 self._lags.learn((base, LAST), call.end - unit.start)
                 self._units[base] += 1
@@ -116,7 +117,7 @@ class HiddenCalls:
         """Logarithm of how many such units per ns these calls ran then; minus infinity if none of them was open."""
         if not self._halves and not self._tasks:
             return -math.inf
-        base, process = base_of(unit.kind), workers.group_of.get(unit.connection_id)
+        base, process = unit.base, workers.group_of.get(unit.connection_id)
         share = self.share(unit)
         per_call = (self._units[base] + 1) / (self._taught + 1)
         of_task = (self._later[base] + 1) / (self._lasted + _SECOND)

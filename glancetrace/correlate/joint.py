@@ -8,14 +8,14 @@ turn, and all is solved again, but for components that came out the same twice, 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from glancetrace.correlate.affinity import Use, Workers, learn_workers
 from glancetrace.correlate.candidates import Candidates
-from glancetrace.correlate.facts import CallFacts, UnitFacts
+from glancetrace.correlate.facts import CallFacts, UnitFacts, tell_kinds
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel
 from glancetrace.correlate.grammar import RouteGrammar
 from glancetrace.correlate.hidden import HiddenCalls
@@ -25,7 +25,6 @@ from glancetrace.correlate.pool import tell_returns
 from glancetrace.correlate.solve import Component, Model, Solution, route_of, solve
 from glancetrace.correlate.turns import Pairs, learn_patience, pairs_of_waits
 from glancetrace.correlate.yields import Wait, waits_of
-from glancetrace.glance.sequences import base_of
 
 __all__ = ["Settled", "settle"]
 
@@ -37,6 +36,7 @@ _SURE = 0.9
 
 Settled = tuple[Component, Solution, Model]
 Story = tuple[CallFacts, list[UnitFacts]]
+"""A call and units of it, in order of their ends."""
 
 
 def settle(
@@ -55,15 +55,18 @@ def settle(
         units_of[id(call)].append(unit)
         call_of[id(call)] = call
     unclear = {id(call) for candidates in open_ for call in candidates.calls}
-    stories = [(call_of[key], units) for key, units in units_of.items() if key not in unclear]
+    stories = [(call_of[key], _in_order(units)) for key, units in units_of.items() if key not in unclear]
     parts = [(call_of[key], units) for key, units in units_of.items() if key in unclear]
     components = _components(open_, units_of)
     stray_rate = _stray_rate(certain, open_, stray)
+    tell_kinds(unit for _, unit in certain)
+    tell_kinds(candidates.unit for candidates in open_)
     hidden.learn(certain)
     uses = [_use(call, units, certain=not call.doubtful) for call, units in (*stories, *parts)]
     settled: list[Settled] = []
     basis: _Basis | None = None
     workers: Workers | None = None
+    group_of: Mapping[int, int] = {}
     told_before: list[Use] = []
     steady: dict[int, Settled] = {}
     for _ in range(_ROUNDS):
@@ -72,9 +75,11 @@ def settle(
         told = [_use(call, units, certain=False) for call, units in solved]
         if workers is None or told != told_before:
             workers, told_before = learn_workers([*uses, *told]), told
-        if basis is None or basis.group_of != workers.group_of:
-            tell_returns(certain, open_, workers.group_of)
-            basis = _learn_certain([story for story in stories if not story[0].doubtful], workers.group_of)
+        if basis is None or group_of != workers.group_of:
+            group_of = workers.group_of
+            changed = tell_returns(certain, open_, group_of)
+            if basis is None or changed or not basis.holds(group_of):
+                basis = _learn_certain([story for story in stories if not story[0].doubtful], group_of)
         model = _learn(basis, solved, runs, workers)
         model.log_stray_rate, model.hidden = stray_rate, hidden
         before = [solution.choice for _, solution, _ in settled]
@@ -99,16 +104,21 @@ def _stray_rate(certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[
 
 @dataclass(slots=True)
 class _Basis:
-    """What calls teach whose units are certain; it holds as long as the processes are the same.
+    """What calls teach whose units are certain; it holds as long as their processes are the same.
 
-    `waits`: what these calls waited for; `pairs`: who of them stood in one queue.
+    `process_of`: connection id -> process, as far as that is known, of these units; `waits`: what the calls waited for;
+    `pairs`: who of them stood in one queue.
     """
 
-    group_of: Mapping[int, int]
+    process_of: Mapping[int, int | None]
     grammar: RouteGrammar
     gaps: GapModel
     waits: list[Wait]
     pairs: tuple[Pairs, Pairs]
+
+    def holds(self, group_of: Mapping[int, int]) -> bool:
+        """Nothing of it changes with these groups."""
+        return all(group_of.get(connection) == process for connection, process in self.process_of.items())
 
 
 def _learn_certain(certain: Sequence[Story], group_of: Mapping[int, int]) -> _Basis:
@@ -116,7 +126,8 @@ def _learn_certain(certain: Sequence[Story], group_of: Mapping[int, int]) -> _Ba
     going_on = [(call, units) for call, units in certain if call.goes_on]
     waits = [wait for call, units in certain for wait in waits_of(call, units, group_of)]
     pairs = (pairs_of_waits(answered, group_of, whole=True), pairs_of_waits(going_on, group_of, whole=False))
-    basis = _Basis(group_of, RouteGrammar(), GapModel(), waits, pairs)
+    process_of = {unit.connection_id: group_of.get(unit.connection_id) for _, units in certain for unit in units}
+    basis = _Basis(process_of, RouteGrammar(), GapModel(), waits, pairs)
     _learn_stories(basis.grammar, basis.gaps, answered, going_on)
     return basis
 
@@ -125,20 +136,24 @@ def _learn(basis: _Basis, solved: Sequence[Story], runs: Sequence[Story], worker
     """What is certain teaches, and calls that were solved, and runs of units that are sure."""
     model = Model(basis.grammar.copy(), basis.gaps.copy(), workers)
     _learn_stories(model.grammar, model.gaps, [(call, units) for call, units in solved if not call.goes_on], runs)
-    of_runs = pairs_of_waits(runs, basis.group_of, whole=False)
+    of_runs = pairs_of_waits(runs, workers.group_of, whole=False)
     model.patience = learn_patience([*basis.pairs, of_runs], model.gaps)
-    solved_waits = [wait for call, units in solved for wait in waits_of(call, units, basis.group_of)]
+    solved_waits = [wait for call, units in solved for wait in waits_of(call, units, workers.group_of)]
     model.yields.learn([*basis.waits, *solved_waits])
     model.yields.watch(basis.waits)
     return model
 
 
 def _learn_stories(grammar: RouteGrammar, gaps: GapModel, whole: Sequence[Story], runs: Sequence[Story]) -> None:
-    for call, units in whole:
-        if not call.call.uncertainty:
-            _learn_story(grammar, gaps, call, sorted(units, key=lambda unit: unit.end))
+    timed = [(call, units) for call, units in whole if not call.call.uncertainty]
+    # Most calls of a route run the same units.
+    alike = Counter((route_of(call), tuple(unit.kind for unit in units)) for call, units in timed)
+    for (route, kinds), times in alike.items():
+        grammar.learn(route, kinds, times)
+    for call, units in timed:
+        _learn_gaps(gaps, call, units)
     for call, units in runs:
-        _learn_run(grammar, gaps, call, sorted(units, key=lambda unit: unit.end))
+        _learn_run(grammar, gaps, call, units)
 
 
 def _learn_run(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
@@ -146,7 +161,7 @@ def _learn_run(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: li
     grammar.learn_run(route_of(call), [unit.kind for unit in units])
     for unit, following in pairwise(units):
         gap = following.start - unit.waits_since(following.start)
-        gaps.learn((base_of(unit.kind), base_of(following.kind)), gap)
+        gaps.learn((unit.base, following.base), gap)
 
 
 def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
@@ -154,13 +169,12 @@ def _use(call: CallFacts, units: list[UnitFacts], *, certain: bool) -> Use:
     return Use(call.connection_id, call.server, databases, inside=len(call.call.hops) > 1, certain=certain)
 
 
-def _learn_story(grammar: RouteGrammar, gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
-    kinds = [unit.kind for unit in units]
-    grammar.learn(route_of(call), kinds)
+def _learn_gaps(gaps: GapModel, call: CallFacts, units: list[UnitFacts]) -> None:
+    """How long a call waited before, between and after all of its units."""
     if not units:
         gaps.learn((FIRST, LAST), call.end - call.start)
         return
-    bases = [base_of(kind) for kind in kinds]
+    bases = [unit.base for unit in units]
     gaps.learn((FIRST, bases[0]), units[0].start - call.began(units[0].start))
     untils = [*(unit.start for unit in units[1:]), call.end]
     for unit, place, until in zip(units, pairwise([*bases, LAST]), untils, strict=True):
@@ -185,7 +199,9 @@ def _solved_stories(settled: Iterable[Settled]) -> list[Story]:
             if not _is_sure(against):
                 doubtful.update(options)
         stories += [
-            (component.calls[call], units) for call, units in units_of.items() if call >= 0 and call not in doubtful
+            (component.calls[call], _in_order(units))
+            for call, units in units_of.items()
+            if call >= 0 and call not in doubtful
         ]
     return stories
 
@@ -212,11 +228,15 @@ def _runs(component: Component, sure: Sequence[int | None]) -> Iterator[Story]:
     for unit, options, call in zip(component.units, component.options, sure, strict=True):
         for other in options if call is None else ():
             if other in running:
-                yield component.calls[other], running.pop(other)
+                yield component.calls[other], _in_order(running.pop(other))
         if call is not None and call >= 0 and component.calls[call].goes_on:
             running.setdefault(call, []).append(unit)
     for call, units in running.items():
-        yield component.calls[call], units
+        yield component.calls[call], _in_order(units)
+
+
+def _in_order(units: list[UnitFacts]) -> list[UnitFacts]:
+    return sorted(units, key=lambda unit: unit.end)
 
 
 def _components(open_: Sequence[Candidates], units_of: dict[int, list[UnitFacts]]) -> list[Component]:

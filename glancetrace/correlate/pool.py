@@ -35,14 +35,15 @@ _Queue = list[tuple[int, UnitFacts]]
 
 def tell_returns(
     certain: Sequence[tuple[CallFacts, UnitFacts]], open_: Sequence[Candidates], process_of: Mapping[int, int]
-) -> None:
-    """Fill `returned` of all units.
+) -> bool:
+    """Fill `returned` of all units; tells whether any of them is another than before.
 
     Args:
         certain: calls with units that only they can have run. open_: units with more than one candidate.
         process_of: connection id -> process, where that is known.
     """
     units = [unit for _, unit in certain] + [candidates.unit for candidates in open_]
+    before = [unit.returned for unit in units]
     for queue in _queues(units, process_of):
         _wait_for_all(queue)
     late = [(call, unit) for call, unit in certain if unit.returned > unit.end]
@@ -51,6 +52,7 @@ def tell_returns(
     if len(late) < _ENOUGH or early > _INTERRUPTED * len(late):
         for unit in units:
             unit.returned = unit.end
+    return before != [unit.returned for unit in units]
 
 
 def _starts(units: Iterable[tuple[CallFacts, UnitFacts]]) -> dict[int, list[int]]:

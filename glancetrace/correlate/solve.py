@@ -28,7 +28,7 @@ from glancetrace.correlate.hidden import HiddenCalls
 from glancetrace.correlate.hops import CLOCK_SLACK
 from glancetrace.correlate.turns import Patience, Turns
 from glancetrace.correlate.yields import Wait, Yields
-from glancetrace.glance.sequences import START, base_of
+from glancetrace.glance.sequences import START
 
 __all__ = ["Component", "Model", "Solution", "route_of", "solve"]
 
@@ -237,7 +237,7 @@ class _Beam:
         lowest = self._ways[0][0] + stray - _WORST if options[-1] < 0 else -math.inf
         process = self._model.workers.group_of.get(unit.connection_id)
         kind, end = unit.kind, unit.end
-        placed = _Placed(kind, base_of(kind), unit.start, end, unit.returned, unit.served, unit.answer, process)
+        placed = _Placed(kind, unit.base, unit.start, end, unit.returned, unit.served, unit.answer, process)
         queues = process is not None and self._model.yields.strict
         overtaken = self._turns.between
         for score, all_of, step in self._ways:
@@ -248,7 +248,8 @@ class _Beam:
                 if number in moves:
                     move = moves[number]
                 else:
-                    move = moves[number] = self._move(number, unit, placed)
+                    move = moves[number] = self._move(number, unit, placed, score, lowest)
+                # The best ways come first: what is too unlikely after one of them is so after the others.
                 if move is not None and score + move[0] >= lowest:
                     worth = score + move[0] - overtaken(number, all_of)
                     if worth < lowest:
@@ -270,8 +271,13 @@ class _Beam:
                 for score, all_of, step in self._ways
             ]
 
-    def _move(self, number: int, unit: UnitFacts, placed: _Placed) -> tuple[float, int] | None:
-        """What it is worth to put a unit before a call's others, and the progress after that; None: it cannot be."""
+    def _move(
+        self, number: int, unit: UnitFacts, placed: _Placed, score: float, lowest: float
+    ) -> tuple[float, int] | None:
+        """What it is worth to put a unit before a call's others, and the progress after that.
+
+        None: it cannot be, or a way that is worth `score` without it would be worth less than `lowest` with it.
+        """
         call, state, next_start, following, worker, served, passed = self._progress[number]
         kind, base, start, end, returned, unit_served, answer, group = placed
         facts, model = self._component.calls[call], self._model
@@ -300,6 +306,8 @@ class _Beam:
             worker = group
         elif group is not None and worker != group and worker is not None:
             worth += model.workers.against(worker, group)
+        if score + worth < lowest:
+            return None
         after = model.grammar.before(state, kind, forgets=facts.goes_on)
         return worth, self._number((call, after, start, base, worker, unit_served, False))
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST, GapModel, Place
 from glancetrace.correlate.grammar import RouteGrammar
-from glancetrace.glance.sequences import START, base_of
+from glancetrace.glance.sequences import START
 
 __all__ = ["Pairs", "Patience", "Queue", "Turns", "learn_patience", "pairs_of_waits"]
 
@@ -73,8 +73,8 @@ def pairs_of_waits(stories: Iterable[Story], process_of: Mapping[int, int], *, w
     """Pairs of known waits of which the second one began while the first one lasted.
 
     Args:
-        stories: calls with units that followed one another; calls that go on and calls that do not never stand in one
-            queue. process_of: connection id -> process, where that is known.
+        stories: calls with units that followed one another, in order of their ends; calls that go on and calls that do
+            not never stand in one queue. process_of: connection id -> process, where that is known.
         whole: these are all units of the calls.
     """
     queues: _Queues = defaultdict(list)
@@ -96,10 +96,10 @@ def _add_waits(
     queues: _Queues, call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[int, int], *, whole: bool
 ) -> None:
     before: UnitFacts | None = None
-    for unit in sorted(units, key=lambda unit: unit.end):
-        base, process = base_of(unit.kind), process_of.get(unit.connection_id)
+    for unit in units:
+        base, process = unit.base, process_of.get(unit.connection_id)
         if before is not None:
-            since, last = before.waits_since(unit.start), base_of(before.kind)
+            since, last = before.waits_since(unit.start), before.base
         else:
             since, last = call.began(unit.start), FIRST
         if process is not None and since <= unit.start and (whole or before is not None):
@@ -110,7 +110,7 @@ def _add_waits(
         return
     process = process_of.get(before.connection_id)
     if process is not None and before.end <= call.end:
-        wait = _Wait(before.waits_since(call.end), call.end, (base_of(before.kind), LAST))
+        wait = _Wait(before.waits_since(call.end), call.end, (before.base, LAST))
         queues[(process, LAST, False), False].append(wait)
 
 
@@ -159,8 +159,7 @@ class Turns:
         self._queue_of: list[int] = []
         self._starts: list[int] = []
         self._began: list[int] = []
-        self._first: list[float] = []
-        self._later: list[float] = []
+        self._states: list[int] = []
         self._first_of: dict[int, float] = {}
 
     def add(self, state: int, start: int, queued: Queue | None, began: int) -> None:
@@ -169,34 +168,33 @@ class Turns:
         self._queue_of.append(queue)
         self._starts.append(start)
         self._began.append(began)
-        first = 0.0
-        if queue >= 0:
-            known = self._first_of.get(state)
-            first = self._first_of[state] = self._likely_first(state) if known is None else known
-        self._first.append(first)
-        self._later.append(1 - first)
+        self._states.append(state)
 
-    def _likely_first(self, state: int) -> float:
-        """How likely nothing stands before what a state knows."""
-        return math.exp(self._grammar.log_probability(state, START))
+    def _likely_first(self, number: int) -> float:
+        """How likely nothing stands before what a progress knows."""
+        state = self._states[number]
+        known = self._first_of.get(state)
+        if known is None:
+            known = self._first_of[state] = math.exp(self._grammar.log_probability(state, START))
+        return known
 
     def between(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since a unit of its own has overtaken."""
-        queues, starts, later = self._queue_of, self._starts, self._later
+        queues, starts = self._queue_of, self._starts
         queue, start = queues[number], starts[number]
         if queue < 0:
             return 0.0
         cost = 0.0
         for other in others:
             if queues[other] == queue and starts[other] > start:
-                cost += later[other]
+                cost += 1 - self._likely_first(other)
         return self._patience.between * cost
 
     def first(self, number: int, others: Sequence[int]) -> float:
         """Cost of the calls that one which waited since its request has overtaken, or that have overtaken it."""
         start, began = self._starts[number], self._began[number]
         return self._patience.first * sum(
-            self._first[other]
+            self._likely_first(other)
             for other in self._beside(number, others)
             if (self._starts[other] - start) * (self._began[other] - began) < 0
         )

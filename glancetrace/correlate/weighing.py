@@ -14,7 +14,7 @@ from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import FIRST, LAST
 from glancetrace.correlate.solve import Component, Model, Solution, route_of
 from glancetrace.correlate.yields import waits_of
-from glancetrace.glance.sequences import START, base_of
+from glancetrace.glance.sequences import START
 
 __all__ = ["Joint", "Weight", "alternatives", "position", "soften", "weigh"]
 
@@ -68,13 +68,13 @@ def weigh(joint: Joint) -> list[Weight]:
         order += model.grammar.log_probability(model.grammar.before(state, unit.kind), START)
     status = call.call.status_code or "no response"
     weights = [Weight("order", order, f"unit {place + 1} of {len(mine)} of {call.call.operation} ({status})")]
-    base = base_of(unit.kind)
+    base = unit.base
     if place == 0:
         weights.append(_wait(model, (FIRST, base), unit.start - call.began(unit.start), "after the request"))
     else:
         before = units[mine[place - 1]]
         gap = unit.start - before.waits_since(unit.start)
-        weights.append(_wait(model, (base_of(before.kind), base), gap, "after the unit before"))
+        weights.append(_wait(model, (before.base, base), gap, "after the unit before"))
     if place == len(mine) - 1 and not call.goes_on and call.call.status_code is not None:
         weights.append(_wait(model, (base, LAST), call.end - unit.waits_since(call.end), "before the response"))
     overtaken = _overtaken(joint, mine, place)
@@ -109,7 +109,7 @@ def _overtaken(joint: Joint, mine: list[int], place: int) -> list[int]:
         last_of[number] = other
         if number < 0 or group is None or groups.get(other.connection_id) != group:
             continue
-        same = base_of(other.kind) == base_of(unit.kind) and (before is None) == (place == 0)
+        same = other.base == unit.base and (before is None) == (place == 0)
         same = same and beside.goes_on == call.goes_on
         if same and since < waiting and other.start > unit.start:
             found.add(beside.call.id)
@@ -125,6 +125,8 @@ def _passed(
     for unit, number in zip(component.units, joint.solution.choice, strict=True):
         if number >= 0 and component.calls[number] is not call:
             units_of[number].append(unit)
+    for units in units_of.values():
+        units.sort(key=lambda unit: unit.end)
     for wait in waits_of(call, story, model.workers.group_of):
         before = wait.until == story[place].served
         cost = model.yields.if_passed(wait.place, wait.answer)

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 from glancetrace.correlate.facts import CallFacts, UnitFacts
 from glancetrace.correlate.gaps import LAST
-from glancetrace.glance.sequences import base_of
 
 __all__ = ["Wait", "Yields", "waits_of"]
 
@@ -57,19 +56,23 @@ class Wait(NamedTuple):
     answer: int
 
 
-def waits_of(call: CallFacts, units: Iterable[UnitFacts], process_of: Mapping[int, int]) -> Iterator[Wait]:
-    """What a call waited for after each of its units; `process_of`: connection id -> process, where that is known."""
-    story = sorted(units, key=lambda unit: unit.end)
-    for unit, following in zip_longest(story, story[1:]):
+def waits_of(call: CallFacts, units: Sequence[UnitFacts], process_of: Mapping[int, int]) -> Iterator[Wait]:
+    """What a call waited for after each of its units.
+
+    Args:
+        call: the call. units: all of its units, in order of their ends.
+        process_of: connection id -> process, where that is known.
+    """
+    for unit, following in zip_longest(units, units[1:]):
         process = process_of.get(unit.connection_id)
         if following is None:
             if call.goes_on or call.call.status_code is None:
                 return
             until, base = call.end, LAST
         else:
-            until, base = following.served, base_of(following.kind)
+            until, base = following.served, following.base
         if process is not None and until >= unit.end:
-            place = (call.call.operation, base_of(unit.kind), base)
+            place = (call.call.operation, unit.base, base)
             yield Wait(process, unit.waits_since(until), until, place, unit.answer)
 
 

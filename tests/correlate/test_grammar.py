@@ -40,6 +40,18 @@ def test_a_route_leans_on_others_of_its_operation() -> None:
     assert grammar.log_probability(grammar.state(("new-operation", 200)), "tags*") > plain + 1
 
 
+@given(st.lists(st.sampled_from(KINDS), max_size=4), st.integers(1, 5))
+def test_calls_that_are_alike_can_be_learnt_at_once(story: list[str], times: int) -> None:
+    one_by_one, at_once = RouteGrammar(), RouteGrammar()
+    for _ in range(times):
+        one_by_one.learn(SHOW, story)
+    at_once.learn(SHOW, story, times)
+    for kind in (*KINDS, START):
+        state = one_by_one.state(SHOW, tuple(reversed(story)))
+        expected = one_by_one.log_probability(state, kind)
+        assert at_once.log_probability(at_once.state(SHOW, tuple(reversed(story))), kind) == expected
+
+
 @given(st.lists(st.lists(st.sampled_from(KINDS), max_size=4), max_size=8), st.lists(st.sampled_from(KINDS), max_size=3))
 def test_probabilities_are_probabilities(stories: list[list[str]], later: list[str]) -> None:
     grammar = RouteGrammar()

@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glancetrace.correlate.attribute import _read_units
+from glancetrace.correlate.facts import call_facts, tell_kinds
+from glancetrace.correlate.joint import _learn_certain
 from glancetrace.correlate.link import CERTAIN, INFERRED, TWIN
 from tests.support.scene import IMAGE, OTHER, Played, Scene, Session, select, update
 
@@ -46,6 +49,23 @@ def test_each_call_gets_a_whole_sequence() -> None:
     played = scene.play()
     assert owners(played, "SELECT images") == [1, 2]
     assert owners(played, "SELECT image_tags") == [1, 2]
+
+
+def test_what_is_certain_holds_until_its_own_processes_change() -> None:
+    scene = Scene()
+    facts = call_facts(scene.call("image-show", 200, 0, 30), {})
+    one, other = scene.session(), scene.session()
+    image(one, 5)
+    tags(other, 10)
+    units = _read_units(scene.units()[1])
+    tell_kinds(units)
+    first, second = (unit.connection_id for unit in units)
+    basis = _learn_certain([(facts, units)], {first: first})
+    assert basis.holds({first: first})
+    assert basis.holds({first: first, 99: 99})
+    assert not basis.holds({first: first, second: first})
+    assert not basis.holds({first: 99})
+    assert not basis.holds({})
 
 
 def test_a_call_that_saves_has_read_before() -> None:

@@ -51,6 +51,17 @@ def test_who_is_taken_later_was_given_back_later(monkeypatch: pytest.MonkeyPatch
     assert units[0].returned > units[1].returned
 
 
+def test_it_is_told_whether_anything_is_another_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_ENOUGH", 0)
+    units = units_of([(1, 0, 10), (2, 5, 30), (2, 40, 50), (1, 60, 70)])
+    owned = [(call(), unit) for unit in units]
+    one_process = {unit.connection_id: 1 for unit in units}
+    assert not tell_returns(owned, [], {})
+    assert tell_returns(owned, [], one_process)
+    assert not tell_returns(owned, [], {**one_process, 99: 2})
+    assert tell_returns(owned, [], {unit.connection_id: unit.connection_id for unit in units})
+
+
 def test_where_nothing_is_known_a_connection_was_given_back_at_once() -> None:
     units = units_of([(1, 0, 25), (2, 5, 30), (2, 40, 45), (1, 70, 80)])
     assert told(units, [call() for _ in units]) == [0, 0, 0, 0]
