@@ -138,6 +138,7 @@ class MysqlDecoder:
             and self._pipeline.confirmed
             and self._answers.idle
             and self._requests.idle
+            and not self._after_gap
             and not self.awaits_tls
         )
 
