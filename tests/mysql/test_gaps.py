@@ -275,3 +275,16 @@ def test_the_end_of_what_is_dropped_does_not_depend_on_runs() -> None:
         whole = decode([*first, run])[0]
         assert rows_of(decode(cut_runs([*first, run], repeat(1)))[0]) == rows_of(whole)
         assert whole[0].response_frame == run.frames[-1]
+
+
+def test_what_follows_an_answer_unasked_is_nobodys_in_the_same_run_as_in_the_next() -> None:
+    answers = packet(1, ok(5)), packet(1, ok(7))
+    script: Script = [*LOGIN, (CLIENT, query("COMMIT")), (CLIENT, query("INSERT INTO images" + " " * 2000)[:900])]
+    later: Script = [(CLIENT, query("SELECT 1")), (SERVER, packet(1, ok(9)))]
+    parts: list[Script] = [[(SERVER, answers[0]), (SERVER, answers[1])], [(SERVER, b"".join(answers))]]
+    for part in parts:
+        session = runs([*script, *part, *later])
+        for cut in (session, cut_runs(session, repeat(1))):
+            rows = decode(cut)[0]
+            assert [(row.sql or "")[:6] for row in rows] == ["COMMIT", "INSERT"]
+            assert [(row.complete, row.affected_rows) for row in rows] == [(True, 5), (False, 9)]
