@@ -288,3 +288,13 @@ def test_what_follows_an_answer_unasked_is_nobodys_in_the_same_run_as_in_the_nex
             rows = decode(cut)[0]
             assert [(row.sql or "")[:6] for row in rows] == ["COMMIT", "INSERT"]
             assert [(row.complete, row.affected_rows) for row in rows] == [(True, 5), (False, 9)]
+
+
+@pytest.mark.parametrize("wanted", [WANTED, None])
+def test_a_row_out_of_sequence_is_of_no_response_in_whole_runs_too(wanted: frozenset[str] | None) -> None:
+    data = packets(1, result_set(["images_id", "images_status"], [text_row("a1", "queued"), text_row("b2", "active")]))
+    at = data.index(b"\x02b2") - 1
+    script: Script = [*LOGIN, (CLIENT, query("SELECT")), (SERVER, data[:at] + b"\x66" + data[at + 1 :])]
+    rows = rows_of(decode(script, wanted=wanted)[0])
+    assert [(row["complete"], row["returned_rows"]) for row in rows] == [(False, 1)]
+    assert rows_of(decode(cut_runs(runs(script), repeat(1)), wanted=wanted)[0]) == rows
