@@ -174,8 +174,10 @@ def _unlike_list(call: ApiCall, unit: UnitRows) -> str | None:
     images = answer.get("images") if isinstance(answer, dict) else None
     if unit.listed is None or not call.succeeded or not isinstance(images, list):
         return None
-    shown = {image.get("id") for image in images if isinstance(image, dict)}
-    return None if unit.listed == shown else "returned other images than the response shows"
+    shown = [image.get("id") if isinstance(image, dict) else None for image in images]
+    if not all(isinstance(image, str) for image in shown):
+        return None
+    return None if unit.listed == set(shown) else "returned other images than the response shows"
 
 
 def _same_second(shown: Any, stored: Any) -> bool:

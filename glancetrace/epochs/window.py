@@ -106,8 +106,9 @@ class Window:
     @property
     def first_open(self) -> int:
         """Id of the first statement that is not finished; of the next one that comes if all are."""
-        firsts = (rows[0].id for key, rows in self._open.items() if rows and key not in self._legs.inner)
-        return min(firsts, default=self._next_id)
+        # Of a connection it need not be the first: the clock of who captured may have gone back.
+        left = (row.id for key, rows in self._open.items() if key not in self._legs.inner for row in rows)
+        return min(left, default=self._next_id)
 
     def add(self, commands: Iterable[Owned]) -> None:
         """Take the next commands, in order of time."""

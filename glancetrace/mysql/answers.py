@@ -168,7 +168,7 @@ class Answers:
         if reader is not None and self._suspect:
             forget_response(reader.command)
         elif reader is not None and reader.command.response_ts is not None:
-            reader.command.response_end_ts, reader.command.response_frame = self.channel.last_place()
+            reader.command.response_end_ts, reader.command.response_frame = reader.seen_until(self.channel)
         self.reader = None
         self._pipeline.abandon()
 

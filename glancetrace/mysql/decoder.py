@@ -138,6 +138,7 @@ class MysqlDecoder:
             and self._pipeline.confirmed
             and self._answers.idle
             and self._requests.idle
+            and not self._after_gap
             and not self.awaits_tls
         )
 
@@ -149,7 +150,9 @@ class MysqlDecoder:
             if run.gap:
                 self._answers.settle_doubt(believed=False)
             if self._phase is Phase.COMMANDS and self._pipeline.head is None:
-                self._requests.interrupt(cut=self._pipeline.confirmed)
+                # What follows an answer unasked is nobody's, in the same run as in the next.
+                if turn:
+                    self._requests.interrupt(cut=self._pipeline.confirmed)
             elif not self._requests.synced:
                 self._requests.give_up_sync()
         if run.gap:

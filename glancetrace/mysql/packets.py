@@ -51,6 +51,7 @@ class Channel:
             if start:
                 self.skip -= start
                 self._last = run.at(start - 1)
+                self.data, self.pos = b"", 0
         if start == size:
             return False
         if not self._held and self.pos == len(self.data):

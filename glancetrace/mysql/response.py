@@ -120,6 +120,10 @@ class ResponseReader:
                 return Outcome.MORE
         return Outcome.DONE
 
+    def seen_until(self, channel: Channel) -> tuple[int, int]:
+        """Time and frame of the last byte that was read, or else of the first one that is there."""
+        return channel.last_place() if self._begun else channel.place(channel.pos)
+
     def survives_gap(self, channel: Channel, gap: int) -> bool:
         """Bytes are missing: true when they all lie in a packet that may miss bytes, so that the next one is known."""
         if not channel.skip:

@@ -134,13 +134,15 @@ def _read_result_set(
             return -1
         pos += 9
         sequence += 1
-    count = 0
+    before = sequence
     plan = block.plan
     rows: list[tuple[Value, ...]] | None = None
     if plan is None:
         while data[pos + 4] < 0xFE:
+            if data[pos + 3] != sequence & 0xFF:
+                return -1
             pos += 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
-            count += 1
+            sequence += 1
             if pos > last:
                 return -1
     else:
@@ -148,15 +150,16 @@ def _read_result_set(
         indexes = plan.indexes
         while data[pos + 4] < 0xFE:
             end = pos + 4 + (data[pos] | data[pos + 1] << 8 | data[pos + 2] << 16)
-            if end > last:
+            if end > last or data[pos + 3] != sequence & 0xFF:
                 return -1
             row = definitions.row(data[pos + 4 : end], indexes)
             if row is None:
                 return -1
             rows.append(row)
             pos = end
-            count += 1
-    status_flags = _end_of_rows(data, pos, size, sequence + count & 0xFF)
+            sequence += 1
+    count = sequence - before
+    status_flags = _end_of_rows(data, pos, size, sequence & 0xFF)
     if status_flags < 0 or (plan is not None and count > MAX_ROWS_KEPT):
         return -1
     command.returned_rows = count

@@ -75,7 +75,7 @@ class Flow:
         client_side: side of the client.
         nxt: next expected sequence number by side, or `UNKNOWN`.
         base: 32-bit sequence number of the first byte of the stream by side, as far as known; else `UNKNOWN`.
-        began: by side, whether a byte before `nxt` belongs to the stream for certain, so that it cannot begin earlier.
+        began: by side, whether a byte of the stream was delivered, or its SYN or FIN seen: it cannot begin earlier.
         fins: bit mask of the sides whose FIN was delivered. fin_ts, fin_frame: of the newest FIN.
         gap: bytes given up by side, to be told with the next run. seen: bit mask of the sides that sent a packet.
         last_frame: frame of the newest packet.

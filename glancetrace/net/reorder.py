@@ -367,6 +367,5 @@ class Reordering:
         flow = self.flow
         if flow.began[side]:
             flow.gap[side] += end - flow.nxt[side]
-        flow.began[side] = True
         flow.nxt[side] = end
         self._reach_fin(side)

@@ -96,7 +96,7 @@ class StatementParser:
     def _parse_new(self, sql: str, parts: list[str], code: str, params: tuple[Value, ...] | None) -> Statement:
         if len(sql) > _MAX_TEXT:
             return self._parse_exact(sql[: _MAX_KEY // 4], params, parsed=False)
-        if code in self._plans or len(code) > _MAX_KEY or not len(parts) & 1 or "''" in code:
+        if code in self._plans or len(code) > _MAX_KEY or not len(parts) & 1 or "''" in code or "\0" in code:
             return self._parse_exact(sql, params)
         pieces = _NUMBERS.split(code)
         numbers = pieces[1::2]

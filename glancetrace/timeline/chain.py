@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from glancetrace.correlate.hops import CLOCK_SLACK
-from glancetrace.glance.status import TRANSITIONS, ImageStatus, is_legal
+from glancetrace.glance.status import STATUSES, TRANSITIONS, ImageStatus, is_legal
 from glancetrace.timeline.evidence import ImageEvidence, Read, Write
 from glancetrace.timeline.image import INFERRED, OBSERVED, Transition
 
@@ -275,7 +275,7 @@ def _is_legal(before: str | None, after: str, certainty: str) -> bool:
 def _reachable(status: str | None) -> set[str]:
     """Statuses that some legal way leads to."""
     found: set[str] = set()
-    ahead = [status] if status is not None else []
+    ahead = [status] if status in STATUSES else []
     while ahead:
         for after in TRANSITIONS.get(ImageStatus(ahead.pop()), ()):
             if after.value not in found:

@@ -13,6 +13,7 @@ Payloads are known up to what a cipher adds to each record: 17 bytes in TLS 1.3,
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from glancetrace.net.run import FROM_CLIENT, Run
@@ -106,7 +107,7 @@ class SealedReader:
                 if len(state.head) < _HEAD:
                     return
                 if not self._begin(state):
-                    return
+                    position = self._find_record(state, run, position)
                 continue
             taken = min(state.left, size - position)
             state.left -= taken
@@ -150,17 +151,24 @@ class SealedReader:
         if not state.lost:
             return 0
         state.head, state.left = b"", 0
-        head = run.data[:_HEAD]
-        if len(head) < _HEAD or head[0] not in _TYPES or head[1] != 3 or int.from_bytes(head[3:5], "big") > _LONGEST:
-            return len(run.data)
-        state.lost = False
-        return 0
+        return self._find_record(state, run, 0)
+
+    def _find_record(self, state: _Direction, run: Run, begin: int) -> int:
+        """Where a record may begin again: at a segment, as they often do; the end of the run if at none."""
+        data, offsets = run.data, run.offsets
+        for number in range(bisect_left(offsets, begin), len(offsets)):
+            start = offsets[number]
+            end = offsets[number + 1] if number + 1 < len(offsets) else len(data)
+            if end - start >= _HEAD and _is_head(data[start : start + _HEAD]):
+                state.lost = False
+                return start
+        return len(data)
 
     def _begin(self, state: _Direction) -> bool:
         """A head is complete; False if it is none."""
         head, state.head = state.head, b""
         state.content_type, state.length = head[0], int.from_bytes(head[3:5], "big")
-        if head[0] not in _TYPES or head[1] != 3 or not 0 < state.length <= _LONGEST:
+        if not _is_head(head):
             state.lost = True
             state.left = 0
             return False
@@ -215,3 +223,8 @@ class SealedReader:
         """Least and most bytes of payload of a record."""
         most = max(0, length - (17 if self._hidden else 16))
         return (most if self._hidden else max(0, length - 48)), most
+
+
+def _is_head(head: bytes) -> bool:
+    """A record's head: a known type, a version of TLS, a length that is allowed."""
+    return head[0] in _TYPES and head[1] == 3 and 0 < int.from_bytes(head[3:5], "big") <= _LONGEST

@@ -88,6 +88,69 @@ def test_names_of_who_logs_in_count_and_what_stands_for_nobody_does_not() -> Non
     assert {(link.call_id, link.link_class) for link in scene.play().links} == {(1, CERTAIN)}
 
 
+def put(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The body with another value at the place that names lead to; with "" at its end, for the body itself."""
+    name, _, rest = path.partition(".")
+    if not name:
+        return value  # type: ignore[no-any-return]
+    inner = body.get(name)
+    return {**body, name: put(inner if isinstance(inner, dict) else {}, rest, value)}
+
+
+ODD: list[Any] = [None, True, 7, 1.5, "", "text", [], [[]], [{}], [None], {}, {"id": {}}, {"id": [{}]}, [{"id": {}}]]
+REQUEST_PLACES = [
+    "", "auth", "auth.identity", "auth.identity.methods", "auth.identity.password", "auth.identity.password.user",
+    "auth.identity.password.user.id", "auth.identity.password.user.name", "auth.identity.password.user.domain",
+    "auth.identity.password.user.domain.id", "auth.identity.token", "auth.identity.token.id", "auth.scope",
+    "auth.scope.id", "auth.scope.project", "auth.scope.project.id", "auth.scope.project.domain",
+]  # fmt: skip
+RESPONSE_PLACES = [
+    "", "token", "token.user", "token.user.id", "token.user.domain", "token.user.domain.id", "token.project",
+    "token.project.id", "token.domain", "token.domain.id", "token.roles", "token.audit_ids", "token.methods",
+    "token.catalog", "access", "access.user", "access.user.id", "access.token", "access.token.tenant",
+    "access.token.tenant.id", "access.token.audit_ids",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("methods", [["password"], ["token"]])
+@pytest.mark.parametrize("place", REQUEST_PLACES)
+def test_a_request_of_any_form_makes_nothing_certain_for_its_call(place: str, methods: list[str]) -> None:
+    for odd in ODD:
+        scene = Scene()
+        log_in(scene, "alpha", 0, 100, 101)
+        log_in(scene, "beta", 0, 100, 102)
+        call = scene.calls[0]
+        request = {"auth": {"identity": {**call.request_json["auth"]["identity"], "methods": methods}}}
+        call.request_json = put(request, place, odd)
+        keystone(scene).texts(10, check("beta"), "ROLLBACK")
+        links = scene.play().links
+        assert links, odd
+        assert {link.call_id for link in links if link.link_class == CERTAIN} <= {2}, odd
+
+
+@pytest.mark.parametrize("place", RESPONSE_PLACES)
+def test_a_response_of_any_form_leaves_others_theirs(place: str) -> None:
+    for odd in ODD:
+        scene = Scene()
+        log_in(scene, "alpha", 0, 100, 101)
+        log_in(scene, "beta", 0, 100, 102)
+        validate(scene, "alpha", 5, 100, 103, "beta")
+        for call in (scene.calls[0], scene.calls[2]):
+            call.response_json = put(call.response_json, place, odd)
+        keystone(scene).texts(10, of_user("beta"), "ROLLBACK")
+        assert {link.call_id for link in scene.play().links} <= {2, 3}, odd
+
+
+def test_a_token_that_is_no_text_is_no_token() -> None:
+    """It stood among the tokens of a log-in, where only what can be looked up may stand."""
+    scene = Scene()
+    log_in(scene, "alpha", 0, 100, 101)
+    log_in(scene, "beta", 0, 100, 102)
+    scene.calls[0].request_json = {"auth": {"identity": {"methods": ["token"], "token": {"id": {}}}}}
+    keystone(scene).texts(10, of_user("beta"), "ROLLBACK")
+    assert {(link.call_id, link.link_class) for link in scene.play().links} == {(2, CERTAIN)}
+
+
 def test_nobodys_user_is_of_no_call() -> None:
     scene = Scene()
     log_in(scene, "alpha", 0, 100)

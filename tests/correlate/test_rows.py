@@ -102,6 +102,15 @@ def test_lists(query: dict[str, str], listed: list[str], reason: str | None) -> 
     assert found == reason
 
 
+@pytest.mark.parametrize("shown", [{"id": {}}, {"id": [IMAGE]}, {"id": 5}, {}, [], None, "text"])
+def test_a_list_that_is_none_of_images_contradicts_nothing(shown: Any) -> None:
+    response = {"images": [{"id": IMAGE}, shown]}
+    found = contradiction(
+        "image-list", LIST_SQL, columns=("images_id",), rows=[(OTHER,)], response_json=response, image_id=None
+    )
+    assert found is None
+
+
 @pytest.mark.parametrize(
     ("project", "reason"), [("mine", None), (None, None), ("theirs", "asks for what another project may see")]
 )

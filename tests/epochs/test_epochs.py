@@ -30,7 +30,7 @@ from glancetrace.pipeline import Options, analyze
 from glancetrace.saved import load
 from glancetrace.spill import commands as spilling
 from glancetrace.trace import Trace
-from tests.support.degrade import degrade
+from tests.support.degrade import degrade, read_records
 from tests.support.evaluate import evaluate
 from tests.support.samples import TRUTHS, capture_path, keylog_path
 from tests.support.traces import analysed
@@ -88,6 +88,18 @@ def as_json(trace: Trace) -> bytes:
 def test_the_result_is_that_of_memory(name: str, epoch: int, spilled: Spilled) -> None:
     whole = analysed(name, keys=keylog_path(name) is not None)
     assert as_json(spilled(name, epoch)) == as_json(whole)
+
+
+def test_a_clock_that_goes_back_loses_no_statement(spilled: Spilled, tmp_path: Path) -> None:
+    """Statements of a connection have the ids of their times then, not of their order."""
+    header, records = read_records(capture_path("article"))
+    half = len(records) // 2
+    later = [(int.from_bytes(record[:4], "little") - 1).to_bytes(4, "little") + record[4:] for record in records[half:]]
+    path = tmp_path / "back.pcap"
+    path.write_bytes(header + b"".join(records[:half] + later))
+    whole, parts = (render_document(trace)["statements"] for trace in (analyze(path), spilled(path, 700)))
+    assert [row["id"] for row in parts] == [*range(1, len(whole) + 1)]
+    assert [(row["sql"], row["ts"]) for row in parts] == [(row["sql"], row["ts"]) for row in whole]
 
 
 def without_keystone(document: dict[str, Any]) -> dict[int, dict[str, Any]]:

@@ -240,3 +240,61 @@ def test_a_server_that_goes_on_unasked_has_answered_what_is_missing() -> None:
     script += [(SERVER, packet(1, ok(6)) + packet(1, ok(7)))]
     rows = decode(script, gaps={4: 11, 6: 11})[0]
     assert [(r.complete, r.affected_rows) for r in rows] == [(False, None), (False, None)]
+
+
+def test_bytes_that_are_no_response_are_not_seen_before_their_request() -> None:
+    """The place of the last byte that was read is that of an older response, or of none at all."""
+    script: Script = [*LOGIN, (CLIENT, query("SELECT 1")), (SERVER, packet(1, ok(1)))]
+    script += [(CLIENT, query("COMMIT")), (SERVER, packet(9, ok(0, 0))), (CLIENT, query("SELECT 2"))]
+    rows = decode(script)[0]
+    assert (rows[1].sql, rows[1].complete) == ("COMMIT", False)
+    assert rows[1].request_frame < (rows[1].response_frame or 0)
+    assert rows[1].ts < (rows[1].response_end_ts or 0)
+    assert rows_of(decode(cut_runs(runs(script), repeat(1)))[0]) == rows_of(rows)
+
+
+def test_the_request_after_a_cut_one_is_after_a_gap_and_no_other() -> None:
+    data = query("INSERT INTO images VALUES " + "('x')," * 1000)
+    script: Script = [*LOGIN, (CLIENT, data[:2000]), (CLIENT, data[3000:]), (SERVER, packet(1, ok(7)))]
+    for sql in ("COMMIT", "ROLLBACK"):
+        script += [(CLIENT, query(sql)), (SERVER, packet(1, ok(0, 0)))]
+    session = runs(script, gaps={4: 1000})
+    for cut in (session, cut_runs(session, repeat(1))):
+        assert [row.after_gap for row in decode(cut)[0]] == [False, True, False]
+
+
+def test_the_end_of_what_is_dropped_does_not_depend_on_runs() -> None:
+    data = packets(1, result_set(["images_id", "images_name"], [text_row("a1", "x" * 50)]))
+    at = data.index(b"x" * 50)
+    data = data[: at - 8] + b"\xff\x7f" + data[at - 6 :]
+    *first, last = runs([*LOGIN, (CLIENT, query("SELECT")), (SERVER, data)])
+    for count in (2, 3, 5):
+        places = range(count)
+        offsets = [len(data) * number // count for number in places]
+        run = Run(SERVER, data, offsets, [last.ts[0] + n for n in places], [last.frames[0] + n for n in places])
+        whole = decode([*first, run])[0]
+        assert rows_of(decode(cut_runs([*first, run], repeat(1)))[0]) == rows_of(whole)
+        assert whole[0].response_frame == run.frames[-1]
+
+
+def test_what_follows_an_answer_unasked_is_nobodys_in_the_same_run_as_in_the_next() -> None:
+    answers = packet(1, ok(5)), packet(1, ok(7))
+    script: Script = [*LOGIN, (CLIENT, query("COMMIT")), (CLIENT, query("INSERT INTO images" + " " * 2000)[:900])]
+    later: Script = [(CLIENT, query("SELECT 1")), (SERVER, packet(1, ok(9)))]
+    parts: list[Script] = [[(SERVER, answers[0]), (SERVER, answers[1])], [(SERVER, b"".join(answers))]]
+    for part in parts:
+        session = runs([*script, *part, *later])
+        for cut in (session, cut_runs(session, repeat(1))):
+            rows = decode(cut)[0]
+            assert [(row.sql or "")[:6] for row in rows] == ["COMMIT", "INSERT"]
+            assert [(row.complete, row.affected_rows) for row in rows] == [(True, 5), (False, 9)]
+
+
+@pytest.mark.parametrize("wanted", [WANTED, None])
+def test_a_row_out_of_sequence_is_of_no_response_in_whole_runs_too(wanted: frozenset[str] | None) -> None:
+    data = packets(1, result_set(["images_id", "images_status"], [text_row("a1", "queued"), text_row("b2", "active")]))
+    at = data.index(b"\x02b2") - 1
+    script: Script = [*LOGIN, (CLIENT, query("SELECT")), (SERVER, data[:at] + b"\x66" + data[at + 1 :])]
+    rows = rows_of(decode(script, wanted=wanted)[0])
+    assert [(row["complete"], row["returned_rows"]) for row in rows] == [(False, 1)]
+    assert rows_of(decode(cut_runs(runs(script), repeat(1)), wanted=wanted)[0]) == rows

@@ -177,6 +177,19 @@ def test_the_time_of_each_hole_runs_from_its_own_acknowledgment() -> None:
     assert sum((connection.bytes_seen[0], connection.bytes_missing[0])) == 500 * 5
 
 
+@pytest.mark.parametrize("elsewhere", [0, 1_000, 2_000, 3_000])
+def test_a_stream_that_began_before_the_capture_has_no_gap_before_its_first_byte(elsewhere: int) -> None:
+    """Whether another connection shows in between how late it is, or not."""
+    packets = [from_server(100, 10), from_server(100, 20, ts=1_000), from_server(100, 30, ts=2_000)]
+    packets.append(from_client(40, 100, b"some", ts=2_000))
+    packets.append(Packet(("192.0.2.77", 5), ("192.0.2.78", 6), 1, 1, ACK, ts=elsewhere + GIVE_UP_NS))
+    packets.append(from_client(44, 100, b"more", ts=4_000 + GIVE_UP_NS))
+    for cuts in ((), (4,), (5,), range(6)):
+        result = reassemble(packets, cuts=cuts)
+        assert result.only().stream(FROM_CLIENT) == [b"somemore"]
+        assert result.kinds() == {}
+
+
 def test_what_nobody_acknowledged_is_waited_for() -> None:
     packets = [*HANDSHAKE]
     packets += [from_client(13 + n, 100, b"x", ts=n * GIVE_UP_NS) for n in range(2 * GIVE_UP_PACKETS)]

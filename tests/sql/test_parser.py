@@ -131,6 +131,13 @@ def test_more_code_texts_than_the_caches_hold() -> None:
         assert statement.equal_to("t", "id") == (number,)
 
 
+def test_what_stands_for_a_number_in_the_caches_is_no_number() -> None:
+    parser = StatementParser()
+    parser.parse("SET autocommit = 0")
+    for _ in range(2):
+        assert parser.parse("SET autocommit = \0") == StatementParser().parse("SET autocommit = \0")
+
+
 QUOTED = st.sampled_from(["'a'", "'it''s'", "'b\\'c'", "''", '"dq"', "'x;y'", "'/* no */'", "'-- no'", "X'41'", "?"])
 CODE = st.sampled_from(
     [

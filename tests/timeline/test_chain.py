@@ -245,6 +245,15 @@ def test_several_missing_changes_are_not_called_illegal() -> None:
     assert played.image.transitions[1].legal
 
 
+def test_a_status_that_glance_does_not_know_leads_to_nothing() -> None:
+    scene = steps(INSERT, update("queued", "pueued"), ACTIVE)
+    scene.session().read(50, "deactivated")
+    played = scene.play()
+    changes = [("queued", "pueued"), ("pueued", "saving"), ("saving", "active"), ("active", "deactivated")]
+    assert [(t.from_status, t.to_status) for t in played.image.transitions[1:]] == changes
+    assert [t.legal for t in played.image.transitions[1:]] == [False, False, True, True]
+
+
 def test_row_seen_too_early_is_put_in_between() -> None:
     scene = steps(INSERT)
     scene.session().read(40, "saving")

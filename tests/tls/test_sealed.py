@@ -139,3 +139,19 @@ def test_lost_bytes_invent_no_exchange(lost: int, size: int) -> None:
 @settings(max_examples=80, deadline=None)
 def test_junk(steps: list[Step]) -> None:
     exchanges(runs(HANDSHAKE_13 + steps + CALLS, 700))
+
+
+def test_records_are_found_again_at_a_segment_wherever_runs_are_cut() -> None:
+    """After bytes that are missing nothing tells where the next record begins."""
+    start = runs([*HANDSHAKE_12, CALLS[0]])
+    parts = [record(23, 3000)[1000:], record(23, 400), record(23, 300)]
+    ts, frames = [20 * MS, 21 * MS, 22 * MS], [20, 21, 22]
+    apart = [
+        Run(FROM_SERVER, *row) for row in zip(parts, [[0]] * 3, [[t] for t in ts], [[f] for f in frames], strict=True)
+    ]
+    offsets = [0, len(parts[0]), len(parts[0]) + len(parts[1])]
+    together = [Run(FROM_SERVER, b"".join(parts), offsets, ts, frames)]
+    for answer in (apart, together):
+        answer[0].gap = 1005
+        (found,) = exchanges([*start, *answer])
+        assert (found.response_ts, found.response_frame, found.response_bytes) == (21 * MS, 22, 700 - 2 * 16)
