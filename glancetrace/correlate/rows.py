@@ -32,7 +32,8 @@ class UnitRows:
 
     `image`: column -> value of the one image read, and `properties` name -> value of it; `tags`: all tags read;
     `listed`: ids of a list; each None if not shown whole. `projects`: whose images or memberships it asks for.
-    `saved`: columns written to the image; `inserted`: (table, column -> value) of rows inserted. `literals`: all texts.
+    `saved`: columns written to the image; `inserted`: (table, column -> value) of rows inserted; `updated`: values that
+    properties got. `literals`: all texts.
     """
 
     image: dict[str, str | None] | None = None
@@ -42,6 +43,7 @@ class UnitRows:
     projects: frozenset[str] = frozenset()
     saved: dict[str, Literal] = field(default_factory=dict)
     inserted: list[tuple[str, Mapping[str, Literal]]] = field(default_factory=list)
+    updated: list[Literal] = field(default_factory=list)
     literals: frozenset[Literal] = frozenset()
     limit: int | None = None
 
@@ -71,6 +73,8 @@ def read_rows(statements: list[SqlStatement], reads_list: bool) -> UnitRows:
         for change in statement.changes:
             if change.operation == "INSERT":
                 seen.inserted.append((change.table, change.values))
+            elif change.table == "image_properties" and change.values.get("value") is not None:
+                seen.updated.append(change.values["value"])
             elif change.table == "images" and "name" in change.values:
                 seen.saved = dict(change.values)
     seen.projects = frozenset(projects)
@@ -211,6 +215,11 @@ def _unlike_saved(answer: dict[str, Any], unit: UnitRows) -> str | None:
     for column in ("name", "visibility"):
         if column in saved and column in answer and saved[column] != answer[column]:
             return f"writes another {column}"
+    if unit.updated:
+        # The row's number does not say which property it is; all of them are texts.
+        shown = {value for value in answer.values() if isinstance(value, str)}
+        if not shown.issuperset(unit.updated):
+            return "writes another value of a property"
     return _unlike_inserted(answer, unit)
 
 

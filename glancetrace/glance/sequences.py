@@ -7,7 +7,8 @@ that does it otherwise costs certainty, not correctness.
 
 Kinds of units: `create` (INSERT of an image), `save` (UPDATE of one, with the statuses of its guard), `list`, `img`
 (reads one image), `tags`, `members`, `locations`, `properties`, `tasks`, `other`. Marks behind it: `0` nothing found,
-`+m` looks for a membership of the caller on the way, `*` writes, `!` commits though it has only read.
+`+m` looks for a membership of the caller on the way, `&` reads the image twice, `*` writes, `!` commits though it has
+only read. Glance 30 reads an image twice in the unit after the one that created or saved it, and only there.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def kind_of_unit(statements: Sequence[SqlStatement], reads_list: bool) -> str:
         reads_list: it reads image rows without naming one.
     """
     base = mark = found = ""
-    writes = looks_up = commits = False
+    writes = looks_up = commits = again = False
     for statement in statements:
         operation = statement.operation
         commits = commits or operation == "COMMIT"
@@ -59,6 +60,8 @@ def kind_of_unit(statements: Sequence[SqlStatement], reads_list: bool) -> str:
         elif table == "images" and not base:
             base = "list" if reads_list else "img"
             found = "0" if statement.command.returned_rows == 0 and not reads_list else ""
+        elif table == "images" and base == "img":
+            again = True
         elif table == "image_members" and base == "img":
             looks_up = True
             found = "0" if statement.command.returned_rows == 0 else ""
@@ -71,7 +74,8 @@ def kind_of_unit(statements: Sequence[SqlStatement], reads_list: bool) -> str:
             mark = _statuses(statement)
     if base in ("create", "save"):
         return base + mark
-    return f"{base or 'other'}{'+m' if looks_up else ''}{found}{'*' if writes else '!' if commits else ''}"
+    marks = f"{'+m' if looks_up else ''}{found}{'&' if again else ''}{'*' if writes else '!' if commits else ''}"
+    return (base or "other") + marks
 
 
 def _statuses(statement: SqlStatement) -> str:
@@ -84,7 +88,7 @@ def _statuses(statement: SqlStatement) -> str:
 @cache
 def base_of(kind: str) -> str:
     """A kind without its marks."""
-    for mark in "+0*!:":
+    for mark in "+0&*!:":
         kind = kind.partition(mark)[0]
     return kind
 

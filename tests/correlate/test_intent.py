@@ -54,9 +54,21 @@ def test_kind_of_what_was_about_to_write() -> None:
         (TAGS, "COMMIT", "ROLLBACK"),
         (TAGS, "ROLLBACK"),
         ("INSERT INTO image_tags (value) VALUES ('x')", "COMMIT"),
+        (TAGS, TAGS, "ROLLBACK"),
     ):
         scene = Scene()
         scene.session().texts(0, *texts)
         kinds.append(kind_of_unit(scene.units()[0], reads_list=False))
-    assert kinds == ["tags!", "tags", "tags*"]
+    assert kinds == ["tags!", "tags", "tags*", "tags"]
     assert {base_of(kind) for kind in kinds} == {"tags"}
+
+
+def test_kind_of_what_reads_an_image_once_or_twice() -> None:
+    kinds = []
+    image = "SELECT images.id FROM images WHERE images.id = 'x'"
+    for texts in ((image, "ROLLBACK"), (image, image, "ROLLBACK"), (image, image, "COMMIT", "ROLLBACK")):
+        scene = Scene()
+        scene.session().texts(0, *texts)
+        kinds.append(kind_of_unit(scene.units()[0], reads_list=False))
+    assert kinds == ["img0", "img0&", "img0&!"]
+    assert {base_of(kind) for kind in kinds} == {"img"}

@@ -129,6 +129,18 @@ def test_who_asks_for_a_membership(project: str | None, reason: str | None) -> N
         ),
         (
             "image-update",
+            "UPDATE image_properties SET value='arm', updated_at='x' WHERE image_properties.id = 7",
+            {"response_json": SHOWN},
+            "writes another value of a property",
+        ),
+        (
+            "image-update",
+            "UPDATE image_properties SET value='0', updated_at='x' WHERE image_properties.id = 7",
+            {"response_json": {**SHOWN, "min_ram": 0}},
+            "writes another value of a property",
+        ),
+        (
+            "image-update",
             f"INSERT INTO image_tags (image_id, value) VALUES ('{IMAGE}', 'z')",
             {"response_json": SHOWN},
             "writes a tag that the response lacks",
@@ -165,3 +177,9 @@ def test_writes(operation: str, sql: str, fields: dict[str, Any], reason: str) -
 
 def test_rows_that_were_lost_contradict_nothing() -> None:
     assert contradiction("image-show", IMAGE_SQL, rows=None, response_json={**SHOWN, "status": "queued"}) is None
+
+
+@pytest.mark.parametrize("change", ["value='x86_64'", "value=NULL", "deleted=1"])
+def test_a_property_that_the_response_shows_or_lacks(change: str) -> None:
+    sql = f"UPDATE image_properties SET {change}, updated_at='x' WHERE image_properties.id = 7"
+    assert contradiction("image-update", sql, response_json=SHOWN) is None
