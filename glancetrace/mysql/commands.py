@@ -108,6 +108,8 @@ def is_request(data: bytes, pos: int) -> bool:
     if code not in COMMAND_NAMES or length != _EXACT_LEN.get(code, length) or length < _MIN_LEN.get(code, 1):
         return False
     if code in _TEXT_COMMANDS:
+        if len(data) == pos + 5:
+            return False
         first = data[pos + 5]
         return first >= 0x20 or first in _WHITE_SPACE or _has_attributes(data, pos + 4, pos + 4 + length)
     return True

@@ -81,6 +81,8 @@ class MysqlDecoder:
         self._answers = Answers(self._pipeline, column_policy)
         self._layer: CompressedLayer | None = None
         self._direction = -1
+        self._turned = False
+        """The direction has changed since the last packets of a compressed session: a frame may span runs."""
         self._fruitless = 0
         self._after_gap = False
         """Client bytes are missing since the last request."""
@@ -129,8 +131,11 @@ class MysqlDecoder:
         if self._layer is None:
             self._take_packets(run, turn)
         else:
+            self._turned = self._turned or turn
             for inner in self._layer.push(run, turn):
-                self._take_packets(inner, turn)
+                self._take_packets(inner, self._turned)
+                if inner.data:
+                    self._turned = False
             self.session.compressed = self._layer.algorithm or self.session.compressed
             return
         self._fast = (

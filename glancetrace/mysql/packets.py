@@ -58,6 +58,7 @@ class Channel:
             if self.pos:
                 self._last = self.last_place()
             self.data, self.pos = run.data, start
+            self.need = 0
             self._offsets, self._ts, self._frames = run.offsets, run.ts, run.frames
         else:
             self._chunks.append((run, start))

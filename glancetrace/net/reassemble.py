@@ -383,10 +383,12 @@ class TcpReassembler:
                 (ts, frame), how = order.reset, "rst"
             order.give_up_all()
             order.run.end()
-            for side in (0, 1):
-                gap, flow.gap[side] = flow.gap[side], 0
-                # One byte acknowledged at the end of a stream, and no FIN: it is the FIN that is not in the capture.
-                if gap > 1 or (gap and flow.fins >> side & 1):
-                    flow.feed(side, Run(side, b"", [0], [ts], [frame], gap))
             self._unsettled.pop(flow, None)
+        for side in (0, 1):
+            gap, flow.gap[side] = flow.gap[side], 0
+            if not flow.began[side] and flow.base[side] != UNKNOWN:
+                gap = flow.nxt[side] - flow.base[side] - SEQUENCE_BASE  # acknowledged, but none of it was captured
+            # One byte acknowledged at the end of a stream, and no FIN: it is the FIN that is not in the capture.
+            if gap > 1 or (gap and flow.fins >> side & 1):
+                flow.feed(side, Run(side, b"", [0], [ts], [frame], gap))
         flow.close(ts, frame, how)

@@ -245,6 +245,7 @@ class Reordering:
             if not flow.began[side] and not is_probe:
                 nxt = flow.nxt[side] = piece.start
                 flow.base[side] = piece.start & _MASK
+                self.acks[side].clear()  # what was given up is waited for anew
                 self._note(side, self.acked[side])
             else:
                 seen = piece.data[: nxt - piece.start]

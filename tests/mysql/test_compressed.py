@@ -129,3 +129,24 @@ def test_other_algorithms_bytes_are_not_guessed() -> None:
     rows, issues, _ = decode(script, joined=True)
     assert rows == []
     assert [i.kind for i in issues.rows()] == ["protocol-unknown"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1_000_000])
+@pytest.mark.parametrize("together", [True, False])
+def test_what_follows_an_answer_unasked_is_nobodys_wherever_frames_are_cut(size: int, together: bool) -> None:
+    insert = query("INSERT INTO images VALUES " + "('x')," * 500)
+    answers = compressed(1, packet(1, ok(5)), ""), compressed(2, packet(2, ok(7)), "")
+    script: Script = [(CLIENT, compressed(0, query("COMMIT"), "")), (CLIENT, compressed(0, insert[:900], ""))]
+    script += [(SERVER, b"".join(answers))] if together else [(SERVER, answer) for answer in answers]
+    script += [(CLIENT, compressed(0, query("SELECT 1"), "")), (SERVER, compressed(1, packet(1, ok(9)), ""))]
+    rows = decode(cut_runs(runs([*login(FLAGS["zlib"]), *script]), repeat(size)))[0]
+    assert [((row.sql or "")[:6], row.complete, row.affected_rows) for row in rows] == [
+        ("COMMIT", True, 5),
+        ("INSERT", False, 9),
+    ]
+
+
+def test_a_frame_that_ends_with_the_head_of_a_request_is_not_looked_at_beyond() -> None:
+    frame = compressed(0, b"\x28\0\0\0\x03", "")
+    rows, _, _ = decode(runs([(CLIENT, frame), (SERVER, packet(1, ok())), (CLIENT, frame)]), joined=True)
+    assert rows == []

@@ -190,6 +190,32 @@ def test_a_stream_that_began_before_the_capture_has_no_gap_before_its_first_byte
         assert result.kinds() == {}
 
 
+@both_ways
+@pytest.mark.parametrize("cuts", [(), (3,), range(9)])
+def test_a_side_of_which_nothing_was_captured_is_missing_altogether(cuts: tuple[int, ...], fast: bool) -> None:
+    packets = [from_client(10 + 4 * n, 100 + 7 * n, b"asks", ts=1_000 * n) for n in range(6)]
+    result = reassemble(packets, cuts=cuts, fast=fast)
+    assert result.only().stream(FROM_CLIENT) == [b"asks" * 6]
+    assert result.only().connection.bytes_missing[FROM_SERVER] == 5 * 7
+    assert result.kinds() == {"tcp-gap": 1}
+
+
+@pytest.mark.parametrize("cuts", [(), (4,), range(7)])
+def test_a_first_segment_that_comes_after_it_was_given_up_is_waited_on_anew(cuts: tuple[int, ...]) -> None:
+    packets = [
+        from_client(100, 7, b"ask"),
+        from_client(103, 23, ts=1_000),
+        from_client(103, 23, b"more", ts=1_000 + GIVE_UP_NS),
+        from_server(7, 103, b"abc", ts=2_000 + GIVE_UP_NS),
+        from_server(10, 103, b"defghijklmnop", ts=3_000 + GIVE_UP_NS),
+        from_client(107, 23, b"next", ts=4_000 + GIVE_UP_NS),
+        from_server(23, 111, b"end", ts=5_000 + GIVE_UP_NS),
+    ]
+    result = reassemble(packets, cuts=cuts)
+    assert b"".join(result.only().stream(FROM_SERVER)) == b"abcdefghijklmnopend"
+    assert result.kinds() == {}
+
+
 def test_what_nobody_acknowledged_is_waited_for() -> None:
     packets = [*HANDSHAKE]
     packets += [from_client(13 + n, 100, b"x", ts=n * GIVE_UP_NS) for n in range(2 * GIVE_UP_PACKETS)]
