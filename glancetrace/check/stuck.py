@@ -119,16 +119,18 @@ def _stale_read(evidence: Evidence, image: ImageStory, number: int) -> SqlStatem
     """How a change came about that undid the one before: its call had read the image before that one, and wrote all.
 
     Glance saves an image whole, its status too (`glance/db/__init__.py: ImageRepo.save`), and asks for the status that
-    it was to have had (`from_state`) only where an operation is about the status.
+    it was to have had (`from_state`) only where an operation is about the status. What a task wrote is not looked at.
     """
     change, before = image.transitions[number], image.transitions[:number]
     if change.call_id is None or not before or before[-1].call_id == change.call_id:
         return None
-    reads = [s for s in evidence.statements_of(change.call_id) if _reads(s, image.id) and s.end_ts < before[-1].ts]
-    if not reads:
-        return None
-    then = [earlier.to_status for earlier in before if earlier.ts <= reads[-1].command.ts]
-    return reads[-1] if then and then[-1] == change.to_status else None
+    found = None
+    for statement in evidence.statements_of(change.call_id):
+        if _reads(statement, image.id) and statement.end_ts < before[-1].ts:
+            then = [earlier.to_status for earlier in before if earlier.ts <= statement.command.ts]
+            if then and then[-1] == change.to_status:
+                found = statement
+    return found
 
 
 def _reads(statement: SqlStatement, image_id: str) -> bool:

@@ -3,7 +3,7 @@
 A FOLDER holds captures with their truth, or folders that do; without one, the samples are judged. One line per capture,
 counted as `tests.support.evaluate` says: statements, precision, recall, exact calls, precision up to twins, right and
 all links by class and (of inferred ones) by score, asynchronous work, background work adopted, statements whose call is
-wrong and those of them that two calls only exchanged (same text, same process), changes of status whose call is right,
+wrong and those of them that calls only exchanged (same text, same process), changes of status whose call is right,
 intervals that overlap, changes called illegal, seconds of processor time per 100 000 statements of the attribution
 alone; then Keystone's statements, precision, recall, precision up to twins, links by class and score: of calls that a
 client made, for its record does not tell whose validations are whose. `--losses` judges each capture with

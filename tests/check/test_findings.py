@@ -88,6 +88,18 @@ def test_an_illegal_change_that_wrote_back_what_was_over_says_so(rows: Rows, rea
     assert (select.command.request_frame in finding.frames) is stale
 
 
+def test_of_all_that_was_read_before_it_counts_what_was_written_back(rows: Rows) -> None:
+    image = story(CREATED, SAVING, ACTIVE, ("active", "deactivated", 3.0), ("deactivated", "saving", 4.0))
+    tagging = rows.call("image-tag-add", 204, 0.4, lasts=4)
+    stale, _ = rows.statement(READ, 1.5, call=tagging), rows.statement(READ, 2.5, call=tagging)
+    image.transitions[4].legal = False
+    image.transitions[4].call_id = tagging.id
+    rows.tables.images.append(image)
+    finding = one(find_illegal(Evidence(rows.tables, rows.capture())))
+    assert "wrote back what it had read 1.50 s before it was deactivated" in finding.message
+    assert stale.command.request_frame in finding.frames
+
+
 def test_an_inferred_change_proves_nothing_where_packets_are_missing(rows: Rows) -> None:
     image = story(CREATED, ("queued", "deactivated", 1.0), certainty="inferred")
     image.transitions[1].legal = False

@@ -3,7 +3,7 @@
 Attribution is counted over the statements of a service with COMMIT and ROLLBACK, without pings and connection set-up;
 work of background tasks (`async`) is counted apart. Precision "up to twins" forgives a statement that went to another
 call of the same method, URL and status that overlaps in time: no observer could tell the two apart. A wrong statement
-is "exchanged" if the call that got it lost one of the same text, of the same process, to the call that it is of.
+is "exchanged" if the call that got it lost one of the same text, of the same process.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ class _Attribution:
         linked: dict[int, set[int]] = defaultdict(set)
         by_class: Counter[str] = Counter()
         right_by_class: Counter[str] = Counter()
-        mistaken: dict[tuple[int, int], Counter[tuple[str, int]]] = defaultdict(Counter)
+        lost: Counter[tuple[int, str, int]] = Counter()
+        got: Counter[tuple[int, str, int]] = Counter()
         scored: Counter[float] = Counter()
         right_scored: Counter[float] = Counter()
         for statement, record in owners.items():
@@ -187,7 +188,8 @@ class _Attribution:
             if ran_by and owner is None:
                 continue  # a health check or a token validation: not a call that the client's log knows
             if owner is not None and call is not None and call != owner:
-                mistaken[owner, call][record["sql"], record["pid"]] += 1
+                lost[owner, record["sql"], record["pid"]] += 1
+                got[call, record["sql"], record["pid"]] += 1
             if owner is None:
                 total["adopted"] += call is not None
             elif not record.get("wsgi"):
@@ -221,10 +223,8 @@ class _Attribution:
         figures[f"{service}_async_right"] = total["async_right"]
         figures[f"{service}_async_truth"] = total["async"]
         figures[f"{service}_background_adopted"] = total["adopted"]
-        figures[f"{service}_wrong"] = sum(texts.total() for texts in mistaken.values())
-        figures[f"{service}_exchanged"] = sum(
-            (texts & mistaken.get((call, owner), Counter())).total() for (owner, call), texts in mistaken.items()
-        )
+        figures[f"{service}_wrong"] = got.total()
+        figures[f"{service}_exchanged"] = (got & lost).total()
         figures[f"{service}_n"] = statements
         figures[f"{service}_by_score"] = {
             f"{floor:g}": f"{right_scored[floor]}/{scored[floor]}" for floor in sorted(scored)
