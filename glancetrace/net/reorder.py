@@ -118,7 +118,8 @@ class Reordering:
         flow = self.flow
         nxt = flow.nxt
         expected = nxt[side]
-        plain = not self.waits and flags & (SYN | FIN | ACK) == ACK and expected != UNKNOWN
+        known = expected != UNKNOWN and nxt[side ^ 1] != UNKNOWN
+        plain = known and not self.waits and flags & (SYN | FIN | ACK) == ACK
         if plain and not 0 < (ack - nxt[side ^ 1]) & _MASK < _HALF:
             behind = (expected - seq) & _MASK
             if not wire_len:

@@ -192,8 +192,13 @@ def test_a_stream_that_began_before_the_capture_has_no_gap_before_its_first_byte
 
 @both_ways
 @pytest.mark.parametrize("cuts", [(), (3,), range(9)])
-def test_a_side_of_which_nothing_was_captured_is_missing_altogether(cuts: tuple[int, ...], fast: bool) -> None:
-    packets = [from_client(10 + 4 * n, 100 + 7 * n, b"asks", ts=1_000 * n) for n in range(6)]
+@pytest.mark.parametrize("start", [100, 2**31, 2**32 - 20])
+@pytest.mark.parametrize("flags", [SYN, ACK])
+def test_a_side_of_which_nothing_was_captured_is_missing_altogether(
+    flags: int, start: int, cuts: tuple[int, ...], fast: bool
+) -> None:
+    packets = [from_client(9, start if flags & ACK else 0, flags=flags)]
+    packets += [from_client(10 + 4 * n, (start + 7 * n) % 2**32, b"asks", ts=1_000 * n) for n in range(6)]
     result = reassemble(packets, cuts=cuts, fast=fast)
     assert result.only().stream(FROM_CLIENT) == [b"asks" * 6]
     assert result.only().connection.bytes_missing[FROM_SERVER] == 5 * 7
