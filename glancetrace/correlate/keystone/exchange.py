@@ -51,6 +51,14 @@ def share(
     best = [0.0]
     backs: list[list[tuple[int, int]]] = []
     for unit, (one, two, none) in zip(units, may, strict=True):
+        if len(states) == 1 and one != two and not none:  # nothing to share yet
+            first_last, second_last = states[0]
+            link = chains.link(first, first_last, unit) if one else chains.link(second, second_last, unit)
+            if link is None:
+                return Shared()
+            states, best = [(unit, second_last) if one else (first_last, unit)], [best[0] + link]
+            backs.append([(0, 0 if one else 1)])
+            continue
         index: dict[Before, int] = {}
         after: list[Before] = []
         scores: list[float] = []

@@ -28,7 +28,7 @@ _WIDTH = 6
 _NARROW = 3
 """The same of the guess that is only learnt from."""
 _SWEEPS = 6
-_EFFORT = 8
+_EFFORT = 6
 """Units looked at in exchanges, for each unit that is shared."""
 _BETTER = 0.01
 _ENOUGH = 6
