@@ -42,7 +42,7 @@ _Cases = dict[tuple[int, int], list[int]]
 
 @dataclass(slots=True)
 class Pools:
-    """Connection -> the pool that it is of, or leads to; pool -> the pools that are of other processes for certain."""
+    """Connection -> the pool that it is of, or leads to; pool -> the pools that are of other processes."""
 
     pool_of: dict[int, int] = field(default_factory=dict)
     others: dict[int, set[int]] = field(default_factory=dict)
