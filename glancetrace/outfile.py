@@ -115,7 +115,7 @@ class PartFile:
         """The file to write to. Raises OSError."""
         try:
             return open(self._beside(), "wb", buffering)
-        except KeyboardInterrupt:  # between the file's birth and whoever would remove it
+        except (KeyboardInterrupt, SystemExit):  # between the file's birth and whoever would remove it
             self.discard()
             raise
 

@@ -56,7 +56,12 @@ class Target:
 
     def _open(self) -> BinaryIO:
         self._file = self._part.open()
-        return compressed(self._file, self._shown)
+        try:
+            return compressed(self._file, self._shown)
+        except (KeyboardInterrupt, SystemExit):  # the context that would remove the file has not begun
+            self._file.close()
+            self._part.discard()
+            raise
 
     @property
     def width(self) -> int | None:

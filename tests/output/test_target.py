@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_what_goes_wrong_leaves_the_old_file_alone(tmp_path: Path, error: type[B
         fail(Target(str(path)))
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["out.txt"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("where", ["glancetrace.outfile.open", "glancetrace.output.target.compressed"])
+def test_a_signal_while_the_file_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: type[BaseException]
+) -> None:
+    def interrupted(*arguments: Any) -> Any:
+        if where.endswith("open"):
+            open(*arguments).close()
+        raise error
+
+    monkeypatch.setattr(where, interrupted, raising=False)
+    with pytest.raises(error), Target(str(tmp_path / "out.txt")):
+        pass
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_link_is_kept(tmp_path: Path) -> None:
