@@ -16,13 +16,11 @@ MOST_BYTES = 300_000
 
 
 def printed(notebook: nbformat.NotebookNode) -> list[str]:
-    """What its cells print."""
+    """What each of its cells prints; a kernel sends it in pieces of any size."""
     return [
-        output.text
+        "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
         for cell in notebook.cells
         if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "stream" and output.name == "stdout"
     ]
 
 
