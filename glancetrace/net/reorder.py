@@ -12,7 +12,7 @@ A reset connection stays open for `GIVE_UP_NS`, for what was on its way then or 
 
 All is judged by packets and capture time, which only goes forward, never by where a block ends. Bytes given up become
 the `gap` of the next run; a copy that comes later is ignored. A stream that began before the capture has no gap before
-its first byte.
+its first byte; where none comes at all, what was acknowledged is missing when the connection ends (`reassemble`).
 """
 
 from __future__ import annotations
